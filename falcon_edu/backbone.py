@@ -1,0 +1,342 @@
+"""Backbone, the base class of KerasHub's kind, and FalconBackbone, the whole model as one graph."""
+
+import keras
+from keras.layers import ReversibleEmbedding
+
+from falcon_edu import lora
+from falcon_edu.attention import kernel_initializer
+from falcon_edu.config import CONFIG_FIELDS, FalconConfig
+from falcon_edu.inputs import prepare_inputs
+from falcon_edu.transformer_decoder import FalconTransformerDecoder
+
+
+class classproperty:
+    """A property of a class itself, such as `FalconBackbone.presets`."""
+
+    def __init__(self, function):
+        self.function = function
+        self.__doc__ = function.__doc__
+
+    def __get__(self, instance, owner):
+        return self.function(owner)
+
+
+class Backbone(keras.Model):
+    """Base class of models that map token ids to hidden states, as `keras_hub.models.Backbone`.
+
+    A backbone is a functional Keras model, so it can be called, extended with further outputs, or
+    wrapped in a task such as `FalconCausalLM`. Every subclass registers itself under its name.
+
+    Args:
+        *args, **kwargs: of `keras.Model`: `inputs`, `outputs`, `name`, `trainable`.
+        dtype: string or `keras.DTypePolicy`: precision of computations and weights.
+
+    Example:
+
+    >>> from falcon_edu import Backbone, FalconBackbone
+    >>> backbone = Backbone.from_preset("falcon_tales_rw_en")
+    >>> isinstance(backbone, FalconBackbone)
+    True
+    """
+
+    registry: dict[str, type["Backbone"]] = {}
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        # Keras derives classes of its own while it builds a functional model: the first one counts.
+        Backbone.registry.setdefault(cls.__name__, cls)
+
+    def __init__(self, *args, dtype=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        if dtype is not None:
+            self.dtype_policy = keras.dtype_policies.get(dtype)
+
+    @property
+    def token_embedding(self):
+        """The `keras.layers.Embedding` of token ids; called with `reverse=True` it gives logits."""
+        return getattr(self, "_token_embedding", None)
+
+    @token_embedding.setter
+    def token_embedding(self, layer):
+        self._token_embedding = layer
+
+    @classproperty
+    def presets(cls):
+        """Built-in presets of this class: a dictionary of id to `{"metadata": {...}, ...}`.
+
+        >>> from falcon_edu import FalconBackbone
+        >>> FalconBackbone.presets["falcon_refinedweb_1b_en"]["metadata"]["params"]
+        1311625216
+        """
+        from falcon_edu.presets import builtin_presets
+
+        names = {cls.__name__} | {
+            name for name, known in Backbone.registry.items() if issubclass(known, cls)
+        }
+        return builtin_presets(names)
+
+    @classmethod
+    def from_preset(cls, preset, load_weights=True, **kwargs):
+        """Makes a backbone from a preset.
+
+        Args:
+            preset: a built-in id, `kaggle://owner/model/framework/variation[/version]`,
+                `hf://owner/name[@revision]`, or a local directory of KerasHub or transformers.
+            load_weights: whether to load the preset's weights, or leave random ones.
+            **kwargs: override the preset's configuration: `dtype`, `name`, dropout rates and so on.
+
+        Returns:
+            A backbone of the class that the preset names.
+
+        Raises:
+            FileNotFoundError: there is no such preset, or a file of it is missing.
+            ValueError: a file is broken, or the preset holds another model than this class.
+
+        Example:
+
+        >>> from falcon_edu import FalconBackbone
+        >>> backbone = FalconBackbone.from_preset("falcon_tales_rw_en", dtype="bfloat16")
+        >>> backbone.dtype_policy.name
+        'bfloat16'
+        """
+        from falcon_edu.presets import load_backbone
+
+        return load_backbone(cls, preset, load_weights, **kwargs)
+
+    def save_to_preset(self, preset_dir, max_shard_size=10):
+        """Saves the backbone in KerasHub's format; what stood there before survives a failure.
+
+        Args:
+            preset_dir: path of the directory to write.
+            max_shard_size: largest size of one weight file in gigabytes; `None` for a single file.
+        """
+        from falcon_edu.presets import save_backbone
+
+        save_backbone(self, preset_dir, max_shard_size=max_shard_size)
+
+    def export_to_transformers(self, path):
+        """Saves the backbone in the format of the transformers library.
+
+        Args:
+            path: path of the directory to write.
+        """
+        from falcon_edu.presets import export_to_transformers
+
+        export_to_transformers(self, path)
+
+    def default_lora_layer_names(self):
+        """Names of the layers that `enable_lora` adapts by default, as in KerasHub."""
+        return ["query_dense", "value_dense", "query", "value"]
+
+    def enable_lora(self, rank, target_layer_names=None):
+        """Freezes every weight and adds trainable low-rank factors to the target layers.
+
+        Args:
+            rank: inner width of the factors.
+            target_layer_names: names of the layers to adapt; the default names if `None`.
+
+        Raises:
+            ValueError: the rank is below one, a name matches no layer, or LoRA is enabled already.
+
+        Hu et al. 2021, https://arxiv.org/abs/2106.09685, section 4.1.
+        """
+        lora.enable(self, rank, target_layer_names)
+
+    def save_lora_weights(self, filepath):
+        """Saves the factors, and what they belong to, in a file that ends in `.lora.h5`."""
+        lora.save(self, filepath)
+
+    def load_lora_weights(self, filepath):
+        """Loads factors saved here or by KerasHub, enabling LoRA first where it is not."""
+        lora.load(self, filepath)
+
+    def merge_lora(self):
+        """Adds the low-rank updates to the kernels, so that the factors cost nothing any more."""
+        lora.merge(self)
+
+    def unmerge_lora(self):
+        """Takes merged updates out again: `merge_lora` undone, to rounding."""
+        lora.unmerge(self)
+
+    def get_config(self):
+        # Not the functional model's nested config: the arguments of the constructor.
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        if isinstance(config.get("dtype"), dict):
+            config["dtype"] = keras.dtype_policies.get(config["dtype"])
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable(package="falcon_edu")
+class FalconBackbone(Backbone):
+    """Falcon: token ids in, hidden states after the final norm out.
+
+    The defaults are Falcon-RW, the layout of KerasHub's `FalconBackbone`. The family arguments
+    reach the other members: see `FalconConfig`, which documents every argument.
+
+    Args:
+        vocabulary_size, num_layers, num_attention_heads, hidden_dim, intermediate_dim,
+        layer_norm_epsilon, attention_dropout_rate, feedforward_dropout_rate: as in KerasHub.
+        dtype: string or `keras.DTypePolicy`; softmax, norms and positions stay in float32.
+        num_key_value_heads, position_encoding, rope_max_wavelength, parallel_attention,
+        num_parallel_layer_norms, use_bias, tie_word_embeddings, alibi_dtype: the family.
+        **kwargs: of `keras.Model`, such as `name`.
+
+    Call arguments:
+        inputs: `{"token_ids": (b, t) int, "padding_mask": (b, t)}`; padding on either side.
+
+    Returns:
+        `(b, t, m)`. The symbolic tensors in between are `hidden_states`, `num_layers + 1` times
+        `(b, t, m)`, and `attention_weights`, `num_layers` times `(b, n, t, t)`.
+
+    Raises:
+        ValueError: an argument or an input is impossible.
+
+    Example:
+
+    >>> import numpy as np
+    >>> backbone = FalconBackbone(
+    ...     vocabulary_size=10,
+    ...     num_layers=2,
+    ...     num_attention_heads=2,
+    ...     hidden_dim=32,
+    ...     intermediate_dim=128,
+    ... )
+    >>> ids = np.ones((1, 12), dtype="int32")
+    >>> backbone({"token_ids": ids, "padding_mask": np.ones_like(ids)}).shape
+    (1, 12, 32)
+
+    Almazrouei et al. 2023, https://arxiv.org/abs/2311.16867.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size,
+        num_layers,
+        num_attention_heads,
+        hidden_dim,
+        intermediate_dim,
+        layer_norm_epsilon=1e-5,
+        attention_dropout_rate=0,
+        feedforward_dropout_rate=0,
+        dtype=None,
+        num_key_value_heads=None,
+        position_encoding="alibi",
+        rope_max_wavelength=10_000,
+        parallel_attention=False,
+        num_parallel_layer_norms=1,
+        use_bias=True,
+        tie_word_embeddings=True,
+        alibi_dtype=None,
+        **kwargs,
+    ):
+        arguments = locals()
+        config = FalconConfig(**{name: arguments[name] for name in CONFIG_FIELDS})
+
+        # === Layers ===
+        token_embedding = ReversibleEmbedding(
+            input_dim=vocabulary_size,
+            output_dim=hidden_dim,
+            tie_weights=tie_word_embeddings,
+            embeddings_initializer=kernel_initializer(),
+            dtype=dtype,
+            name="token_embedding",
+        )
+        transformer_layers = [
+            FalconTransformerDecoder(
+                num_attention_heads=num_attention_heads,
+                intermediate_dim=intermediate_dim,
+                layer_norm_epsilon=layer_norm_epsilon,
+                attention_dropout_rate=attention_dropout_rate,
+                feedforward_dropout_rate=feedforward_dropout_rate,
+                num_key_value_heads=num_key_value_heads,
+                position_encoding=position_encoding,
+                rope_max_wavelength=rope_max_wavelength,
+                parallel_attention=parallel_attention,
+                num_parallel_layer_norms=num_parallel_layer_norms,
+                use_bias=use_bias,
+                alibi_dtype=alibi_dtype,
+                dtype=dtype,
+                name=f"transformer_layer_{i}",
+            )
+            for i in range(num_layers)
+        ]
+        final_layernorm = keras.layers.LayerNormalization(
+            epsilon=layer_norm_epsilon, dtype=dtype, name="final_layernorm"
+        )
+
+        # === Functional Model ===
+        token_ids = keras.Input(shape=(None,), dtype="int32", name="token_ids")
+        padding_mask = keras.Input(shape=(None,), dtype="int32", name="padding_mask")
+        x = token_embedding(token_ids)
+        hidden_states, attention_weights = [x], []
+        for transformer_layer in transformer_layers:
+            x, weights = transformer_layer(x, padding_mask=padding_mask)
+            hidden_states.append(x)
+            attention_weights.append(weights)
+        super().__init__(
+            inputs={"token_ids": token_ids, "padding_mask": padding_mask},
+            outputs=final_layernorm(x),
+            dtype=dtype,
+            **kwargs,
+        )
+        self.token_embedding = token_embedding
+        self.transformer_layers = transformer_layers
+        self.final_layernorm = final_layernorm
+        self.hidden_states = hidden_states
+        self.attention_weights = attention_weights
+
+        # === Config ===
+        self.config = config
+        for name in CONFIG_FIELDS:
+            setattr(self, name, getattr(config, name))
+
+    def __call__(self, inputs, *args, **kwargs):
+        inputs = prepare_inputs(inputs, self.config.vocabulary_size)
+        return super().__call__(inputs, *args, **kwargs)
+
+    def get_config(self):
+        return {**super().get_config(), **self.config.to_dict()}
+
+    @staticmethod
+    def get_layout_map(
+        device_mesh, model_parallel_dim_name="model", data_parallel_dim_name="batch"
+    ):
+        """How the weights are split over devices, for `keras.distribution.ModelParallel`.
+
+        Every matrix is split along its heads or its feed-forward axis over the model-parallel
+        devices, as Megatron-LM does, so that a block needs two sums across devices.
+
+        Args:
+            device_mesh: a `keras.distribution.DeviceMesh` with both axes.
+            model_parallel_dim_name: name of the mesh axis that splits the weights.
+            data_parallel_dim_name: name of the mesh axis that splits the batch.
+
+        Returns:
+            A `keras.distribution.LayoutMap`.
+
+        Shoeybi et al. 2019, https://arxiv.org/abs/1909.08053, section 3.
+        """
+        for name in (model_parallel_dim_name, data_parallel_dim_name):
+            if name not in device_mesh.axis_names:
+                raise ValueError(
+                    f"The device mesh has no axis {name!r}. Its axes: {device_mesh.axis_names}"
+                )
+        model, data = model_parallel_dim_name, data_parallel_dim_name
+        layout_map = keras.distribution.LayoutMap(device_mesh)
+        layout_map["token_embedding/embeddings"] = (model, data)
+        layout_map["token_embedding/reverse_embeddings"] = (data, model)
+        block = "transformer_layer.*"
+        layout_map[f"{block}attention.*query_dense.kernel"] = (data, model, None)
+        layout_map[f"{block}attention.*(key|value)_dense.kernel"] = (data, model, None)
+        layout_map[f"{block}attention.*output_dense.kernel"] = (model, data)
+        layout_map[f"{block}dense_h_to_4h.kernel"] = (data, model)
+        layout_map[f"{block}dense_4h_to_h.kernel"] = (model, data)
+        return layout_map

@@ -1,0 +1,287 @@
+"""LoRA on a backbone: what enabling, saving, loading and merging mean.
+
+The factors themselves are Keras's own (`layer.enable_lora`). Here is what a model needs around
+them: everything else frozen, names that must match, and files that know what they belong to.
+Hu et al. 2021, https://arxiv.org/abs/2106.09685.
+"""
+
+import json
+from pathlib import Path
+
+from falcon_edu.files import replacing
+
+import h5py
+import keras
+import numpy as np
+
+
+def enable(backbone, rank, target_layer_names=None):
+    """Freezes every weight of a backbone and adds trainable factors to the target layers.
+
+    Args:
+        backbone: a `Backbone`.
+        rank: inner width of the factors, at least 1.
+        target_layer_names: names of the layers to adapt; the backbone's defaults if `None`.
+
+    Raises:
+        ValueError: the rank is below one, a name matches no layer, or LoRA is enabled already.
+    """
+    if target_layer_names is None:
+        targets = _layers_named(backbone, backbone.default_lora_layer_names(), all_must_match=False)
+    else:
+        targets = _layers_named(backbone, target_layer_names)
+    _enable_on(backbone, rank, targets)
+
+
+def merge(backbone):
+    """Adds every update to the kernel it belongs to: the same outputs with factors of zero.
+
+    Args:
+        backbone: a backbone with LoRA enabled.
+
+    Raises:
+        ValueError: LoRA is not enabled, or merged already.
+    """
+    if getattr(backbone, "merged_lora", None):
+        raise ValueError("LoRA is merged already; `unmerge_lora()` takes it out again.")
+    backbone.merged_lora = {}
+    for layer in _require_adapted_layers(backbone):
+        factors = [keras.ops.convert_to_numpy(factor) for factor in _factors(layer)]
+        _add_update(layer, factors, sign=1)
+        for factor in _factors(layer):
+            factor.assign(np.zeros(factor.shape))
+        backbone.merged_lora[layer.path] = factors
+
+
+def unmerge(backbone):
+    """Takes merged updates out of the kernels and puts the factors back: `merge` undone.
+
+    Args:
+        backbone: a backbone whose LoRA was merged.
+
+    Raises:
+        ValueError: there is nothing merged.
+    """
+    if not getattr(backbone, "merged_lora", None):
+        raise ValueError("LoRA is not merged; `merge_lora()` comes first.")
+    for layer in _require_adapted_layers(backbone):
+        saved = backbone.merged_lora[layer.path]
+        _add_update(layer, saved, sign=-1)
+        for factor, value in zip(_factors(layer), saved, strict=True):
+            factor.assign(value)
+    backbone.merged_lora = {}
+
+
+def save(backbone, filepath):
+    """Saves the factors in KerasHub's file format, with what they belong to as an attribute.
+
+    Args:
+        backbone: a backbone with LoRA enabled.
+        filepath: path of the file, ending in `.lora.h5`.
+
+    Raises:
+        ValueError: LoRA is not enabled, or merged, or the path has another ending.
+    """
+    _check_suffix(filepath)
+    adapted = _require_adapted_layers(backbone)
+    if getattr(backbone, "merged_lora", None):
+        raise ValueError("LoRA is merged into the weights; `unmerge_lora()` before you save it.")
+    layers = _layers(backbone)
+    description = {
+        "rank": adapted[0].lora_rank,
+        "alpha": adapted[0].lora_alpha,
+        "targets": sorted({layer.name for layer in adapted}),
+        "base": _fingerprint(backbone),
+    }
+    with replacing(filepath) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["falcon_edu"] = json.dumps(description)
+        file["lora/vars/rank"] = adapted[0].lora_rank
+        for layer in adapted:
+            # KerasHub knows a layer by its index among all that have weights.
+            group = file.create_group(f"lora/{_index(layers, layer)}/vars")
+            for factor in _factors(layer):
+                group[factor.name] = keras.ops.convert_to_numpy(factor)
+
+
+def load(backbone, filepath):
+    """Loads factors from a `.lora.h5` file, enabling LoRA on the file's layers where it is not.
+
+    Everything is compared before anything changes.
+
+    Args:
+        backbone: a backbone of the configuration that the factors were trained on.
+        filepath: a file written by `save_lora_weights`, here or in KerasHub.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is none of LoRA's, or its base, rank, layers or shapes do not fit.
+    """
+    _check_suffix(filepath)
+    if not Path(filepath).is_file():
+        raise FileNotFoundError(f"There is no LoRA file {filepath}.")
+    layers = _layers(backbone)
+    rank, alpha, base, factors = _read(filepath, len(layers))
+    _check_base(filepath, base, _fingerprint(backbone))
+    targets = [layers[index] for index in factors]
+    adapted = adapted_layers(backbone)
+    if adapted:
+        _check_enabled(filepath, rank, targets, adapted)
+    for index, (a, b) in factors.items():
+        _check_shapes(filepath, layers[index], rank, a, b)
+    if not adapted:
+        _enable_on(backbone, rank, targets)
+    for index, values in factors.items():
+        layers[index].lora_alpha = alpha
+        for factor, value in zip(_factors(layers[index]), values, strict=True):
+            factor.assign(value)
+    backbone.merged_lora = {}
+
+
+def adapted_layers(backbone):
+    """The layers of a backbone that have LoRA factors, in order."""
+    return [layer for layer in _layers(backbone) if getattr(layer, "lora_enabled", False)]
+
+
+# === Layers and factors ===
+
+
+def _layers(backbone):
+    """Every layer with weights, in the order in which KerasHub counts them."""
+    return [layer for layer in backbone._flatten_layers(include_self=False) if layer.weights]
+
+
+def _layers_named(backbone, names, all_must_match=True):
+    adaptable = [layer for layer in _layers(backbone) if hasattr(layer, "enable_lora")]
+    existing = sorted({layer.name for layer in adaptable})
+    if isinstance(names, str) or not names:
+        raise ValueError(
+            "`target_layer_names` must be a list with at least one name. "
+            f"Received: {names!r}. There are: {', '.join(existing)}"
+        )
+    missing = [name for name in names if name not in existing]
+    found = [layer for layer in adaptable if layer.name in names]
+    if (missing and all_must_match) or not found:
+        raise ValueError(
+            f"`target_layer_names` has names that no layer has: {', '.join(map(repr, missing))}. "
+            f"There are: {', '.join(existing)}"
+        )
+    return found
+
+
+def _enable_on(backbone, rank, targets):
+    if isinstance(rank, bool) or not hasattr(rank, "__index__") or rank < 1:
+        raise ValueError(f"`rank` must be a whole number of at least 1. Received: {rank!r}")
+    if adapted_layers(backbone):
+        raise ValueError(
+            "LoRA is enabled on this backbone already. For other targets or another rank, "
+            "start from a fresh backbone."
+        )
+    for layer in targets:
+        layer.enable_lora(int(rank))
+    factors = {id(factor) for layer in targets for factor in _factors(layer)}
+    # Keras freezes only the kernel of an adapted layer. Its bias would train but not be saved, and
+    # a reloaded adapter would differ from the trained one: so everything but the factors is frozen.
+    for variable in backbone.variables:
+        variable.trainable = id(variable) in factors
+    backbone.merged_lora = {}
+
+
+def _require_adapted_layers(backbone):
+    layers = adapted_layers(backbone)
+    if not layers:
+        raise ValueError("LoRA is not enabled on this backbone; call `enable_lora(rank)` first.")
+    return layers
+
+
+def _factors(layer):
+    """The two factor variables of an adapted layer: a, which reads, and b, which writes."""
+    return sorted(
+        (variable for variable in layer.variables if variable.name.startswith("lora_")),
+        key=lambda variable: variable.name,
+    )
+
+
+def _add_update(layer, factors, sign):
+    a, b = factors
+    weight = layer._kernel if hasattr(layer, "_kernel") else layer._embeddings
+    update = sign * (layer.lora_alpha / layer.lora_rank) * (a @ b)
+    weight.assign(keras.ops.convert_to_numpy(weight).astype("float32") + update)
+
+
+def _index(layers, layer):
+    return next(index for index, other in enumerate(layers) if other is layer)
+
+
+# === Files ===
+
+
+def _fingerprint(backbone):
+    """What a base must have in common with the one that the factors were trained on."""
+    config = backbone.get_config()
+    return {key: config[key] for key in sorted(config) if key not in ("name", "trainable", "dtype")}
+
+
+def _check_suffix(filepath):
+    if not str(filepath).endswith(".lora.h5"):
+        raise ValueError(f"A LoRA file's name must end in `.lora.h5`. Received: {filepath}")
+
+
+def _read(filepath, num_layers):
+    """A file's rank, alpha, base and factors: `{layer index: (a, b)}`."""
+    try:
+        with h5py.File(filepath, "r") as file:
+            rank = int(file["lora/vars/rank"][()])
+            description = json.loads(file.attrs.get("falcon_edu", "{}"))
+            factors = {}
+            for index in sorted((name for name in file["lora"] if name != "vars"), key=int):
+                group = file[f"lora/{index}/vars"]
+                factors[int(index)] = [np.array(group[name]) for name in sorted(group)]
+    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{filepath} is not a LoRA file that can be read: {error}") from None
+    wrong = [index for index, values in factors.items() if index >= num_layers or len(values) != 2]
+    if wrong or not factors or rank < 1:
+        raise ValueError(
+            f"{filepath} does not fit this backbone: it has factors for the layers {list(factors)} "
+            f"at rank {rank}; the backbone has {num_layers} layers with weights."
+        )
+    return rank, description.get("alpha", rank), description.get("base"), factors
+
+
+def _check_base(filepath, base, own):
+    if base is None:  # KerasHub's files do not say what they belong to.
+        return
+    names = sorted(name for name in {*base, *own} if base.get(name) != own.get(name))
+    if names:
+        differences = "; ".join(
+            f"{name} {base.get(name)} there, {own.get(name)} here" for name in names
+        )
+        raise ValueError(f"{filepath} was trained on another backbone: {differences}.")
+
+
+def _check_enabled(filepath, rank, targets, adapted):
+    if adapted[0].lora_rank != rank:
+        raise ValueError(
+            f"{filepath} has rank {rank}, but LoRA is enabled with rank {adapted[0].lora_rank}. "
+            "Load it into a fresh backbone, or enable LoRA with the file's rank."
+        )
+    if {id(layer) for layer in targets} != {id(layer) for layer in adapted}:
+        raise ValueError(
+            f"{filepath} adapts {sorted({layer.name for layer in targets})} "
+            f"({len(targets)} layers), but LoRA is enabled on "
+            f"{sorted({layer.name for layer in adapted})} "
+            f"({len(adapted)} layers). Load it into a fresh backbone."
+        )
+
+
+def _check_shapes(filepath, layer, rank, a, b):
+    weight = getattr(layer, "_kernel", None)
+    if weight is None:
+        weight = getattr(layer, "_embeddings", None)
+    if weight is None or not hasattr(layer, "enable_lora"):
+        raise ValueError(f"{filepath} has factors for `{layer.path}`, a layer that takes none.")
+    shapes = (*weight.shape[:-1], rank), (rank, weight.shape[-1])
+    if (a.shape, b.shape) != shapes:
+        raise ValueError(
+            f"{filepath} has factors of shapes {a.shape} and {b.shape} for `{layer.path}`, "
+            f"which needs {shapes[0]} and {shapes[1]}."
+        )

@@ -1,0 +1,160 @@
+"""One decoder block: attention and MLP around the residual stream."""
+
+import keras
+
+from falcon_edu.attention import FalconAttention, kernel_initializer, make_attention_mask
+from falcon_edu.positions import token_positions
+
+
+class FalconTransformerDecoder(keras.layers.Layer):
+    """One block of Falcon, sequential (RW) or parallel (7B, 40B, 180B, 11B).
+
+    Sequential: `x + attention(norm(x))`, then `x + mlp(norm(x))`.
+    Parallel: `x + attention(norm(x)) + mlp(norm(x))`, with one shared norm or two.
+
+    Args:
+        num_attention_heads: number of query heads, `n`.
+        intermediate_dim: width of the feed-forward layer, `f`.
+        layer_norm_epsilon: added to the variance in every layer norm.
+        attention_dropout_rate: share of attention weights and outputs dropped in training.
+        feedforward_dropout_rate: share of feed-forward outputs dropped in training.
+        num_key_value_heads, position_encoding, rope_max_wavelength, use_bias, alibi_dtype:
+            as in `FalconAttention`.
+        parallel_attention: attention and MLP read the same input.
+        num_parallel_layer_norms: with `parallel_attention`, 1 shared norm or 2 separate ones.
+        **kwargs: of `keras.layers.Layer`, such as `dtype` and `name`.
+
+    Call arguments:
+        inputs: `(b, q, m)`, the residual stream.
+        padding_mask: `(b, k)`, true at real tokens; with a cache it covers the whole cache.
+        cache, cache_index: as in `FalconAttention`.
+
+    Returns:
+        outputs `(b, q, m)` and attention_weights `(b, n, q, k)`; with a cache, also the new cache.
+
+    Example:
+
+    >>> import numpy as np
+    >>> block = FalconTransformerDecoder(num_attention_heads=4, intermediate_dim=128)
+    >>> outputs, attention_weights = block(np.ones((1, 5, 32)), padding_mask=np.ones((1, 5)))
+    >>> outputs.shape, attention_weights.shape
+    ((1, 5, 32), (1, 4, 5, 5))
+
+    Almazrouei et al. 2023, https://arxiv.org/abs/2311.16867, section 4.
+    """
+
+    def __init__(
+        self,
+        num_attention_heads,
+        intermediate_dim,
+        layer_norm_epsilon=1e-5,
+        attention_dropout_rate=0,
+        feedforward_dropout_rate=0,
+        num_key_value_heads=None,
+        position_encoding="alibi",
+        rope_max_wavelength=10_000,
+        parallel_attention=False,
+        num_parallel_layer_norms=1,
+        use_bias=True,
+        alibi_dtype=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_attention_heads = num_attention_heads
+        self.intermediate_dim = intermediate_dim
+        self.layer_norm_epsilon = layer_norm_epsilon
+        self.attention_dropout_rate = attention_dropout_rate
+        self.feedforward_dropout_rate = feedforward_dropout_rate
+        self.num_key_value_heads = num_key_value_heads
+        self.position_encoding = position_encoding
+        self.rope_max_wavelength = rope_max_wavelength
+        self.parallel_attention = parallel_attention
+        self.num_parallel_layer_norms = num_parallel_layer_norms
+        self.use_bias = use_bias
+        self.alibi_dtype = alibi_dtype
+
+    def build(self, inputs_shape):
+        # === Layers ===
+        hidden_dim = inputs_shape[-1]
+
+        def norm(name):
+            layer = keras.layers.LayerNormalization(
+                epsilon=self.layer_norm_epsilon, dtype=self.dtype_policy, name=name
+            )
+            layer.build(inputs_shape)
+            return layer
+
+        def dense(name, input_dim, output_dim, activation=None):
+            layer = keras.layers.Dense(
+                output_dim,
+                activation=activation,
+                use_bias=self.use_bias,
+                kernel_initializer=kernel_initializer(),
+                dtype=self.dtype_policy,
+                name=name,
+            )
+            layer.build((*inputs_shape[:-1], input_dim))
+            return layer
+
+        def dropout(name, rate):
+            return keras.layers.Dropout(rate, dtype=self.dtype_policy, name=name)
+
+        self.input_layernorm = norm("input_layernorm")
+        self.attention_layer = FalconAttention(
+            num_heads=self.num_attention_heads,
+            attention_dropout_rate=self.attention_dropout_rate,
+            num_key_value_heads=self.num_key_value_heads,
+            position_encoding=self.position_encoding,
+            rope_max_wavelength=self.rope_max_wavelength,
+            use_bias=self.use_bias,
+            alibi_dtype=self.alibi_dtype,
+            dtype=self.dtype_policy,
+            name="attention",
+        )
+        self.attention_layer.build(inputs_shape)
+        self.attention_dropout = dropout("attention_dropout", self.attention_dropout_rate)
+        if not self.parallel_attention:
+            self.post_attention_layernorm = norm("post_attention_layernorm")
+        elif self.num_parallel_layer_norms == 2:
+            self.mlp_layernorm = norm("mlp_layernorm")
+        # keras.activations.gelu is the exact one, with erf, as Falcon has it.
+        self.dense_h_to_4h = dense(
+            "dense_h_to_4h", hidden_dim, self.intermediate_dim, keras.activations.gelu
+        )
+        self.dense_4h_to_h = dense("dense_4h_to_h", self.intermediate_dim, hidden_dim)
+        self.feedforward_dropout = dropout("feedforward_dropout", self.feedforward_dropout_rate)
+        self.built = True
+
+    def call(self, inputs, padding_mask, cache=None, cache_index=None):
+        x = self.input_layernorm(inputs)
+        attention_output, *weights_and_cache = self.attention_layer(
+            x,
+            positions=token_positions(padding_mask),
+            attention_mask=make_attention_mask(
+                padding_mask, inputs.shape[1], 0 if cache_index is None else cache_index
+            ),
+            cache=cache,
+            cache_index=cache_index,
+        )
+        attention_output = self.attention_dropout(attention_output)
+        if self.parallel_attention:
+            mlp_input = self.mlp_layernorm(inputs) if self.num_parallel_layer_norms == 2 else x
+            outputs = inputs + attention_output + self.mlp(mlp_input)
+        else:
+            x = inputs + attention_output
+            outputs = x + self.mlp(self.post_attention_layernorm(x))
+        return (outputs, *weights_and_cache)
+
+    def mlp(self, x):
+        """The feed-forward half: `(b, q, m)` to `(b, q, f)` and back."""
+        return self.feedforward_dropout(self.dense_4h_to_h(self.dense_h_to_4h(x)))
+
+    def get_config(self):
+        config = super().get_config()
+        names = (
+            "num_attention_heads intermediate_dim layer_norm_epsilon attention_dropout_rate "
+            "feedforward_dropout_rate num_key_value_heads position_encoding rope_max_wavelength "
+            "parallel_attention num_parallel_layer_norms use_bias alibi_dtype"
+        )
+        config.update({name: getattr(self, name) for name in names.split()})
+        return config
