@@ -1,0 +1,53 @@
+# The tasks of this project. `make` alone lists them.
+PYTHON ?= python3
+JOBS   ?= 2
+VENV   := .venv
+PEERS  := .venv-peers
+BIN    := $(VENV)/bin
+FIRST  := notebooks/00_welcome.ipynb
+
+.DEFAULT_GOAL := help
+.PHONY: help install lab test unit notebooks browser lint test-peers clean
+
+help: ## list the tasks
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1	/' | expand -t 20
+
+install: $(VENV)/installed ## make .venv with everything in it
+
+lab: install ## open JupyterLab on the first notebook
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(FIRST) $(if $(filter 0,$(shell id -u)),--allow-root)
+
+test: lint unit notebooks browser ## check everything: what follows
+
+lint: install ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: install ## the tests of the package, and the examples of its docstrings
+	$(BIN)/python -m pytest -n $(JOBS)
+
+notebooks: install ## run every notebook and compare with what it shows
+	$(BIN)/python tools/notebooks.py check notebooks
+	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=120 \
+		-n $(JOBS) --dist loadscope notebooks
+
+browser: install ## open the notebooks in a real JupyterLab
+	$(BIN)/python -m pytest -m browser tests
+
+test-peers: $(PEERS)/installed ## compare with keras-hub and transformers, in .venv-peers
+	$(PEERS)/bin/python -m pytest -m peers tests
+
+clean: ## remove the environments and what the tools left
+	rm -rf $(VENV) $(PEERS) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis screenshots
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[lab,test]"
+	touch $@
+
+$(PEERS)/installed: pyproject.toml constraints-peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install -q --disable-pip-version-check -c constraints-peers.txt -e ".[test,peers]"
+	touch $@

@@ -1,0 +1,116 @@
+"""The notebooks in a real JupyterLab: `make browser`."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from browser_lab import is_elsewhere, open_notebook, start_browser, start_lab
+from nbformat import v4
+from playwright.sync_api import expect
+
+ROOT = Path(__file__).resolve().parents[1]
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with start_browser() as browser:
+        yield browser
+
+
+# === The course ===
+
+
+@pytest.fixture(scope="module")
+def lab(browser, tmp_path_factory):
+    with start_lab(ROOT / "notebooks", tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+def test_welcome(lab, browser):
+    """The first notebook runs, and its sliders change the picture."""
+    with open_notebook(lab, browser, "00_welcome.ipynb") as notebook:
+        notebook.run_all()
+        notebook.screenshot("00_welcome")
+        assert max(lab.kernel_megabytes()) < 1000
+
+
+# === The harness itself, on notebooks made here ===
+
+SLIDER = """\
+import base64, io
+import ipywidgets
+from matplotlib.figure import Figure
+
+def draw(layer):
+    file = io.BytesIO()
+    figure = Figure(figsize=(2, 2))
+    figure.subplots().bar(range(4), [layer, 1, 2, 3])
+    figure.savefig(file, format="png")
+    data = base64.b64encode(file.getvalue()).decode()
+    return f'<img src="data:image/png;base64,{data}" alt="Bars of layer {layer}">'
+
+slider = ipywidgets.IntSlider(0, 0, 3, description="layer", continuous_update=False)
+picture = ipywidgets.HTML(draw(0))
+slider.observe(lambda change: picture.set_trait("value", draw(change.new)), "value")
+ipywidgets.VBox([slider, picture])"""
+
+ELSEWHERE = "from IPython.display import HTML\nHTML('<img src=\"http://elsewhere.example/a.png\">')"
+
+
+@pytest.fixture(scope="module")
+def made(browser, tmp_path_factory):
+    """A Lab over small notebooks, each of one cell."""
+    folder = tmp_path_factory.mktemp("made")
+    sources = {"slider": SLIDER, "error": "1 / 0", "elsewhere": ELSEWHERE}
+    (folder / "sources").mkdir()
+    for name, source in sources.items():
+        notebook = v4.new_notebook(cells=[v4.new_code_cell(source), v4.new_code_cell("x = 1")])
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+        nbformat.write(notebook, folder / "sources" / f"{name}.ipynb")
+    with start_lab(folder / "sources", folder) as lab:
+        yield lab
+
+
+def test_slider_redraws(made, browser):
+    with open_notebook(made, browser, "slider.ipynb") as notebook:
+        notebook.run_all()
+        slider, picture = notebook.slider("layer"), notebook.picture("Bars of layer")
+        expect(picture).to_have_attribute("alt", "Bars of layer 0")
+        assert notebook.press(slider, "ArrowRight", picture) == "Bars of layer 1"
+        assert notebook.press(slider, "ArrowLeft", picture) == "Bars of layer 0"
+        notebook.screenshot("slider")
+        assert 10 < min(made.kernel_megabytes()) < 1000
+
+
+def test_error_is_seen(made, browser):
+    with open_notebook(made, browser, "error.ipynb") as notebook:
+        with pytest.raises(AssertionError, match="ZeroDivisionError"):
+            notebook.run_all()
+        assert notebook.not_run() == ["x = 1"]
+
+
+def test_request_to_elsewhere_is_seen(made, browser):
+    opened = open_notebook(made, browser, "elsewhere.ipynb")
+    notebook = opened.__enter__()
+    notebook.run_all()
+    with pytest.raises(AssertionError, match=re.escape("elsewhere.example")):
+        opened.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("url", "elsewhere"),
+    [
+        ("http://127.0.0.1:8888/lab", False),
+        ("ws://localhost:8888/api", False),
+        ("data:image/png;base64,AAAA", False),
+        ("blob:http://127.0.0.1/1", False),
+        ("https://example.org/lib.js", True),
+        ("wss://example.org/socket", True),
+        ("http://127.0.0.1.example.org/", True),
+    ],
+)
+def test_addresses(url, elsewhere):
+    assert is_elsewhere(url) is elsewhere

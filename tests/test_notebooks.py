@@ -1,0 +1,105 @@
+"""The notebooks pass the guards of `tools/notebooks.py`, and each guard can fail."""
+
+from pathlib import Path
+
+from tools import notebooks
+
+import nbformat
+import pytest
+from nbformat import v4
+
+ROOT = Path(__file__).resolve().parents[1]
+FOUND = notebooks.find([ROOT / "notebooks"])
+
+
+@pytest.mark.parametrize("path", FOUND, ids=lambda path: path.stem)
+def test_notebook_is_in_order(path):
+    assert notebooks.check(path) == []
+
+
+@pytest.mark.parametrize("path", FOUND, ids=lambda path: path.stem)
+def test_notebook_is_stripped(path):
+    notebook = nbformat.read(path, as_version=4)
+    stripped = nbformat.read(path, as_version=4)
+    notebooks.strip(stripped)
+    assert notebook == stripped
+
+
+def text(name, written):
+    return v4.new_output("stream", name=name, text=written)
+
+
+def error():
+    return v4.new_output("error", ename="ValueError", evalue="no", traceback=[])
+
+
+def live_view():
+    return v4.new_output("display_data", data={notebooks.WIDGET_VIEW: {}, "text/plain": "a view"})
+
+
+def cell(source="1 + 1", outputs=(), execution_count=1, tags=()):
+    return v4.new_code_cell(
+        source, outputs=list(outputs), execution_count=execution_count, metadata={"tags": [*tags]}
+    )
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (cell(execution_count=None), "never executed"),
+        (cell(outputs=[error()]), "raised an error"),
+        (cell(tags=["raises-exception"]), "raised nothing"),
+        (cell(outputs=[text("stderr", "a warning")]), "wrote to stderr"),
+        (cell(outputs=[live_view()]), "live view"),
+        (cell(outputs=[text("stdout", "saved to /home/ada/falcon")]), "path of a machine"),
+        (cell(outputs=[text("stdout", r"C:\Users\ada")]), "path of a machine"),
+        (cell("\n".join(["x = 1"] * 26)), "26 lines"),
+        (cell(outputs=[text("stdout", "x" * notebooks.MAX_BYTES)]), "bytes"),
+    ],
+)
+def test_guards_go_red(tmp_path, bad, message):
+    path = tmp_path / "made.ipynb"
+    nbformat.write(v4.new_notebook(cells=[bad]), path)
+    (wrong,) = notebooks.check(path)
+    assert message in wrong
+
+
+def test_widget_state_goes_red(tmp_path):
+    path = tmp_path / "made.ipynb"
+    nbformat.write(v4.new_notebook(cells=[cell()], metadata={"widgets": {}}), path)
+    assert notebooks.check(path) == [f"{path}: the notebook holds widget state"]
+
+
+def test_good_cells_pass(tmp_path):
+    good = [
+        v4.new_markdown_cell("Text may say /home/ada, and be long."),
+        cell("\n".join(["x = 1"] * 25), outputs=[text("stdout", "a/b and 1/2")]),
+        cell("raise ValueError('no')", outputs=[error()], tags=["raises-exception"]),
+        cell("", execution_count=None),
+    ]
+    path = tmp_path / "made.ipynb"
+    nbformat.write(v4.new_notebook(cells=good), path)
+    assert notebooks.check(path) == []
+
+
+@pytest.mark.slow
+def test_run_executes_and_strips(tmp_path):
+    """A run leaves text and pictures, and nothing that differs between two runs."""
+    path = tmp_path / "made.ipynb"
+    source = "import ipywidgets\nprint(6 * 7)\nipywidgets.IntSlider(3)"
+    made = v4.new_notebook(cells=[v4.new_code_cell(source)])
+    nbformat.write(made, path)
+
+    notebooks.run(path)
+    first = path.read_text()
+    notebooks.run(path)
+
+    assert notebooks.check(path) == []
+    assert path.read_text() == first
+    ran = nbformat.read(path, as_version=4)
+    assert ran.cells[0].outputs[0].text == "42\n"
+    assert ran.cells[0].outputs[1].data == {"text/plain": "IntSlider(value=3)"}
+    assert ran.metadata == {
+        "kernelspec": notebooks.KERNELSPEC,
+        "language_info": {"name": "python"},
+    }

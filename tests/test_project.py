@@ -1,0 +1,221 @@
+"""The project around the package: imports, pins, commands, and what is in the repository."""
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from tools import pin
+
+import pytest
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "falcon_edu"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+# === Imports run one way ===
+
+# Each module may import those before it, and no others, not even inside a function.
+ORDER = """
+    config files positions attention transformer_decoder
+    inputs byte_level lora presets backbone tokenizer preprocessor
+    samplers decoding generation causal_lm
+    activations interventions
+    tales corpora evaluation plots widgets checks
+""".split()
+
+# These know only this much of the world outside the standard library.
+KNOWS_ONLY = {
+    "config": {"numpy"},
+    "corpora": {"numpy"},
+    "tales": {"numpy"},
+    "plots": {"numpy", "matplotlib"},
+}
+
+# These are known only here.
+KNOWN_ONLY_TO = {
+    "ipywidgets": {"widgets"},
+    "IPython": {"widgets"},
+    "matplotlib": {"plots", "widgets"},
+    "huggingface_hub": {"presets"},
+    "kagglehub": {"presets"},
+}
+
+
+def imported_names(source):
+    """Every dotted name that a module imports, `from a import b` as `a.b`."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def wrong_imports(module, source):
+    """What a module of the package imports and should not."""
+    for name in imported_names(source):
+        top, _, rest = name.partition(".")
+        inner = rest.partition(".")[0]
+        if top == "falcon_edu":
+            if inner not in ORDER[: ORDER.index(module) + 1]:
+                yield f"{module} imports {name}, which does not come before it"
+        elif top not in sys.stdlib_module_names:
+            if top not in KNOWS_ONLY.get(module, {top}):
+                yield f"{module} imports {top}"
+            if module not in KNOWN_ONLY_TO.get(top, {module}):
+                yield f"{module} imports {top}, which only {KNOWN_ONLY_TO[top]} may"
+
+
+def sources():
+    """The files of the package, with the module that each belongs to; a sub-package is one."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        module = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if module != "__init__":
+            yield pytest.param(module, path, id=str(path.relative_to(PACKAGE)))
+
+
+@pytest.mark.parametrize(("module", "path"), list(sources()))
+def test_imports_run_one_way(module, path):
+    assert module in ORDER, f"give {module} its place in ORDER"
+    assert list(wrong_imports(module, path.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("attention", "from falcon_edu.backbone import FalconBackbone"),
+        ("attention", "def late():\n    from falcon_edu import causal_lm"),
+        ("positions", "import falcon_edu.transformer_decoder"),
+        ("presets", "from falcon_edu.backbone import Backbone"),
+        ("checks", "from falcon_edu import record"),
+        ("plots", "import keras"),
+        ("tales", "from jax import numpy"),
+        ("backbone", "import huggingface_hub"),
+        ("activations", "from ipywidgets import HTML"),
+    ],
+)
+def test_wrong_imports_are_seen(module, source):
+    assert len(list(wrong_imports(module, source))) == 1
+
+
+def test_imports_are_declared():
+    """Each package that ours imports is asked for in `pyproject.toml`, not merely present."""
+    used = {
+        name.partition(".")[0]
+        for path in PACKAGE.rglob("*.py")
+        for name in imported_names(path.read_text())
+    }
+    declared = {r.name for extra in ("lab", "kaggle") for r in pin.requirements(extra)}
+    come_with_those = {"IPython", "jaxlib", "ml_dtypes"}
+    assert used - sys.stdlib_module_names - declared - come_with_those <= {"falcon_edu"}
+
+
+# === Versions ===
+
+
+def test_version_is_in_one_place():
+    import falcon_edu
+
+    assert falcon_edu.__version__ == PROJECT["version"]
+    assert importlib.metadata.version("falcon_edu") == PROJECT["version"]
+    written = [path for path in PACKAGE.rglob("*.py") if PROJECT["version"] in path.read_text()]
+    assert written == []
+    assert f"## [{PROJECT['version']}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize("path", ["environment.yml", "binder/environment.yml"])
+def test_environments_follow_from_the_pins(path):
+    assert (ROOT / path).read_text() == pin.environments()[path], "python tools/pin.py environments"
+
+
+@pytest.mark.parametrize(
+    ("file", "extra"),
+    [
+        ("constraints.txt", "lab"),
+        ("constraints.txt", "test"),
+        ("constraints-peers.txt", "test"),
+        ("constraints-peers.txt", "peers"),
+    ],
+)
+def test_pins_are_within_the_bounds(file, extra):
+    pins = {}
+    for block in pin.read_pins(ROOT / file).values():
+        pins.update(block)
+    for requirement in pin.requirements(extra):
+        version = pins[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(version), requirement
+
+
+# === Words and commands ===
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", ".ci/run"])
+def test_commands_exist(page):
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", (ROOT / page).read_text(), re.MULTILINE))
+    assert named
+    assert named <= targets
+
+
+def test_readme_lists_every_notebook():
+    listed = re.findall(r"\]\((notebooks/[\w/]+\.ipynb)\)", (ROOT / "README.md").read_text())
+    there = [path.relative_to(ROOT).as_posix() for path in (ROOT / "notebooks").glob("*.ipynb")]
+    assert sorted(set(listed)) == sorted(there)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text())
+    assert [to for to in links if "://" not in to and not (ROOT / to).exists()] == []
+
+
+def test_addresses_of_the_project_agree():
+    (home,) = PROJECT["urls"].values()
+    owner_and_name = home.removeprefix("https://github.com/")
+    text = (ROOT / "README.md").read_text()
+    assert set(re.findall(r"/(?:github|gh|github\.com)/([\w-]+/[\w-]+)", text)) == {owner_and_name}
+
+
+@pytest.mark.slow
+def test_code_of_the_readme_runs(capsys):
+    for code in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL):
+        exec(code, {})
+    assert capsys.readouterr().out
+
+
+# === The repository ===
+
+ELSEWHERE = re.compile(
+    r"pypi\.(?:org|python)|pythonhosted\.org|npmjs\.org|deb\.debian\.org|anaconda\.org"
+    r"|download\.pytorch\.org|/work/(?:main|shared)|/[r]oot/|/opt/(?:wheels|pypi)"
+)
+
+
+def repository():
+    """The files of the repository: tracked, or about to be."""
+    command = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    return [path for name in listed.split("\0") if (path := ROOT / name).is_file()]
+
+
+def test_no_file_is_large():
+    assert [path for path in repository() if path.stat().st_size > 6_000_000] == []
+
+
+def test_no_file_names_a_registry_or_a_path_of_a_machine():
+    found = []
+    for path in repository():
+        text = path.read_bytes().decode("utf-8", errors="ignore")
+        found += [f"{path.relative_to(ROOT)}: {match}" for match in ELSEWHERE.findall(text)]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "text", ["https://pypi" + ".org/simple", "/work" + "/main/x", "/ro" + "ot/x"]
+)
+def test_such_names_are_seen(text):
+    assert ELSEWHERE.search(text)

@@ -1,0 +1,175 @@
+"""Execute the notebooks and guard what they show.
+
+    python tools/notebooks.py run notebooks/00_welcome.ipynb   # execute in place, strip the noise
+    python tools/notebooks.py check notebooks                  # guards; a folder means all in it
+
+`nbval` runs every notebook again and compares the outputs. The guards cover what it lets pass:
+cells that were never run, exceptions that did not come, warnings, paths of one machine, bulk.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+KEPT = ("tags", "jupyter", "nbgrader")  # what a cell's metadata may say
+MACHINE_PATH = re.compile(
+    r"(?<![\w.])/(home|root|Users|tmp|work|opt|private)/|\b[A-Z]:\\\\?Users|site-packages"
+)
+MAX_LINES = 25
+MAX_BYTES = 600_000
+
+
+# === Running ===
+
+
+def run(path: Path) -> None:
+    """Execute a notebook in a new kernel and write it back, without what differs between runs."""
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": path.parent}}
+    ).execute()
+    strip(notebook)
+    nbformat.validate(notebook)
+    draft = path.with_suffix(".tmp")
+    nbformat.write(notebook, draft)
+    os.replace(draft, path)
+
+
+def strip(notebook: NotebookNode) -> None:
+    """Remove timings, widget state and the versions of whoever ran it; keep text and pictures."""
+    notebook.metadata = nbformat.from_dict(
+        {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
+    )
+    for cell in notebook.cells:
+        cell.metadata = {key: cell.metadata[key] for key in KEPT if key in cell.metadata}
+        for output in cell.get("outputs", []):
+            # The model behind a live view ends with its kernel, and Lab would show an error in its
+            # place. The picture and the text beside it stay.
+            output.get("data", {}).pop(WIDGET_VIEW, None)
+
+
+# === Guards: each yields what is wrong ===
+
+
+def unexecuted(notebook: NotebookNode) -> Iterator[str]:
+    """A cell that was never run shows nothing, and nbval would compare it with nothing."""
+    for name, cell in code_cells(notebook):
+        if cell.source.strip() and cell.execution_count is None:
+            yield f"{name}: never executed"
+
+
+def wrong_errors(notebook: NotebookNode) -> Iterator[str]:
+    """An error must be announced by the tag `raises-exception`, and then it must come."""
+    for name, cell in code_cells(notebook):
+        announced = "raises-exception" in cell.metadata.get("tags", [])
+        raised = any(output.output_type == "error" for output in cell.outputs)
+        if raised and not announced:
+            yield f"{name}: raised an error"
+        if announced and not raised:
+            yield f"{name}: tagged raises-exception, but raised nothing"
+
+
+def stderr(notebook: NotebookNode) -> Iterator[str]:
+    """Warnings and logs belong in no lesson, and differ between machines."""
+    for name, cell in code_cells(notebook):
+        if any(output.get("name") == "stderr" for output in cell.outputs):
+            yield f"{name}: wrote to stderr"
+
+
+def volatile(notebook: NotebookNode) -> Iterator[str]:
+    """Widget state is large and stale at once; `run` strips it."""
+    if "widgets" in notebook.metadata:
+        yield "the notebook holds widget state"
+    for name, cell in code_cells(notebook):
+        if any(WIDGET_VIEW in output.get("data", {}) for output in cell.outputs):
+            yield f"{name}: holds a live view, which is dead in a file"
+
+
+def machine_paths(notebook: NotebookNode) -> Iterator[str]:
+    """A path of the machine that ran the notebook means nothing to its reader."""
+    for name, cell in code_cells(notebook):
+        for output in cell.outputs:
+            data = {k: v for k, v in output.get("data", {}).items() if not k.startswith("image/")}
+            for text in (json.dumps({**output, "data": data}, ensure_ascii=False), cell.source):
+                if found := MACHINE_PATH.search(text):
+                    yield f"{name}: holds a path of a machine ({found.group()}...)"
+
+
+def long_cells(notebook: NotebookNode) -> Iterator[str]:
+    """A cell that does not fit a glance belongs in the package, or in two cells."""
+    for name, cell in code_cells(notebook):
+        if (lines := len(cell.source.splitlines())) > MAX_LINES:
+            yield f"{name}: {lines} lines, of at most {MAX_LINES}"
+
+
+def code_cells(notebook: NotebookNode) -> Iterator[tuple[str, NotebookNode]]:
+    """The code cells, with a name that finds them in Lab."""
+    for index, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code":
+            yield f"cell {index} [{cell.execution_count or ' '}]", cell
+
+
+GUARDS: list[Callable[[NotebookNode], Iterator[str]]] = [
+    unexecuted,
+    wrong_errors,
+    stderr,
+    volatile,
+    machine_paths,
+    long_cells,
+]
+
+
+def check(path: Path) -> list[str]:
+    """Everything that is wrong with a notebook."""
+    notebook = nbformat.read(path, as_version=4)
+    wrong = [f"{path}: {message}" for guard in GUARDS for message in guard(notebook)]
+    if (size := path.stat().st_size) > MAX_BYTES:
+        wrong.append(f"{path}: {size:,} bytes, of at most {MAX_BYTES:,}")
+    return wrong
+
+
+# === Command line ===
+
+
+def find(paths: list[Path]) -> list[Path]:
+    """The notebooks meant by files and folders, in order."""
+    found = []
+    for path in paths:
+        below = [path] if path.suffix == ".ipynb" else sorted(path.rglob("*.ipynb"))
+        found += [file for file in below if ".ipynb_checkpoints" not in file.parts]
+    return found
+
+
+def main() -> int:
+    """Run or check; the exit status is 1 when something is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("command", choices=["run", "check"])
+    parser.add_argument("paths", nargs="+", type=Path)
+    arguments = parser.parse_args()
+
+    notebooks = find(arguments.paths)
+    if not notebooks:
+        print("no notebook there")
+        return 1
+    wrong = []
+    for path in notebooks:
+        if arguments.command == "run":
+            print(f"running {path}", flush=True)
+            run(path)
+        wrong += check(path)
+    print("\n".join(wrong) or f"{len(notebooks)} notebooks are in order")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
