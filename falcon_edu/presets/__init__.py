@@ -1,0 +1,214 @@
+"""Presets: folders that hold a model, read and written in KerasHub's and transformers' formats."""
+
+import inspect
+from pathlib import Path
+
+from falcon_edu.config import CONFIG_FIELDS, FalconConfig
+from falcon_edu.presets import keras_hub, tokenizer_files, transformers
+from falcon_edu.presets.folders import read_json, replacing_folder
+from falcon_edu.presets.handles import resolve
+from falcon_edu.presets.registry import builtin_presets
+from falcon_edu.presets.weights import assign_tensors, check_tensors
+from falcon_edu.tokenizer import FalconTokenizer
+
+__all__ = [
+    "builtin_presets",
+    "export_to_transformers",
+    "export_tokenizer",
+    "load_backbone",
+    "load_preprocessor",
+    "load_tokenizer",
+    "resolve",
+    "save_backbone",
+    "save_causal_lm",
+    "save_preprocessor",
+    "save_tokenizer",
+]
+
+FORMATS = {"KerasHub": keras_hub, "transformers": transformers}
+
+# What a new backbone leaves no use for. A tokenizer, a README and so on stay where they are.
+OUTDATED = {
+    "KerasHub": (
+        "metadata.json",
+        "model.weights.h5",
+        "model.weights.json",
+        "model_[0-9]*.weights.h5",
+        "task.json",
+        "task.weights.h5",
+    ),
+    "transformers": (
+        "model.safetensors",
+        "model.safetensors.index.json",
+        "model-[0-9]*-of-[0-9]*.safetensors",
+        "pytorch_model*.bin",
+        "pytorch_model.bin.index.json",
+    ),
+}
+OUTDATED_TOKENIZER = (f"{tokenizer_files.ASSETS}/*",)
+
+
+# === Loading ===
+
+
+def load_backbone(cls, preset, load_weights=True, **overrides):
+    """Makes a backbone from a preset; what `Backbone.from_preset` does.
+
+    Everything is checked before anything is allocated: configuration, names, shapes, types.
+
+    Args:
+        cls: the class it was called on.
+        preset: a built-in id, a handle, or the path of a folder.
+        load_weights: whether to load the weights, or leave random ones.
+        **overrides: arguments that replace those of the preset.
+
+    Raises:
+        FileNotFoundError: there is no such preset, or a file of it is missing.
+        ValueError: a file is broken, the preset holds another model, or an override is unknown.
+    """
+    folder = resolve(preset, weights=load_weights)
+    file_format, found, arguments = _read_config(folder, cls)
+    known = {*inspect.signature(found.__init__).parameters, "name", "trainable"}
+    tokenizer_files.check_overrides(overrides, known - {"self", "kwargs"}, "the backbone")
+    arguments.update(overrides)
+    try:
+        config = FalconConfig(
+            **{name: arguments[name] for name in CONFIG_FIELDS if name in arguments}
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"The configuration in {folder}/config.json can't be: {error}") from None
+    if not load_weights:
+        return found(**arguments)
+    table = file_format.weight_table(config)
+    with file_format.open_weights(folder, config) as tensors:
+        check_tensors(tensors, table, folder)
+        backbone = found(**arguments)
+        assign_tensors(backbone, tensors, table)
+    return backbone
+
+
+def load_tokenizer(cls, preset, **overrides):
+    """Makes the tokenizer of a preset; what `FalconTokenizer.from_preset` does."""
+    return tokenizer_files.read_tokenizer(cls, resolve(preset, weights=False), overrides)
+
+
+def load_preprocessor(cls, preset, **overrides):
+    """Makes the preprocessor of a preset; what `FalconCausalLMPreprocessor.from_preset` does."""
+    folder = resolve(preset, weights=False)
+    tokenizer = tokenizer_files.read_tokenizer(FalconTokenizer, folder, {})
+    return tokenizer_files.read_preprocessor(cls, folder, tokenizer, overrides)
+
+
+def _read_config(folder, cls):
+    """The format of a preset, the class that it holds, and the arguments for it."""
+    config, source = read_json(folder, "config.json"), f"{folder}/config.json"
+    for file_format in FORMATS.values():
+        if file_format.recognizes(config):
+            break
+    else:
+        raise ValueError(
+            f"{source} is in no known format: it has neither `registered_name` (KerasHub) nor "
+            f"`model_type` (transformers). Its fields: {', '.join(config)}"
+        )
+    found, arguments = file_format.read_config(config, source)
+    if file_format is transformers and issubclass(cls, found):
+        found = cls  # transformers knows no classes of ours
+    if not issubclass(found, cls):
+        raise ValueError(
+            f"{folder} holds a {found.__name__}, not a {cls.__name__}. "
+            f"Use `{found.__name__}.from_preset`."
+        )
+    return file_format, found, arguments
+
+
+# === Saving ===
+
+
+def save_backbone(backbone, preset_dir, max_shard_size=10):
+    """Saves a backbone in KerasHub's format; what `Backbone.save_to_preset` does.
+
+    Args:
+        backbone: a `Backbone`. With LoRA enabled, the merged weights are saved, as Keras does.
+        preset_dir: path of the folder to make or replace; a tokenizer in it stays.
+        max_shard_size: largest size of one weight file in gigabytes; `None` for a single file.
+
+    Raises:
+        ValueError: the folder holds a model of transformers, or the working directory.
+    """
+    _check_target(preset_dir, "KerasHub")
+    with replacing_folder(preset_dir, OUTDATED["KerasHub"]) as folder:
+        keras_hub.write_backbone(folder, backbone, max_shard_size)
+
+
+def save_tokenizer(tokenizer, preset_dir):
+    """Saves a tokenizer in KerasHub's format; the other files of the folder stay."""
+    _check_target(preset_dir, "KerasHub")
+    with replacing_folder(preset_dir, OUTDATED_TOKENIZER) as folder:
+        tokenizer_files.write_keras_hub_tokenizer(folder, tokenizer)
+
+
+def save_preprocessor(preprocessor, preset_dir):
+    """Saves a preprocessor and its tokenizer in KerasHub's format; other files stay."""
+    _check_target(preset_dir, "KerasHub")
+    with replacing_folder(preset_dir, OUTDATED_TOKENIZER) as folder:
+        tokenizer_files.write_keras_hub_preprocessor(folder, preprocessor)
+
+
+def save_causal_lm(causal_lm, preset_dir, max_shard_size=10):
+    """Saves backbone, preprocessor and tokenizer in KerasHub's format, all or none.
+
+    Args:
+        causal_lm: has a `backbone`, and a `preprocessor` that may be `None`.
+        preset_dir, max_shard_size: as in `save_backbone`.
+    """
+    _check_target(preset_dir, "KerasHub")
+    outdated = OUTDATED["KerasHub"]
+    with replacing_folder(preset_dir, outdated + OUTDATED_TOKENIZER) as folder:
+        keras_hub.write_backbone(folder, causal_lm.backbone, max_shard_size)
+        if causal_lm.preprocessor is not None:
+            tokenizer_files.write_keras_hub_preprocessor(folder, causal_lm.preprocessor)
+
+
+def export_to_transformers(backbone, path, tokenizer=None, max_shard_size=5):
+    """Saves a backbone in transformers' format; what `Backbone.export_to_transformers` does.
+
+    transformers computes ALiBi in bfloat16: it agrees best with an `alibi_dtype` of `"bfloat16"`.
+
+    Args:
+        backbone: a `FalconBackbone`. With LoRA enabled, the merged weights are saved.
+        path: path of the folder to make or replace.
+        tokenizer: a `FalconTokenizer` to save with it, or `None`.
+        max_shard_size: largest size of one weight file in gigabytes.
+
+    Raises:
+        ValueError: transformers has no Falcon of this layout, or the folder holds a preset of
+            KerasHub, or the working directory.
+    """
+    _check_target(path, "transformers")
+    with replacing_folder(path, OUTDATED["transformers"]) as folder:
+        transformers.write_backbone(folder, backbone, tokenizer, max_shard_size)
+        if tokenizer is not None:
+            tokenizer_files.write_transformers_tokenizer(folder, tokenizer)
+
+
+def export_tokenizer(tokenizer, path):
+    """Saves a tokenizer in transformers' format; the other files of the folder stay."""
+    _check_target(path, "transformers")
+    with replacing_folder(path) as folder:
+        tokenizer_files.write_transformers_tokenizer(folder, tokenizer)
+
+
+def _check_target(path, name):
+    """Refuses to turn a model of one format into a mixture of two."""
+    if not (Path(path) / "config.json").is_file():
+        return
+    try:
+        config = read_json(path, "config.json")
+    except ValueError:
+        return  # nothing that could be lost
+    for other, file_format in FORMATS.items():
+        if other != name and file_format.recognizes(config):
+            raise ValueError(
+                f"{path} holds a model in the format of {other}, which saving in the format of "
+                f"{name} would destroy. Choose another folder."
+            )

@@ -1,0 +1,101 @@
+"""Weights in HDF5 files, as Keras writes them: one file, or shards with an index."""
+
+from contextlib import ExitStack, contextmanager
+
+from falcon_edu.presets.folders import file_in, read_json
+from falcon_edu.presets.weights import Tensor
+
+import h5py
+import ml_dtypes
+
+SINGLE, INDEX = "model.weights.h5", "model.weights.json"
+
+
+@contextmanager
+def open_h5(folder):
+    """The tensors of a preset in KerasHub's format, while the block lasts.
+
+    Args:
+        folder: path of the preset.
+
+    Returns:
+        Dictionary of path inside the files to `Tensor`.
+
+    Raises:
+        FileNotFoundError: there are no weights, or a shard is missing.
+        ValueError: a file is no HDF5, or holds links, or a tensor is there twice.
+    """
+    with ExitStack() as stack:
+        tensors: dict[str, Tensor] = {}
+        for path in _paths(folder):
+            try:
+                file = stack.enter_context(h5py.File(path, "r"))
+            except OSError as error:
+                raise ValueError(f"{path} is no whole HDF5 file: {error}") from None
+            found = _tensors(file, path)
+            if twice := sorted(tensors.keys() & found.keys()):
+                raise ValueError(f"{path} holds tensors that another shard has too: {twice}")
+            tensors.update(found)
+        yield tensors
+
+
+def _paths(folder):
+    if single := file_in(folder, SINGLE):
+        return [single]
+    if not file_in(folder, INDEX):
+        raise FileNotFoundError(
+            f"{folder} has no weights: neither {SINGLE} nor {INDEX}. "
+            "Pass `load_weights=False` for random ones."
+        )
+    return shard_paths(folder, INDEX)
+
+
+def shard_paths(folder, index):
+    """The files that an index names, in order.
+
+    Raises:
+        FileNotFoundError: one of them is missing.
+        ValueError: the index is broken, or names a file outside the preset.
+    """
+    weight_map = read_json(folder, index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise ValueError(f"`weight_map` in {folder}/{index} must say where the weights are.")
+    names = set()
+    for files in weight_map.values():
+        names.update(files if isinstance(files, list) else [files])
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"`weight_map` in {folder}/{index} must name files.")
+    paths = {name: file_in(folder, name) for name in sorted(names)}
+    if missing := [name for name, path in paths.items() if path is None]:
+        raise FileNotFoundError(f"{folder} lacks shards that {index} names: {', '.join(missing)}")
+    return list(paths.values())
+
+
+def _tensors(file, path):
+    """All datasets below a file's root; whatever could lead elsewhere is refused."""
+    tensors, open_groups, seen = {}, [("", file)], set()
+    while open_groups:
+        prefix, group = open_groups.pop()
+        if group.id in seen:
+            raise ValueError(f"{path} is refused: {group.name} is there under two names.")
+        seen.add(group.id)
+        for name in group:
+            inner = f"{prefix}{name}"
+            link = group.get(name, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                raise ValueError(f"{path} is refused: {inner} is a {type(link).__name__}.")
+            member = group[name]
+            if isinstance(member, h5py.Group):
+                open_groups.append((f"{inner}/", member))
+            elif not isinstance(member, h5py.Dataset) or member.external or member.is_virtual:
+                raise ValueError(f"{path} is refused: {inner} is no plain dataset.")
+            else:
+                tensors[inner] = _tensor(member)
+    return tensors
+
+
+def _tensor(dataset):
+    # HDF5 has no bfloat16: Keras stores the two bytes and says so beside them.
+    if dataset.attrs.get("dtype") == "bfloat16" and dataset.dtype.itemsize == 2:
+        return Tensor(dataset.shape, "bfloat16", lambda: dataset[()].view(ml_dtypes.bfloat16))
+    return Tensor(dataset.shape, dataset.dtype.name, lambda: dataset[()])

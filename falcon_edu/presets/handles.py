@@ -1,0 +1,131 @@
+"""From the name of a preset to the folder that holds it: built-in, local, or downloaded."""
+
+import os
+from pathlib import Path
+
+from falcon_edu.presets.registry import BUILTIN_PRESETS, shipped_folder
+
+SMALL_FILES = (
+    "config.json",
+    "metadata.json",
+    "tokenizer.json",
+    "preprocessor.json",
+    "assets/tokenizer/*.json",
+    "assets/tokenizer/merges.txt",
+)
+WEIGHT_FILES = (
+    "model.weights.h5",
+    "model.weights.json",
+    "model_*.weights.h5",
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "model-*.safetensors",
+)
+FORMS = (
+    f"A preset is one of the built-in ids {', '.join(BUILTIN_PRESETS)}; "
+    "kaggle://owner/model/framework/variation[/version]; hf://owner/name[@revision]; "
+    "or the path of a local folder."
+)
+HUB = "https://huggingface.co"
+
+
+def resolve(preset, weights=True):
+    """The folder that holds a preset's files, downloaded or from the cache if need be.
+
+    Args:
+        preset: a built-in id, a `kaggle://` or `hf://` handle, or the path of a folder.
+        weights: whether the weights are needed too, or only the small files.
+
+    Returns:
+        A `Path`.
+
+    Raises:
+        FileNotFoundError: there is no such preset, or a hub can't be reached.
+        ImportError: a Kaggle handle without the package that reads it.
+        ValueError: the handle has none of these forms.
+
+    Example:
+
+    >>> resolve("falcon_tale")
+    Traceback (most recent call last):
+    FileNotFoundError: There is no preset 'falcon_tale'. A preset is one of the built-in ids ...
+    """
+    if not isinstance(preset, (str, os.PathLike)) or not str(preset):
+        raise ValueError(f"A preset must be a string or a path. Received: {preset!r}. {FORMS}")
+    if preset in BUILTIN_PRESETS:
+        return _builtin(preset, weights)
+    scheme, separator, handle = str(preset).partition("://")
+    if separator:
+        if scheme not in _SCHEMES:
+            raise ValueError(f"{preset!r} starts with an unknown scheme. {FORMS}")
+        return _SCHEMES[scheme](handle, weights)
+    folder = Path(preset)
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise ValueError(f"{preset!r} is a file; a preset is a folder. {FORMS}")
+    raise FileNotFoundError(f"There is no preset {preset!r}. {FORMS}")
+
+
+def _builtin(name, weights):
+    if folder := shipped_folder(name):
+        return folder
+    known, tried = BUILTIN_PRESETS[name], []
+    for key in ("hf_handle", "kaggle_handle"):
+        try:
+            if key in known:
+                return resolve(known[key], weights)
+        except (FileNotFoundError, ImportError) as error:
+            tried.append(f"{known[key]}: {error}")
+    if tried:
+        raise FileNotFoundError(f"{name!r} is in no place that was tried. " + " ".join(tried))
+    raise FileNotFoundError(f"{name!r} should ship with falcon_edu, but this copy lacks it.")
+
+
+def _hugging_face(handle, weights):
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    name, _, revision = handle.partition("@")
+    try:
+        return Path(
+            snapshot_download(
+                name,
+                revision=revision or None,
+                allow_patterns=[*SMALL_FILES, *(WEIGHT_FILES if weights else ())],
+                # A token is for its own hub alone.
+                token=None if constants.ENDPOINT == HUB else False,
+            )
+        )
+    except HFValidationError as error:
+        raise ValueError(f"hf://{handle} is no handle of the Hugging Face Hub: {error}") from None
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise FileNotFoundError(
+            f"hf://{handle} could not be fetched ({type(error).__name__}: {reason}) and is not in "
+            "the cache. The falcon_tales presets need no network."
+        ) from error
+
+
+def _kaggle(handle, weights):
+    if len(handle.split("/")) not in (4, 5):
+        raise ValueError(
+            f"kaggle://{handle} must read kaggle://owner/model/framework/variation[/version]."
+        )
+    try:
+        import kagglehub
+    except ImportError:
+        raise ImportError(
+            f"kaggle://{handle} needs kagglehub: `pip install 'falcon_edu[kaggle]'`"
+        ) from None
+    try:
+        return Path(kagglehub.model_download(handle))
+    except Exception as error:  # kagglehub has many, and no common one
+        reason = str(error).strip().partition("\n")[0]
+        raise FileNotFoundError(
+            f"kaggle://{handle} could not be fetched ({type(error).__name__}: {reason}). "
+            "The falcon_tales presets need no network."
+        ) from error
+
+
+_SCHEMES = {"hf": _hugging_face, "kaggle": _kaggle}

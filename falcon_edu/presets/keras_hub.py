@@ -1,0 +1,155 @@
+"""KerasHub's format: `config.json` as Keras serializes a layer, weights in HDF5."""
+
+import datetime
+import inspect
+from contextlib import contextmanager
+
+import falcon_edu
+from falcon_edu.backbone import Backbone, FalconBackbone
+from falcon_edu.config import FAMILY_DEFAULTS
+from falcon_edu.presets.folders import write_json
+from falcon_edu.presets.h5_files import INDEX, SINGLE, open_h5
+from falcon_edu.presets.weights import Entry, weight_shapes
+
+import keras
+
+PACKAGES = ("keras_hub", "keras_nlp", "falcon_edu")
+OWN_KEY = "falcon_edu"
+
+# Where each attribute of a backbone stands in Keras's files: there a layer in a list is known by
+# its class and its place among layers of that class.
+LAYER_NAMES = {
+    "token_embedding": "reversible_embedding",
+    "final_layernorm": "layer_normalization",
+    "transformer_layers": "falcon_transformer_decoder",
+}
+VARIABLE_NUMBERS = {
+    "embeddings": 0,
+    "reverse_embeddings": 1,
+    "kernel": 0,
+    "gamma": 0,
+    "bias": 1,
+    "beta": 1,
+}
+
+
+def recognizes(config):
+    """Whether a `config.json` is in this format."""
+    return "registered_name" in config or "class_name" in config
+
+
+def read_config(config, source):
+    """The class and the arguments in a `config.json`, which is read as data and never run.
+
+    Args:
+        config: the JSON object.
+        source: path of the file, for messages.
+
+    Returns:
+        A subclass of `Backbone`, and a dictionary of arguments for it; `dtype` is left out, since
+        a preset is loaded in Keras's own default precision, as in KerasHub.
+
+    Raises:
+        ValueError: the file names another class, or an argument that the class does not have.
+    """
+    registered_name = config.get("registered_name") or config.get("class_name")
+    package, _, class_name = str(registered_name).rpartition(">")
+    if package not in (*PACKAGES, "") or class_name not in Backbone.registry:
+        raise ValueError(
+            f"{source} is of a {registered_name!r}, which falcon_edu can't load. "
+            f"It knows {', '.join(Backbone.registry)}."
+        )
+    arguments = config.get("config")
+    own = config.get(OWN_KEY, {})
+    if not isinstance(arguments, dict) or not isinstance(own, dict):
+        raise ValueError(f"`config` in {source} must be an object. Received: {arguments!r}")
+    if unknown := sorted(own.keys() - FAMILY_DEFAULTS.keys()):
+        raise ValueError(f"`{OWN_KEY}` in {source} has unknown fields: {', '.join(unknown)}")
+    arguments = {**arguments, **own}
+    arguments.pop("dtype", None)
+    cls = Backbone.registry[class_name]
+    known = {*inspect.signature(cls.__init__).parameters, "name", "trainable"} - {"self", "kwargs"}
+    if unknown := sorted(arguments.keys() - known):
+        raise ValueError(f"`config` in {source} has unknown fields: {', '.join(unknown)}")
+    return cls, arguments
+
+
+def weight_table(config):
+    """The weight-name table of the format: a list of `Entry`.
+
+    Example:
+
+    >>> from falcon_edu import FalconConfig
+    >>> table = weight_table(FalconConfig(10, 2, 2, 8, 16))
+    >>> table[-1].name, table[-1].weights
+    ('layers/layer_normalization/vars/1', ('final_layernorm.beta',))
+    """
+    return [
+        Entry(_name_in_file(path), shape, (path,)) for path, shape in weight_shapes(config).items()
+    ]
+
+
+def _name_in_file(path):
+    layer, *inner, variable = path.split(".")
+    name = LAYER_NAMES[layer]
+    if layer == "transformer_layers":
+        index = inner.pop(0)
+        name += f"_{index}" if index != "0" else ""
+    return "/".join(["layers", name, *inner, "vars", str(VARIABLE_NUMBERS[variable])])
+
+
+@contextmanager
+def open_weights(folder, config):
+    """The tensors of a preset that belong to a model, while the block lasts."""
+    with open_h5(folder) as tensors:
+        # Not weights: the state of an optimizer, of metrics, and of dropout's random numbers.
+        yield {
+            name: tensor
+            for name, tensor in tensors.items()
+            if name.startswith("layers/") and "/seed_generator/" not in name
+        }
+
+
+def write_backbone(folder, backbone, max_shard_size=10):
+    """Writes `config.json`, `metadata.json` and the weights; LoRA is merged into the kernels.
+
+    Args:
+        folder: path of an empty folder.
+        backbone: a `Backbone`.
+        max_shard_size: largest size of one weight file in gigabytes; `None` for a single file.
+    """
+    write_json(folder, "config.json", _config(backbone))
+    write_json(folder, "metadata.json", _metadata(backbone))
+    gigabytes = sum(v.value.nbytes for v in backbone.variables) / 1024**3
+    if max_shard_size is not None and gigabytes > max_shard_size:
+        backbone.save_weights(folder / INDEX, max_shard_size=max_shard_size)
+    else:
+        backbone.save_weights(folder / SINGLE)
+
+
+def _config(backbone):
+    arguments, own = backbone.get_config(), {}
+    module, package = type(backbone).__module__, "falcon_edu"
+    # KerasHub has no `alibi_dtype`, but reads a Falcon-RW that has one if it stands outside.
+    if arguments.get("alibi_dtype"):
+        own = {"alibi_dtype": arguments.pop("alibi_dtype")}
+    if type(backbone) is FalconBackbone and not arguments.keys() & FAMILY_DEFAULTS.keys():
+        module, package = "keras_hub.src.models.falcon.falcon_backbone", "keras_hub"
+    class_name = type(backbone).__name__
+    return {
+        "module": module,
+        "class_name": class_name,
+        "config": arguments,
+        "registered_name": f"{package}>{class_name}",
+        **({OWN_KEY: own} if own else {}),
+    }
+
+
+def _metadata(backbone):
+    return {
+        "keras_version": keras.version(),
+        "falcon_edu_version": falcon_edu.__version__,
+        "parameter_count": backbone.count_params(),
+        "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
+        "tasks": ["CausalLM"],
+    }

@@ -1,0 +1,125 @@
+"""Weights in safetensors files: one file, or shards with an index."""
+
+import json
+from contextlib import ExitStack, contextmanager
+
+from falcon_edu.presets.folders import file_in, write_json
+from falcon_edu.presets.h5_files import shard_paths
+from falcon_edu.presets.weights import Tensor
+
+import ml_dtypes  # noqa: F401  (with it, NumPy knows bfloat16)
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
+
+
+@contextmanager
+def open_safetensors(folder):
+    """The tensors of a checkpoint, while the block lasts.
+
+    Args:
+        folder: path of the checkpoint.
+
+    Returns:
+        Dictionary of name to `Tensor`.
+
+    Raises:
+        FileNotFoundError: there is no such file, or a shard is missing.
+        ValueError: a file is broken, or a tensor is there twice.
+    """
+    with ExitStack() as stack:
+        tensors: dict[str, Tensor] = {}
+        for path in _paths(folder):
+            try:
+                file = stack.enter_context(safe_open(path, framework="numpy"))
+            except SafetensorError as error:
+                raise ValueError(f"{path} is no whole safetensors file: {error}") from None
+            found = {name: _tensor(file, name) for name in file.keys()}  # noqa: SIM118
+            if twice := sorted(tensors.keys() & found.keys()):
+                raise ValueError(f"{path} holds tensors that another shard has too: {twice}")
+            tensors.update(found)
+        yield tensors
+
+
+def _paths(folder):
+    if single := file_in(folder, SINGLE):
+        return [single]
+    if file_in(folder, INDEX):
+        return shard_paths(folder, INDEX)
+    advice = "Pass `load_weights=False` for random ones."
+    if any(folder.glob("pytorch_model*.bin")):
+        advice = (
+            "It has pytorch_model.bin, a pickle. Convert it with transformers: "
+            "`AutoModelForCausalLM.from_pretrained(path).save_pretrained(path)`"
+        )
+    raise FileNotFoundError(f"{folder} has no weights: neither {SINGLE} nor {INDEX}. {advice}")
+
+
+def _tensor(file, name):
+    header = file.get_slice(name)
+    dtype = DTYPES.get(header.get_dtype(), header.get_dtype())
+    return Tensor(tuple(header.get_shape()), dtype, lambda: file.get_tensor(name))
+
+
+def write_safetensors(folder, tensors, max_shard_size=5):
+    """Writes tensors one after the other, in one file or in shards with an index.
+
+    Args:
+        folder: path of a folder.
+        tensors: dictionary of name to `Tensor`; each is read once, when its turn comes.
+        max_shard_size: largest size of one file in gigabytes; a tensor is never split.
+    """
+    shards = _split_into_shards(tensors, max_shard_size * 1024**3)
+    if len(shards) == 1:
+        _write_file(folder / SINGLE, shards[0])
+        return
+    weight_map = {}
+    for i, shard in enumerate(shards):
+        name = f"model-{i + 1:05}-of-{len(shards):05}.safetensors"
+        _write_file(folder / name, shard)
+        weight_map.update(dict.fromkeys(shard, name))
+    total_size = sum(map(_size, tensors.values()))
+    write_json(folder, INDEX, {"metadata": {"total_size": total_size}, "weight_map": weight_map})
+
+
+def _split_into_shards(tensors, max_bytes):
+    shards: list[dict] = [{}]
+    filled = 0
+    for name, tensor in tensors.items():
+        if shards[-1] and filled + _size(tensor) > max_bytes:
+            shards.append({})
+            filled = 0
+        shards[-1][name] = tensor
+        filled += _size(tensor)
+    return shards
+
+
+def _size(tensor):
+    return int(np.prod(tensor.shape, dtype="int64")) * np.dtype(tensor.dtype).itemsize
+
+
+def _write_file(path, tensors):
+    """The format: length of the header, header, then the bytes of every tensor.
+
+    The library's own writer would want all tensors in memory at once. See
+    https://github.com/huggingface/safetensors#format.
+    """
+    codes = {dtype: code for code, dtype in DTYPES.items()}
+    header: dict[str, dict] = {"__metadata__": {"format": "pt"}}  # transformers asks for it
+    start = 0
+    for name, tensor in tensors.items():
+        end = start + _size(tensor)
+        header[name] = {
+            "dtype": codes[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [start, end],
+        }
+        start = end
+    encoded = json.dumps(header).encode()
+    encoded += b" " * (-len(encoded) % 8)  # so that the tensors are aligned
+    with open(path, "wb") as file:
+        file.write(len(encoded).to_bytes(8, "little") + encoded)
+        for tensor in tensors.values():
+            file.write(np.ascontiguousarray(tensor.read()).tobytes())

@@ -1,0 +1,176 @@
+"""Files of tokenizers and preprocessors, in both formats."""
+
+import inspect
+import json
+
+from falcon_edu.byte_level import make_definition
+from falcon_edu.presets.folders import file_in, read_json, write_json
+
+import tokenizers
+
+ASSETS = "assets/tokenizer"
+MODULES = "keras_hub.src.models.falcon"
+
+
+def read_tokenizer(cls, folder, overrides):
+    """The tokenizer of a preset; `tokenizer.json` itself says in which format.
+
+    Args:
+        cls: `FalconTokenizer` or a subclass.
+        folder: path of the preset.
+        overrides: arguments that replace those of the preset.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is broken or of another tokenizer, or an override is unknown.
+    """
+    known = set(inspect.signature(cls.from_tokenizer_json).parameters) - {"path"}
+    check_overrides(overrides, known, "the tokenizer")
+    content = read_json(folder, "tokenizer.json")
+    if "model" in content:
+        return cls.from_tokenizer_json(folder / "tokenizer.json", **overrides)
+    arguments = _arguments(content, "FalconTokenizer", folder / "tokenizer.json")
+    dtype = arguments.get("dtype")
+    if isinstance(dtype, dict):
+        arguments["dtype"] = dtype.get("config", {}).get("name", "int32")
+    add_prefix_space = arguments.get("add_prefix_space", False)
+    arguments = {key: value for key, value in arguments.items() if key in known} | overrides
+    if path := file_in(folder, f"{ASSETS}/tokenizer.json"):
+        return cls.from_tokenizer_json(path, **arguments)
+    paths = {
+        name: file_in(folder, f"{ASSETS}/{name}") for name in ("vocabulary.json", "merges.txt")
+    }
+    if missing := [name for name, path in paths.items() if path is None]:
+        raise FileNotFoundError(
+            f"The tokenizer in {folder}/{ASSETS} lacks {' and '.join(missing)}."
+        )
+    return cls(*paths.values(), add_prefix_space=add_prefix_space, **arguments)
+
+
+def read_preprocessor(cls, folder, tokenizer, overrides):
+    """The preprocessor of a preset; without a `preprocessor.json`, one with default arguments."""
+    known = set(inspect.signature(cls.__init__).parameters) - {"self", "tokenizer"}
+    check_overrides(overrides, known, "the preprocessor")
+    arguments = {}
+    if file_in(folder, "preprocessor.json"):
+        content = read_json(folder, "preprocessor.json")
+        arguments = _arguments(content, "FalconCausalLMPreprocessor", folder / "preprocessor.json")
+    arguments = {key: value for key, value in arguments.items() if key in known}
+    return cls(tokenizer, **{**arguments, **overrides})
+
+
+def check_overrides(overrides, known, what):
+    """Refuses arguments of `from_preset` that nothing takes."""
+    if unknown := sorted(overrides.keys() - known):
+        raise ValueError(
+            f"`from_preset` has no argument {', '.join(unknown)} for {what}. "
+            f"It takes {', '.join(sorted(known))}."
+        )
+
+
+def _arguments(content, class_name, source):
+    if content.get("class_name") != class_name or not isinstance(content.get("config"), dict):
+        raise ValueError(
+            f"{source} must hold the configuration of a {class_name}. "
+            f"Received: class_name={content.get('class_name')!r}"
+        )
+    return dict(content["config"])
+
+
+# === Writing ===
+
+
+def write_keras_hub_tokenizer(folder, tokenizer):
+    """Writes `tokenizer.json` and the vocabulary as KerasHub does.
+
+    A tokenizer that splits text by other rules than vocabulary and merges imply also leaves its
+    whole definition, which KerasHub does not look at.
+    """
+    write_json(folder, "tokenizer.json", _serialized_tokenizer(tokenizer))
+    assets = folder / ASSETS
+    assets.mkdir(parents=True, exist_ok=True)
+    vocabulary = json.dumps(tokenizer.vocabulary, ensure_ascii=False)
+    (assets / "vocabulary.json").write_text(vocabulary, encoding="utf-8")
+    merges = "".join(f"{merge}\n" for merge in tokenizer.merges)
+    (assets / "merges.txt").write_text(merges, encoding="utf-8", newline="\n")
+    if not _is_plain(tokenizer):
+        write_json(assets, "tokenizer.json", tokenizer.definition)
+
+
+def _is_plain(tokenizer):
+    plain = make_definition(
+        tokenizer.vocabulary,
+        tokenizer.merges,
+        tokenizer.add_prefix_space,
+        tokenizer.special_tokens,
+    )
+
+    def canonical(definition):
+        definition = {**definition, "post_processor": None, "truncation": None, "padding": None}
+        return tokenizers.Tokenizer.from_str(json.dumps(definition)).to_str()
+
+    return canonical(plain) == canonical(tokenizer.definition)
+
+
+def _serialized_tokenizer(tokenizer):
+    arguments = {
+        "sequence_length": tokenizer.sequence_length,
+        "add_prefix_space": tokenizer.add_prefix_space,
+        "unsplittable_tokens": tokenizer.unsplittable_tokens,
+    }
+    return _serialized(
+        "falcon_tokenizer",
+        "FalconTokenizer",
+        "tokenizer.json",
+        tokenizer,
+        arguments,
+        tokenizer.dtype,
+    )
+
+
+def write_keras_hub_preprocessor(folder, preprocessor):
+    """Writes `preprocessor.json` as KerasHub does, and the files of the tokenizer."""
+    arguments = {
+        "tokenizer": _serialized_tokenizer(preprocessor.tokenizer),
+        "sequence_length": preprocessor.sequence_length,
+        "add_start_token": preprocessor.add_start_token,
+        "add_end_token": preprocessor.add_end_token,
+    }
+    content = _serialized(
+        "falcon_causal_lm_preprocessor",
+        "FalconCausalLMPreprocessor",
+        "preprocessor.json",
+        preprocessor,
+        arguments,
+        "float32",
+    )
+    write_json(folder, "preprocessor.json", content)
+    write_keras_hub_tokenizer(folder, preprocessor.tokenizer)
+
+
+def _serialized(module, class_name, config_file, thing, arguments, dtype):
+    """As `keras.saving.serialize_keras_object` writes KerasHub's own layer of that name."""
+    policy = {"module": "keras", "class_name": "DTypePolicy", "config": {"name": dtype}}
+    layer = {"name": thing.name, "trainable": True, "dtype": {**policy, "registered_name": None}}
+    return {
+        "module": f"{MODULES}.{module}",
+        "class_name": class_name,
+        "config": {**layer, "config_file": config_file, **arguments},
+        "registered_name": f"keras_hub>{class_name}",
+    }
+
+
+def write_transformers_tokenizer(folder, tokenizer):
+    """Writes `tokenizer.json` and `tokenizer_config.json` as transformers does."""
+    write_json(folder, "tokenizer.json", tokenizer.definition)
+    special = dict.fromkeys(("bos_token", "eos_token", "unk_token"), tokenizer.end_token)
+    write_json(
+        folder,
+        "tokenizer_config.json",
+        {
+            **special,
+            "add_prefix_space": tokenizer.add_prefix_space,
+            "clean_up_tokenization_spaces": False,
+            "tokenizer_class": "PreTrainedTokenizerFast",
+        },
+    )

@@ -1,0 +1,349 @@
+"""FalconTokenizer: text to token ids and back, without losing a byte."""
+
+import copy
+import json
+
+from falcon_edu.byte_level import (
+    added_token,
+    byte_alphabet,
+    check_definition,
+    make_definition,
+    read_definition,
+    token_to_bytes,
+)
+
+import keras
+import numpy as np
+import tokenizers
+
+END_OF_TEXT = "<|endoftext|>"
+
+
+@keras.saving.register_keras_serializable(package="falcon_edu")
+class FalconTokenizer:
+    """Byte-level BPE: every text becomes token ids, and the ids become exactly that text again.
+
+    Text is text: `"<|endoftext|>"` in it is spelled out like any other word, so that no reader can
+    end a sequence by typing. Name it in `unsplittable_tokens` and it becomes the special token.
+
+    Args:
+        vocabulary: dictionary of token to id, or path of a `vocabulary.json`.
+        merges: list of `"left right"`, or path of a `merges.txt`.
+        sequence_length: if given, ids are cut and padded to this length, as a dense array.
+        add_prefix_space: whether a text is read as if it began with a space.
+        unsplittable_tokens: special tokens that are recognised inside a text. KerasHub recognises
+            `"<|endoftext|>"` unless told otherwise, and presets that it saved say so.
+        dtype: an integer type for ids, or `"string"` for tokens as the vocabulary writes them.
+        name: a name, as Keras layers have.
+
+    Raises:
+        FileNotFoundError: a path leads to no file.
+        ValueError: the vocabulary or a merge is broken, or `"<|endoftext|>"` is missing.
+
+    Example:
+
+    >>> vocabulary = {token: i for i, token in enumerate(["<|endoftext|>", *"abcĠ", "Ġa", "Ġab"])}
+    >>> tokenizer = FalconTokenizer(vocabulary, merges=["Ġ a", "Ġa b"])
+    >>> tokenizer("ab ab")
+    array([1, 2, 6], dtype=int32)
+    >>> tokenizer.detokenize([1, 2, 6]), tokenizer.token_strings([1, 2, 6])
+    ('ab ab', ['a', 'b', ' ab'])
+
+    Sennrich et al. 2016, https://arxiv.org/abs/1508.07909; on bytes as in GPT-2.
+    """
+
+    def __init__(
+        self,
+        vocabulary=None,
+        merges=None,
+        sequence_length=None,
+        add_prefix_space=False,
+        unsplittable_tokens=None,
+        dtype="int32",
+        name="falcon_tokenizer",
+    ):
+        if vocabulary is None or merges is None:
+            missing = "vocabulary" if vocabulary is None else "merges"
+            raise ValueError(
+                f"`{missing}` is missing: pass `vocabulary` and `merges`, or use "
+                "`FalconTokenizer.from_preset` or `FalconTokenizer.from_tokenizer_json`."
+            )
+        definition = make_definition(vocabulary, merges, add_prefix_space)
+        if END_OF_TEXT in definition["model"]["vocab"]:
+            definition["added_tokens"] = [added_token(END_OF_TEXT, definition["model"]["vocab"])]
+        self._set_up(definition, sequence_length, unsplittable_tokens, dtype, name)
+
+    @classmethod
+    def from_tokenizer_json(
+        cls,
+        path,
+        sequence_length=None,
+        unsplittable_tokens=None,
+        dtype="int32",
+        name="falcon_tokenizer",
+    ):
+        """Makes a tokenizer from the `tokenizer.json` of transformers, with its splitting rules.
+
+        Args:
+            path: path of the file, or its content as a dictionary.
+            sequence_length, unsplittable_tokens, dtype, name: as in the constructor.
+        """
+        self = cls.__new__(cls)
+        definition = check_definition(path) if isinstance(path, dict) else read_definition(path)
+        self._set_up(definition, sequence_length, unsplittable_tokens, dtype, name)
+        return self
+
+    @classmethod
+    def from_preset(cls, preset, **kwargs):
+        """Makes the tokenizer of a preset, in KerasHub's or transformers' format.
+
+        Args:
+            preset: as in `Backbone.from_preset`.
+            **kwargs: override `sequence_length`, `unsplittable_tokens`, `dtype` or `name`.
+
+        Raises:
+            FileNotFoundError: there is no such preset, or it has no tokenizer.
+            ValueError: a file of the tokenizer is broken.
+        """
+        from falcon_edu.presets import load_tokenizer
+
+        return load_tokenizer(cls, preset, **kwargs)
+
+    def save_to_preset(self, preset_dir):
+        """Saves the tokenizer in KerasHub's format, beside what `preset_dir` holds already."""
+        from falcon_edu.presets import save_tokenizer
+
+        save_tokenizer(self, preset_dir)
+
+    def export_to_transformers(self, path):
+        """Saves the tokenizer in transformers' format, beside what `path` holds already."""
+        from falcon_edu.presets import export_tokenizer
+
+        export_tokenizer(self, path)
+
+    def _set_up(self, definition, sequence_length, unsplittable_tokens, dtype, name):
+        self.definition = definition
+        self.sequence_length = sequence_length
+        self.unsplittable_tokens = list(unsplittable_tokens or [])
+        self.dtype = _check_dtype(dtype)
+        self.name = name
+        added = {token["content"]: token["id"] for token in definition.get("added_tokens") or []}
+        self.vocabulary = {**definition["model"]["vocab"], **added}
+        self.merges = list(definition["model"]["merges"])
+        for token in (END_OF_TEXT, *self.unsplittable_tokens):
+            if token not in self.vocabulary:
+                raise ValueError(f"The special token {token!r} is not in the vocabulary.")
+        self.start_token = self.end_token = END_OF_TEXT
+        self.start_token_id = self.end_token_id = self.vocabulary[END_OF_TEXT]
+        self.pad_token_id = 0
+        self._tokens = {index: token for token, index in self.vocabulary.items()}
+        self._bytes = {
+            index: token.encode("utf-8") if token in added else token_to_bytes(token)
+            for index, token in self._tokens.items()
+        }
+        self._missing_bytes = {
+            byte for byte, token in byte_alphabet().items() if token not in self.vocabulary
+        }
+        self._encoder = _make_encoder(definition, self.unsplittable_tokens, self.vocabulary)
+
+    # === Text to ids ===
+
+    def tokenize(self, inputs):
+        """Ids of one text, an array `(t,)`, or of several, a list of lists.
+
+        Args:
+            inputs: a string, or a list or array of strings.
+
+        Returns:
+            Ids; with `sequence_length`, an array `(sequence_length,)` or `(b, sequence_length)`.
+
+        Raises:
+            ValueError: an input is no string, holds half a surrogate pair, or a byte that the
+                vocabulary does not have.
+        """
+        texts, batched = self._check_texts(inputs)
+        encodings = self._encoder.encode_batch(texts, add_special_tokens=False)
+        strings = self.dtype == "string"
+        rows = [encoding.tokens if strings else encoding.ids for encoding in encodings]
+        if (length := self.sequence_length) is not None:
+            padding = ["" if strings else self.pad_token_id] * length
+            rows = [(row + padding)[:length] for row in rows]
+            dense = np.array(rows, None if strings else self.dtype).reshape(len(rows), length)
+            return dense if batched else dense[0]
+        if batched:
+            return rows
+        return rows[0] if strings else np.array(rows[0], self.dtype)
+
+    def __call__(self, inputs):
+        return self.tokenize(inputs)
+
+    def offsets(self, text):
+        """Where each token stands in a text: pairs of character indices, `(start, end)`.
+
+        A token that holds only some bytes of a character gets the whole character, so neighbours
+        may share one.
+
+        >>> vocabulary = {"<|endoftext|>": 0, "a": 1, "Ã": 2, "©": 3}
+        >>> FalconTokenizer(vocabulary, merges=[]).offsets("aé")
+        [(0, 1), (1, 2), (1, 2)]
+        """
+        texts, batched = self._check_texts(text)
+        offsets = [
+            encoding.offsets
+            for encoding in self._encoder.encode_batch(texts, add_special_tokens=False)
+        ]
+        return offsets if batched else offsets[0]
+
+    # === Ids to text ===
+
+    def detokenize(self, inputs):
+        """The text of ids, exactly. Bytes that are no whole character become U+FFFD.
+
+        Args:
+            inputs: an id, a list or array `(t,)` of ids, or a batch of them.
+
+        Returns:
+            A string, or a list of strings for a batch.
+
+        Raises:
+            ValueError: an id is not in the vocabulary.
+        """
+        if _is_batch(inputs):
+            return [self.detokenize(row) for row in inputs]
+        ids = [inputs] if np.ndim(inputs) == 0 else _as_list(inputs)
+        return b"".join(map(self.token_bytes, ids)).decode("utf-8", errors="replace")
+
+    def token_bytes(self, token_id):
+        """The bytes of one token; a character may need several tokens."""
+        self.id_to_token(token_id)
+        return self._bytes[int(token_id)]
+
+    def token_strings(self, ids):
+        """What a reader sees of each token, for labels: bytes of a part of a character as `\\xf0`.
+
+        Args:
+            ids: list or array `(t,)`, or a batch.
+
+        Returns:
+            List of strings, or a list of such lists. Where no character is split, they join to
+            the text.
+        """
+        if _is_batch(ids):
+            return [self.token_strings(row) for row in ids]
+        return [
+            self.token_bytes(i).decode("utf-8", errors="backslashreplace") for i in _as_list(ids)
+        ]
+
+    # === Vocabulary ===
+
+    def get_vocabulary(self):
+        """The tokens, as the vocabulary writes them."""
+        return self.vocabulary.keys()
+
+    def vocabulary_size(self):
+        """The number of tokens. A model may have more rows than that, which no text reaches."""
+        return len(self.vocabulary)
+
+    def id_to_token(self, id):
+        """The token of an id, as the vocabulary writes it: `Ġ` stands for a space."""
+        if not hasattr(id, "__index__") or int(id) not in self._tokens:
+            raise ValueError(
+                f"Id {id!r} is not in the vocabulary, which has {len(self._tokens)} tokens, "
+                f"{min(self._tokens)} to {max(self._tokens)}."
+            )
+        return self._tokens[int(id)]
+
+    def token_to_id(self, token):
+        """The id of a token, as the vocabulary writes it."""
+        if token not in self.vocabulary:
+            raise ValueError(f"Token {token!r} is not in the vocabulary.")
+        return self.vocabulary[token]
+
+    @property
+    def special_tokens(self):
+        """Tokens that `generate_postprocess` leaves out."""
+        return [END_OF_TEXT]
+
+    @property
+    def special_token_ids(self):
+        """Ids of `special_tokens`."""
+        return [self.end_token_id]
+
+    # === Config ===
+
+    @property
+    def add_prefix_space(self):
+        """Whether a text is read as if it began with a space."""
+        return '"add_prefix_space": true' in json.dumps(self.definition.get("pre_tokenizer"))
+
+    def get_config(self):
+        """Everything that `from_config` needs, the definition included."""
+        return {
+            "definition": copy.deepcopy(self.definition),
+            "sequence_length": self.sequence_length,
+            "unsplittable_tokens": self.unsplittable_tokens,
+            "dtype": self.dtype,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        return cls.from_tokenizer_json(config.pop("definition"), **config)
+
+    def _check_texts(self, inputs):
+        """The texts as a list, and whether they came as one."""
+        batched = not isinstance(inputs, str)
+        texts = inputs.tolist() if isinstance(inputs, np.ndarray) else inputs
+        texts = [texts] if isinstance(texts, str) else texts
+        if not isinstance(texts, (list, tuple)):
+            raise ValueError(f"A text must be a string. Received: {inputs!r}")
+        for text in texts:
+            if not isinstance(text, str):
+                raise ValueError(f"Every text must be a string. Received: {text!r}")
+            try:
+                encoded = text.encode("utf-8")
+            except UnicodeEncodeError as error:
+                raise ValueError(f"A text holds half a surrogate pair: {error}") from None
+            if self._missing_bytes:
+                self._check_bytes(text, encoded)
+        return list(texts), batched
+
+    def _check_bytes(self, text, encoded):
+        for token in self.unsplittable_tokens:
+            encoded = encoded.replace(token.encode("utf-8"), b"")
+        missing = sorted(self._missing_bytes.intersection(encoded))
+        if missing:
+            raise ValueError(
+                f"The vocabulary can't spell {text!r}: it has no token for {bytes(missing[:5])!r}."
+            )
+
+
+def _is_batch(ids):
+    if hasattr(ids, "ndim"):
+        return ids.ndim > 1
+    return isinstance(ids, (list, tuple)) and len(ids) > 0 and np.ndim(ids[0]) > 0
+
+
+def _as_list(ids):
+    return np.asarray(ids).tolist() if hasattr(ids, "ndim") else ids
+
+
+def _make_encoder(definition, unsplittable_tokens, vocabulary):
+    """The encoder of the tokenizers library, with the special tokens that texts may name."""
+    kept = [token for token in definition.get("added_tokens") or [] if not token["special"]]
+    kept += [added_token(token, vocabulary) for token in unsplittable_tokens]
+    # No post-processor: it would add tokens, or trim the spaces off the offsets.
+    runtime = {**definition, "added_tokens": kept, "post_processor": None}
+    runtime |= {"truncation": None, "padding": None}
+    try:
+        return tokenizers.Tokenizer.from_str(json.dumps(runtime))
+    except Exception as error:  # the library raises nothing more specific
+        raise ValueError(f"The tokenizers library refuses this definition: {error}") from None
+
+
+def _check_dtype(dtype):
+    dtype = str(dtype)
+    if dtype != "string" and not dtype.startswith(("int", "uint")):
+        raise ValueError(f'`dtype` must be an integer type or "string". Received: {dtype!r}')
+    return dtype
