@@ -1,0 +1,402 @@
+"""FalconCausalLM: a Falcon that predicts the next token: it trains on text and writes text."""
+
+from falcon_edu import decoding, generation, samplers
+from falcon_edu.backbone import FalconBackbone, classproperty
+from falcon_edu.inputs import check_inputs, prepare_inputs
+from falcon_edu.preprocessor import FalconCausalLMPreprocessor
+
+import keras
+import numpy as np
+from keras import ops
+
+# Arguments of `from_preset` that are the task's own; the others go to the backbone.
+TASK_ARGUMENTS = ("name", "trainable", "compile")
+
+
+@keras.saving.register_keras_serializable(package="falcon_edu")
+class FalconCausalLM(keras.Model):
+    """A Falcon for causal language modelling: token ids in, logits of each next token out.
+
+    With a preprocessor, `fit`, `evaluate`, `predict`, `generate` and `stream` take texts. All but
+    `stream` take token dicts too, with or without one.
+
+    Args:
+        backbone: a `FalconBackbone`.
+        preprocessor: a `FalconCausalLMPreprocessor`, or `None` for token ids only.
+        compile: whether to compile with the defaults of `compile`.
+        **kwargs: of `keras.Model`, such as `name`.
+
+    Call arguments:
+        inputs: `{"token_ids": (b, t), "padding_mask": (b, t)}`.
+
+    Returns:
+        logits `(b, t, v)`.
+
+    Example:
+
+    >>> causal_lm = FalconCausalLM(FalconBackbone(10, 2, 2, 32, 128))
+    >>> causal_lm.compile(sampler="greedy")
+    >>> prompt = {"token_ids": [[1, 2, 3, 0, 0]], "padding_mask": [[1, 1, 1, 0, 0]]}
+    >>> causal_lm.generate(prompt, stop_token_ids=None)["token_ids"].shape
+    (1, 5)
+
+    Radford et al. 2018, "Improving Language Understanding by Generative Pre-Training", section 3.1.
+    """
+
+    def __init__(self, backbone, preprocessor=None, compile=True, **kwargs):
+        if not isinstance(backbone, FalconBackbone):
+            raise ValueError(
+                f"`backbone` must be a FalconBackbone. Received: {type(backbone).__name__}"
+            )
+        # === Functional Model ===
+        hidden_states = backbone(backbone.input)
+        super().__init__(
+            inputs=backbone.input,
+            outputs=backbone.token_embedding(hidden_states, reverse=True),
+            **kwargs,
+        )
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self.dtype_policy = backbone.dtype_policy
+        self.decoding_loops = {}  # the compiled loops, one for each kind of sampler
+        self.loss_per_token = keras.metrics.Mean(name="loss")
+        if compile:
+            self.compile()
+
+    def __call__(self, inputs, *args, **kwargs):
+        if _is_text(inputs):
+            raise ValueError(
+                "A model reads token ids, not text. Use `generate`, `predict` or `fit`, which "
+                "tokenize, or call the model on `model.preprocessor.generate_preprocess(text)`."
+            )
+        inputs = prepare_inputs(inputs, self.backbone.config.vocabulary_size)
+        return super().__call__(inputs, *args, **kwargs)
+
+    # === Presets and saving ===
+
+    @classproperty
+    def presets(cls):
+        """Built-in presets: a dictionary of id to `{"metadata": {...}, ...}`."""
+        return FalconBackbone.presets
+
+    @classmethod
+    def from_preset(cls, preset, load_weights=True, **kwargs):
+        """Makes a causal LM from a preset: backbone, tokenizer and preprocessor.
+
+        Args:
+            preset: as in `Backbone.from_preset`.
+            load_weights: whether to load the preset's weights, or leave random ones.
+            **kwargs: `preprocessor` (`None` for none) or `backbone` to use instead of the preset's;
+                the others override the configuration of the backbone: `dtype` and so on.
+
+        Raises:
+            FileNotFoundError: there is no such preset, or a file of it is missing.
+            ValueError: a file is broken.
+
+        Example:
+
+        >>> causal_lm = FalconCausalLM.from_preset("falcon_tales_rw_en")
+        >>> causal_lm.preprocessor.tokenizer.vocabulary_size() > 256
+        True
+        """
+        task = {name: kwargs.pop(name) for name in TASK_ARGUMENTS if name in kwargs}
+        # The tokenizer first: it is small, and if it is missing nothing large was read in vain.
+        if "preprocessor" in kwargs:
+            preprocessor = kwargs.pop("preprocessor")
+        else:
+            preprocessor = FalconCausalLMPreprocessor.from_preset(preset)
+        backbone = kwargs.pop("backbone", None)
+        if backbone is None:
+            backbone = FalconBackbone.from_preset(preset, load_weights, **kwargs)
+        return cls(backbone, preprocessor, **task)
+
+    def save_to_preset(self, preset_dir, max_shard_size=10):
+        """Saves backbone, tokenizer and preprocessor in KerasHub's format.
+
+        Args:
+            preset_dir, max_shard_size: as in `Backbone.save_to_preset`.
+        """
+        from falcon_edu.presets import save_causal_lm
+
+        save_causal_lm(self, preset_dir, max_shard_size=max_shard_size)
+
+    def export_to_transformers(self, path):
+        """Saves backbone and tokenizer in the format of the transformers library.
+
+        Args:
+            path: path of the directory to write.
+        """
+        from falcon_edu.presets import export_to_transformers
+
+        tokenizer = getattr(self.preprocessor, "tokenizer", None)
+        export_to_transformers(self.backbone, path, tokenizer=tokenizer)
+
+    def get_config(self):
+        # Not the functional model's nested config: the arguments of the constructor.
+        return {
+            "backbone": keras.saving.serialize_keras_object(self.backbone),
+            "preprocessor": keras.saving.serialize_keras_object(self.preprocessor),
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        parts = ("backbone", "preprocessor")
+        loaded = {
+            name: keras.saving.deserialize_keras_object(config[name])
+            for name in parts
+            if isinstance(config.get(name), dict)
+        }
+        return cls(**{**config, **loaded})
+
+    def get_compile_config(self):
+        return {**super().get_compile_config(), "sampler": samplers.serialize(self.sampler)}
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    # === Training ===
+
+    def compile(
+        self,
+        optimizer="auto",
+        loss="auto",
+        *,
+        weighted_metrics="auto",
+        sampler="top_k",
+        **kwargs,
+    ):
+        """Sets how the model trains and how it chooses tokens.
+
+        Args:
+            optimizer: `"auto"` is Adam with a learning rate of 2e-5, for fine-tuning.
+            loss: `"auto"` is the cross-entropy in nats per real token.
+            weighted_metrics: `"auto"` is the accuracy over real tokens. Metrics in the argument
+                `metrics` of Keras would count padding too.
+            sampler: `"greedy"`, `"random"`, `"top_k"`, `"top_p"`, `"beam"`, or a sampler.
+            **kwargs: of `keras.Model.compile`.
+
+        Raises:
+            ValueError: the sampler is unknown.
+        """
+        self.sampler = samplers.get(sampler)
+        if optimizer == "auto":
+            optimizer = keras.optimizers.Adam(2e-5)
+        if loss == "auto":
+            # Keras's default reduction divides by all places, padding included: the more of it in
+            # a batch, the smaller the loss and the step. This one divides by the sum of weights.
+            loss = keras.losses.SparseCategoricalCrossentropy(
+                from_logits=True, reduction="mean_with_sample_weight"
+            )
+        if weighted_metrics == "auto":
+            weighted_metrics = [keras.metrics.SparseCategoricalAccuracy()]
+        super().compile(optimizer=optimizer, loss=loss, weighted_metrics=weighted_metrics, **kwargs)
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        sample_weight=None,
+        validation_data=None,
+        validation_split=None,
+        **kwargs,
+    ):
+        """Trains with Keras's own `fit`.
+
+        Args:
+            x: a list of texts; a token dict; or a dataset or generator of token dicts, alone or
+                with labels and weights.
+            y: `(b, t)` the next token of every place. Without it the labels are the token ids, one
+                place on, and padding has no weight.
+            sample_weight: `(b, t)`, zero where a label does not count.
+            validation_data: as in Keras; texts or token dicts.
+            batch_size, validation_split, **kwargs: of `keras.Model.fit`.
+
+        Returns:
+            A `keras.callbacks.History`.
+
+        Raises:
+            ValueError: texts without a preprocessor, or token dicts that are not as they must be.
+        """
+        x, y, sample_weight = self._encode(x, y, sample_weight)
+        if validation_data is not None:
+            is_tuple = isinstance(validation_data, tuple) and not _is_text(validation_data)
+            parts = validation_data if is_tuple else (validation_data,)
+            validation_data = self._encode(*parts)
+        return super().fit(
+            x,
+            y,
+            batch_size=batch_size,
+            sample_weight=sample_weight,
+            validation_data=validation_data,
+            validation_split=validation_split or 0.0,
+            **kwargs,
+        )
+
+    def evaluate(self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs):
+        """Loss and metrics, with Keras's own `evaluate`; data as in `fit`."""
+        x, y, sample_weight = self._encode(x, y, sample_weight)
+        return super().evaluate(x, y, batch_size, sample_weight=sample_weight, **kwargs)
+
+    def predict(self, x, batch_size=None, **kwargs):
+        """Logits `(b, t, v)`, with Keras's own `predict`; texts or token dicts."""
+        return super().predict(self._encode(x)[0], batch_size, **kwargs)
+
+    def train_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+        """One step of training; data as in `fit`."""
+        return super().train_on_batch(*self._encode(x, y, sample_weight), **kwargs)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+        """Loss and metrics of one batch; data as in `fit`."""
+        return super().test_on_batch(*self._encode(x, y, sample_weight), **kwargs)
+
+    def predict_on_batch(self, x):
+        """Logits `(b, t, v)` of one batch, texts or token dicts."""
+        return super().predict_on_batch(self._encode(x)[0])
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        y, sample_weight = _labels(x, y, sample_weight)
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        tokens = ops.size(y) if sample_weight is None else ops.sum(sample_weight)
+        self.loss_per_token.update_state(loss, sample_weight=tokens)
+        return loss
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        y, sample_weight = _labels(x, y, sample_weight)
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    @property
+    def metrics(self):
+        # Keras's mean loss of an epoch weighs batches by their rows; this one, by their tokens.
+        replaced = (self._loss_tracker, self.loss_per_token)
+        return [self.loss_per_token] + [m for m in super().metrics if m not in replaced]
+
+    def _encode(self, x, y=None, sample_weight=None):
+        """Texts as `(x, y, sample_weight)`; anything else as it came, token dicts checked."""
+        if isinstance(x, dict):
+            x = {key: np.asarray(value) for key, value in x.items()}
+            check_inputs(x, self.backbone.config.vocabulary_size)
+        elif _is_text(x):
+            if self.preprocessor is None:
+                raise ValueError(
+                    "This model has no preprocessor, so it can't read text. Give it one, or give "
+                    "dictionaries of token_ids and padding_mask."
+                )
+            texts = [x] if isinstance(x, str) else list(x)
+            return _trim(*self.preprocessor(texts, y=y, sample_weight=sample_weight))
+        return x, y, sample_weight
+
+    # === Generation ===
+
+    def generate(self, inputs, max_length=None, stop_token_ids="auto", strip_prompt=False):
+        """Continues prompts.
+
+        Args:
+            inputs: a text, a list of texts, or a token dict of prompts, padded on either side.
+            max_length: number of tokens of prompt and continuation together. `None` is the
+                preprocessor's `sequence_length`, or the width of a token dict.
+            stop_token_ids: ids that end a continuation; `"auto"` is the end token of the tokenizer,
+                `None` goes on to `max_length`.
+            strip_prompt: whether to return the continuations only.
+
+        Returns:
+            A text, a list of texts, or `{"token_ids": (b, max_length), "padding_mask": (b,
+            max_length)}`, NumPy, with padding behind. Where the sampler returns all beams, a list
+            of texts for every prompt, or `(b, beams, max_length)` and `"log_probs"` `(b, beams)`.
+
+        Raises:
+            ValueError: a prompt is empty or longer than `max_length`, has ids outside the
+                vocabulary, or is a text where there is no preprocessor.
+
+        Example:
+
+        >>> causal_lm = FalconCausalLM.from_preset("falcon_tales_rw_en")
+        >>> causal_lm.compile(sampler="greedy")
+        >>> causal_lm.generate("Once upon a time", max_length=12).startswith("Once upon a time")
+        True
+        """
+        return generation.generate(self, inputs, max_length, stop_token_ids, strip_prompt)
+
+    def stream(self, prompt, max_length=None, stop_token_ids="auto"):
+        """Continues one text piece by piece, as the tokens are chosen.
+
+        Args:
+            prompt: a text.
+            max_length, stop_token_ids: as in `generate`.
+
+        Returns:
+            An iterator of strings, never with a part of a character. Joined, they are what
+            `generate` returns with `strip_prompt=True` for the same seed.
+
+        Raises:
+            ValueError: as in `generate`; also for several prompts and for beam search.
+
+        Example:
+
+        >>> causal_lm = FalconCausalLM.from_preset("falcon_tales_rw_en")
+        >>> for piece in causal_lm.stream("Once upon a time", max_length=24):
+        ...     print(piece, end="")  # doctest: +SKIP
+        """
+        return generation.stream(self, prompt, max_length, stop_token_ids)
+
+    def build_cache(self, batch_size, max_length):
+        """An empty key/value cache for `call_with_cache`, as `decoding.build_cache`."""
+        return decoding.build_cache(self.backbone, batch_size, max_length)
+
+    def call_with_cache(self, token_ids, cache, cache_update_index, padding_mask=None):
+        """The forward pass for some new tokens, given the keys and values of earlier ones.
+
+        Args:
+            token_ids: `(b, q)`, the new tokens.
+            cache: from `build_cache`, or from an earlier call.
+            cache_update_index: column of the first new token.
+            padding_mask: as in `decoding.call_with_cache`.
+
+        Returns:
+            logits `(b, q, v)`, hidden_states `(b, q, m)`, and the cache with the new tokens in it.
+
+        Example:
+
+        >>> causal_lm = FalconCausalLM(FalconBackbone(10, 2, 2, 32, 128))
+        >>> ids = np.array([[1, 2, 3]])
+        >>> logits = causal_lm({"token_ids": ids, "padding_mask": np.ones_like(ids)})
+        >>> cache = causal_lm.build_cache(batch_size=1, max_length=3)
+        >>> for i in range(3):
+        ...     step_logits, _, cache = causal_lm.call_with_cache(ids[:, i : i + 1], cache, i)
+        >>> bool(abs(step_logits[0, 0] - logits[0, 2]).max() < 1e-5)
+        True
+        """
+        token_ids = ops.convert_to_tensor(token_ids, "int32")
+        hidden_states, cache = decoding.call_with_cache(
+            self.backbone, token_ids, cache, cache_update_index, padding_mask
+        )
+        return self.backbone.token_embedding(hidden_states, reverse=True), hidden_states, cache
+
+
+def _labels(x, y, sample_weight):
+    """`(y, sample_weight)`; without `y`, the token ids one place on, weighted by their mask."""
+    if y is not None:
+        return y, sample_weight
+    # The last place has no next token: it gets any label, and no weight. Padding may stand on
+    # either side, so a place counts if it and the next one are both real.
+    real = ops.cast(x["padding_mask"], "float32")
+    weight = ops.pad(real[:, 1:] * real[:, :-1], ((0, 0), (0, 1)))
+    labels = ops.pad(x["token_ids"][:, 1:], ((0, 0), (0, 1)))
+    return labels, weight if sample_weight is None else weight * sample_weight
+
+
+def _trim(x, y, sample_weight):
+    """Cuts the padding that the longest text does not need: it has no weight, and costs time."""
+    length = generation.round_up(int(np.sum(x["padding_mask"], axis=1).max()))
+    x = {key: value[:, :length] for key, value in x.items()}
+    return x, y[:, :length], sample_weight[:, :length]
+
+
+def _is_text(x):
+    if isinstance(x, np.ndarray):
+        return x.dtype.kind in "UTO" and all(isinstance(text, str) for text in x.flat)
+    if isinstance(x, (list, tuple)):
+        return len(x) > 0 and all(isinstance(text, str) for text in x)
+    return isinstance(x, str)

@@ -1,0 +1,303 @@
+"""Each sampler leaves the distribution that it says and draws from it; beams find the best."""
+
+import functools
+import itertools
+
+from falcon_edu import FalconCausalLM, samplers
+from falcon_edu.samplers import (
+    BeamSampler,
+    GreedySampler,
+    RandomSampler,
+    Sampler,
+    TopKSampler,
+    TopPSampler,
+)
+from tests import layouts
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+# === Distributions, by brute force ===
+
+
+def softmax(logits, temperature):
+    exponentials = np.exp((logits - logits.max()) / temperature)
+    return exponentials / exponentials.sum()
+
+
+def by_hand(name, logits, temperature, k, p):
+    """One row: ranks the tokens, keeps some, gives the others nothing; float64."""
+    probabilities = softmax(np.asarray(logits, "float64"), temperature)
+    ranked = sorted(range(len(logits)), key=lambda token: -probabilities[token])
+    kept = ranked
+    if name == "greedy":
+        kept = ranked[:1]
+    if name in ("top_k", "top_p_k"):
+        kept = ranked[:k]
+    if name in ("top_p", "top_p_k"):
+        total, enough = 0, []
+        for token in kept:
+            enough.append(token)
+            total += probabilities[token]
+            if total > p:
+                break
+        kept = enough
+    left = np.zeros(len(logits))
+    left[kept] = probabilities[kept] / probabilities[kept].sum()
+    return left
+
+
+def make(name, temperature, k, p, seed=None):
+    return {
+        "greedy": lambda: GreedySampler(temperature=temperature),
+        "random": lambda: RandomSampler(temperature=temperature, seed=seed),
+        "top_k": lambda: TopKSampler(k=k, temperature=temperature, seed=seed),
+        "top_p": lambda: TopPSampler(p=p, temperature=temperature, seed=seed),
+        "top_p_k": lambda: TopPSampler(p=p, k=k, temperature=temperature, seed=seed),
+    }[name]()
+
+
+NAMES = ["greedy", "random", "top_k", "top_p", "top_p_k"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(
+    # Far enough apart that float32 ranks them as float64 does.
+    logits=st.lists(st.integers(-40, 40), min_size=12, max_size=12, unique=True),
+    temperature=st.sampled_from([0.5, 1.0, 3.0]),
+    k=st.sampled_from([1, 3, 12, 50]),
+    p=st.sampled_from([0.0371, 0.5019, 0.9173]),
+)
+def test_distribution_by_hand(name, logits, temperature, k, p):
+    logits = np.array([logits, logits[::-1]]) / 10
+    ours = make(name, temperature, k, p).distribution(logits.astype("float32"))
+    expected = [by_hand(name, row, temperature, k, p) for row in logits]
+    np.testing.assert_allclose(ours, expected, atol=1e-6)
+
+
+def test_equal_probabilities_do_not_make_more_than_k():
+    probabilities = np.array(TopKSampler(k=2).distribution(np.zeros((1, 5), "float32")))
+    assert probabilities.tolist() == [[0.5, 0.5, 0, 0, 0]]
+
+
+def test_top_p_of_one_keeps_everything():
+    logits = np.random.default_rng(0).normal(size=(3, 50)).astype("float32")
+    everything = RandomSampler().distribution(logits)
+    np.testing.assert_allclose(TopPSampler(p=1).distribution(logits), everything, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_draws_follow_the_distribution(name):
+    logits = np.array([2.0, 1.0, 0.5, -1.0, 0.0], "float32")
+    sampler = make(name, 1.5, 3, 0.8, seed=11)
+    draws = 20_000
+    tokens = sampler.get_next_token(sampler.compute_probabilities(np.tile(logits, (draws, 1))))
+    share = np.bincount(tokens, minlength=5) / draws
+    expected = np.array(sampler.distribution(logits[None]))[0]
+    assert (share[expected == 0] == 0).all()
+    # Four standard deviations of a share near a half.
+    np.testing.assert_allclose(share, expected, atol=4 * 0.5 / np.sqrt(draws))
+
+
+def test_seeds_of_samplers():
+    def draws(sampler):
+        probabilities = sampler.compute_probabilities(np.zeros((50, 7), "float32"))
+        return [sampler.get_next_token(probabilities).tolist() for _ in range(2)]
+
+    first = draws(RandomSampler(seed=1))
+    assert first[0] != first[1]
+    assert draws(RandomSampler(seed=1)) == first
+    assert draws(RandomSampler(seed=2)) != first
+    assert draws(RandomSampler()) != draws(RandomSampler())
+
+
+# === Names and configurations ===
+
+
+@pytest.mark.parametrize("name", ["greedy", "random", "top_k", "top_p", "beam"])
+def test_names_and_configurations(name):
+    sampler = samplers.get(name)
+    assert samplers.get(sampler) is sampler
+    again = samplers.get(samplers.serialize(sampler))
+    assert type(again) is type(sampler)
+    assert again.get_config() == sampler.get_config()
+    assert samplers.get(type(sampler)).get_config() == sampler.get_config()
+
+
+def test_configurations_keep_what_was_set():
+    for sampler in (
+        TopKSampler(k=3, seed=4, temperature=0.5),
+        TopPSampler(p=0.4, k=9, seed=4),
+        BeamSampler(num_beams=2, return_all_beams=True),
+    ):
+        config = samplers.get(samplers.serialize(sampler)).get_config()
+        assert config == sampler.get_config()
+        assert config != type(sampler)().get_config()
+
+
+@pytest.mark.parametrize("identifier", ["best", "Top_K", None, 3, {"k": 2}])
+def test_unknown_samplers_are_refused(identifier):
+    with pytest.raises(ValueError):
+        samplers.get(identifier)
+
+
+def test_the_error_names_the_samplers():
+    with pytest.raises(ValueError, match=r"'best'.*'greedy'.*'random'.*'top_k'.*'top_p'.*'beam'"):
+        samplers.get("best")
+
+
+@pytest.mark.parametrize(
+    ("make_it", "words"),
+    [
+        (lambda: Sampler(temperature=0), "temperature.*0"),
+        (lambda: RandomSampler(temperature=-1), "temperature.*-1"),
+        (lambda: TopKSampler(k=0), "`k`.*0"),
+        (lambda: TopKSampler(k=2.5), "`k`.*2.5"),
+        (lambda: TopPSampler(p=0), "`p`.*0"),
+        (lambda: TopPSampler(p=1.1), "`p`.*1.1"),
+        (lambda: TopPSampler(k=0), "`k`.*0"),
+        (lambda: BeamSampler(num_beams=0), "`num_beams`.*0"),
+    ],
+)
+def test_impossible_arguments_are_refused(make_it, words):
+    with pytest.raises(ValueError, match=words):
+        make_it()
+
+
+# === Beam search ===
+
+V = 5  # ids; small enough that every continuation can be tried
+PROMPT = [[2, 0, 1], [3]]
+
+
+@functools.cache
+def tiny_lm():
+    backbone = layouts.build("7b", vocabulary_size=V, num_layers=1)
+    # Milder logits: with sure ones the greedy continuation would be the best one too.
+    backbone.token_embedding.embeddings.assign(backbone.token_embedding.embeddings * 0.25)
+    return FalconCausalLM(backbone)
+
+
+@functools.cache
+def next_log_probs(ids):
+    """Log-probabilities of the token after `ids`, without a cache."""
+    padded = np.array([list(ids) + [0] * (8 - len(ids))])
+    mask = np.arange(8)[None] < len(ids)
+    logits = tiny_lm().predict_on_batch({"token_ids": padded, "padding_mask": mask})
+    logits = np.asarray(logits[0, len(ids) - 1], "float64")
+    return np.log(softmax(logits, 1.0))
+
+
+def log_prob(prompt, continuation):
+    ids = [*prompt, *continuation]
+    return sum(next_log_probs(tuple(ids[:i]))[ids[i]] for i in range(len(prompt), len(ids)))
+
+
+def every_continuation(length, stop):
+    """All that end with the stop token, and all of full length without it."""
+    for n in range(1, length + 1):
+        for ids in itertools.product(range(V), repeat=n):
+            if stop not in ids[:-1] and (n == length or ids[-1] == stop):
+                yield ids
+
+
+def beams_by_hand(prompt, length, num_beams, stop):
+    """Beam search with lists: `[(log_prob, ids)]`, best first."""
+    beams = [(0.0, ())]
+    for _ in range(length):
+        extended = []
+        for score, ids in beams:
+            if ids and ids[-1] == stop:
+                extended.append((score, ids))
+            else:
+                new = next_log_probs((*prompt, *ids))
+                extended += [(score + new[token], (*ids, token)) for token in range(V)]
+        beams = sorted(extended, reverse=True)[:num_beams]
+    return beams
+
+
+def search(length, num_beams, stop):
+    """Log-probabilities and continuations that `generate` finds for both prompts."""
+    tiny_lm().compile(sampler=BeamSampler(num_beams=num_beams, return_all_beams=True))
+    width = max(map(len, PROMPT))
+    inputs = {
+        "token_ids": np.array([row + [0] * (width - len(row)) for row in PROMPT]),
+        "padding_mask": np.array([[1] * len(row) + [0] * (width - len(row)) for row in PROMPT]),
+    }
+    found = [
+        tiny_lm().generate(
+            {key: x[i : i + 1] for key, x in inputs.items()},
+            max_length=len(row) + length,
+            stop_token_ids=stop,
+            strip_prompt=True,
+        )
+        for i, row in enumerate(PROMPT)
+    ]
+    return [
+        [
+            (score, tuple(ids[mask].tolist()))
+            for score, ids, mask in zip(
+                f["log_probs"][0], f["token_ids"][0], f["padding_mask"][0], strict=True
+            )
+        ]
+        for f in found
+    ]
+
+
+def assert_same_beams(ours, theirs):
+    assert [ids for _, ids in ours] == [ids for _, ids in theirs]
+    np.testing.assert_allclose([s for s, _ in ours], [s for s, _ in theirs], atol=1e-4)
+
+
+@pytest.mark.parametrize("stop", [None, 1])
+def test_wide_beams_find_the_best_of_all_continuations(stop):
+    length = 3
+    for prompt, ours in zip(PROMPT, search(length, V**length, stop), strict=True):
+        candidates = list(every_continuation(length, stop))
+        expected = sorted(((log_prob(prompt, ids), ids) for ids in candidates), reverse=True)
+        assert_same_beams(ours[: len(expected)], expected)
+
+
+@pytest.mark.parametrize("stop", [None, 1])
+@pytest.mark.parametrize("num_beams", [1, 2, 3])
+def test_narrow_beams_by_hand(num_beams, stop):
+    for prompt, ours in zip(PROMPT, search(4, num_beams, stop), strict=True):
+        assert_same_beams(ours, beams_by_hand(prompt, 4, num_beams, stop))
+
+
+def test_beams_beat_greedy_here():
+    """Or the tests above would pass with a beam search that is greedy."""
+    greedy, wide = search(4, 1, None), search(4, 3, None)
+    assert any(w[0][0] > g[0][0] + 0.01 for g, w in zip(greedy, wide, strict=True))
+
+
+def test_a_batch_of_unequal_prompts_is_searched_row_by_row():
+    expected = search(4, 3, 1)
+    inputs = {
+        "token_ids": np.array([[*PROMPT[0], 4], [4, 4, 4, PROMPT[1][0]]]),
+        "padding_mask": np.array([[1, 1, 1, 0], [0, 0, 0, 1]]),
+    }
+    tiny_lm().compile(sampler=BeamSampler(num_beams=3))
+    outputs = tiny_lm().generate(inputs, max_length=7, stop_token_ids=1)
+    assert outputs["token_ids"].shape == (2, 7)
+    first = outputs["token_ids"][0][outputs["padding_mask"][0]].tolist()
+    assert first == PROMPT[0] + list(expected[0][0][1])
+    # The second prompt is shorter, so there is room for six tokens after it.
+    second = outputs["token_ids"][1][outputs["padding_mask"][1]].tolist()
+    assert second == PROMPT[1] + list(beams_by_hand(PROMPT[1], 6, 3, 1)[0][1])
+
+
+def test_more_beams_than_continuations():
+    (ours, _) = search(1, 8, None)
+    expected = sorted(((log_prob(PROMPT[0], (t,)), (t,)) for t in range(V)), reverse=True)
+    assert_same_beams(ours[:V], expected)
+    assert all(score < -1e8 for score, _ in ours[V:])
+
+
+def test_beam_search_draws_nothing():
+    with pytest.raises(NotImplementedError, match="continuations"):
+        BeamSampler().get_next_token(np.ones((1, 3)))
+    assert keras.random.SeedGenerator(0).state.shape == BeamSampler().variables[0].shape
