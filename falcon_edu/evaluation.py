@@ -1,0 +1,108 @@
+"""How well a model tells tales: its cross-entropy against the grammar's own, and its facts."""
+
+from collections import defaultdict
+
+from falcon_edu.inputs import encode
+
+import numpy as np
+
+
+def evaluate_on_tales(causal_lm, tales, batch_size=50):
+    """Compares a model with the grammar that the tales were drawn from.
+
+    Args:
+        causal_lm: a `FalconCausalLM` with a preprocessor.
+        tales: a list of `Tale`.
+        batch_size: number of tales in one forward pass.
+
+    Returns:
+        A dictionary: `tales` and `tokens`, counts; `cross_entropy` of the model and
+        `grammar_entropy`, the least that any model can reach, in nats per token; `ratio` of the
+        two; `facts`, `{kind: [right, all]}`: how often the model puts the word first where the
+        grammar leaves exactly one; `facts_right`, the share over all kinds.
+
+    Example:
+
+    >>> from falcon_edu import FalconCausalLM
+    >>> from falcon_edu.corpora import tales
+    >>> falcon = FalconCausalLM.from_preset("falcon_tales_rw_en")
+    >>> results = evaluate_on_tales(falcon, tales(20, split="held_out"))
+    >>> 1 < results["ratio"] < 1.1
+    True
+    """
+    nats, tokens = 0.0, 0
+    facts = defaultdict(lambda: [0, 0])
+    for start in range(0, len(tales), batch_size):
+        batch = tales[start : start + batch_size]
+        token_ids, lengths = _encode(causal_lm, batch)
+        log_probs = _log_probs(causal_lm, token_ids)  # (b, t, v)
+        for row, tale in enumerate(batch):
+            labels = token_ids[row, 1 : lengths[row]]
+            nats -= log_probs[row, np.arange(len(labels)), labels].sum()
+            tokens += len(labels)
+            right = log_probs[row, : len(labels)].argmax(-1) == labels
+            for fact, is_right in _facts_right(causal_lm, tale, right):
+                facts[fact.kind][0] += bool(is_right)
+                facts[fact.kind][1] += 1
+    grammar_entropy = -sum(tale.log_prob for tale in tales) / tokens
+    return {
+        "tales": len(tales),
+        "tokens": tokens,
+        "cross_entropy": float(nats / tokens),
+        "grammar_entropy": float(grammar_entropy),
+        "ratio": float(nats / tokens / grammar_entropy),
+        "facts": {kind: facts[kind] for kind in sorted(facts)},
+        "facts_right": sum(r for r, _ in facts.values()) / sum(n for _, n in facts.values()),
+    }
+
+
+def evaluation_table(results):
+    """The results of several models as lines of text.
+
+    Args:
+        results: `{name: what evaluate_on_tales returned}`.
+
+    Returns:
+        A string with a line for each model, then one for each model's kinds of facts.
+    """
+    lines = [f"{'model':22} {'nats/token':>10} {'grammar':>8} {'ratio':>6} {'facts right':>12}"]
+    for name, result in results.items():
+        lines.append(
+            f"{name:22} {result['cross_entropy']:10.4f} {result['grammar_entropy']:8.4f} "
+            f"{result['ratio']:6.3f} {result['facts_right']:12.1%}"
+        )
+    for name, result in results.items():
+        kinds = (f"{kind} {r / n:.1%} of {n}" for kind, (r, n) in result["facts"].items())
+        lines.append(f"{name}: {', '.join(kinds)}")
+    return "\n".join(lines)
+
+
+def _encode(causal_lm, tales):
+    """Start token, text and end token of each tale: ids `(b, t)` and the lengths."""
+    tokenizer = causal_lm.preprocessor.tokenizer
+    inputs = encode(causal_lm, [tale.text for tale in tales])
+    lengths = inputs["padding_mask"].sum(-1) + 1
+    token_ids = np.pad(inputs["token_ids"], ((0, 0), (0, 1)))
+    token_ids[np.arange(len(tales)), lengths - 1] = tokenizer.end_token_id
+    return token_ids, lengths
+
+
+def _log_probs(causal_lm, token_ids):
+    logits = causal_lm.predict_on_batch(
+        {"token_ids": token_ids, "padding_mask": np.ones_like(token_ids)}
+    )
+    logits = np.asarray(logits, dtype="float32")
+    logits -= logits.max(-1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+
+
+def _facts_right(causal_lm, tale, right):
+    """Every fact of a tale, with whether the model puts each token of its word first."""
+    offsets = causal_lm.preprocessor.tokenizer.offsets(tale.text)
+    for fact in tale.facts:
+        inside = [
+            index
+            for index, (start, end) in enumerate(offsets)
+            if start < fact.end and end > fact.start
+        ]
+        yield fact, right[inside].all()
