@@ -2,10 +2,10 @@
 
 import math
 
+from falcon_edu.positions import alibi_bias, rotary_embedding
+
 import keras
 from keras import ops
-
-from falcon_edu.positions import alibi_bias, rotary_embedding
 
 
 def make_attention_mask(padding_mask, query_length=None, offset=0):

@@ -1,13 +1,13 @@
 """Backbone, the base class of KerasHub's kind, and FalconBackbone, the whole model as one graph."""
 
-import keras
-from keras.layers import ReversibleEmbedding
-
 from falcon_edu import lora
 from falcon_edu.attention import kernel_initializer
 from falcon_edu.config import CONFIG_FIELDS, FalconConfig
 from falcon_edu.inputs import prepare_inputs
 from falcon_edu.transformer_decoder import FalconTransformerDecoder
+
+import keras
+from keras.layers import ReversibleEmbedding
 
 
 class classproperty:

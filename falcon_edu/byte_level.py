@@ -86,7 +86,7 @@ def make_definition(vocabulary, merges, add_prefix_space=False, special_tokens=(
         "added_tokens": [added_token(token, vocabulary) for token in special_tokens],
         "normalizer": None,
         "pre_tokenizer": byte_level,
-        "post_processor": {**byte_level, "trim_offsets": False},
+        "post_processor": None,
         "decoder": byte_level,
         "model": {
             "type": "BPE",

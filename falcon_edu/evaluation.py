@@ -31,7 +31,7 @@ def evaluate_on_tales(causal_lm, tales, batch_size=50):
     True
     """
     nats, tokens = 0.0, 0
-    facts = defaultdict(lambda: [0, 0])
+    facts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for start in range(0, len(tales), batch_size):
         batch = tales[start : start + batch_size]
         token_ids, lengths = _encode(causal_lm, batch)

@@ -135,7 +135,7 @@ def run_tail(model, layer, hidden_states, padding_mask):
 
 def _without_heads(backbone, heads):
     """Output projections with the rows of some heads set to zero: `{variable path: array}`."""
-    replaced = {}
+    replaced: dict = {}
     width = backbone.config.head_dim
     for layer, head in heads:
         if not (0 <= layer < backbone.num_layers and 0 <= head < backbone.num_attention_heads):

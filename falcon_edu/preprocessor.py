@@ -1,5 +1,7 @@
 """FalconCausalLMPreprocessor: texts to the padded arrays that a causal LM reads, and back."""
 
+from falcon_edu.tokenizer import FalconTokenizer
+
 import keras
 import numpy as np
 
@@ -40,6 +42,8 @@ class FalconCausalLMPreprocessor:
     >>> preprocessor.generate_preprocess("ab", sequence_length=4)["token_ids"].tolist()
     [3, 1, 2, 0]
     """
+
+    tokenizer_cls = FalconTokenizer
 
     def __init__(
         self,

@@ -162,7 +162,7 @@ class FalconTokenizer:
                 vocabulary does not have.
         """
         texts, batched = self._check_texts(inputs)
-        encodings = self._encoder.encode_batch(texts, add_special_tokens=False)
+        encodings = self._encoder.encode_batch(texts)
         strings = self.dtype == "string"
         rows = [encoding.tokens if strings else encoding.ids for encoding in encodings]
         if (length := self.sequence_length) is not None:
@@ -188,10 +188,7 @@ class FalconTokenizer:
         [(0, 1), (1, 2), (1, 2)]
         """
         texts, batched = self._check_texts(text)
-        offsets = [
-            encoding.offsets
-            for encoding in self._encoder.encode_batch(texts, add_special_tokens=False)
-        ]
+        offsets = [encoding.offsets for encoding in self._encoder.encode_batch(texts)]
         return offsets if batched else offsets[0]
 
     # === Ids to text ===

@@ -1,9 +1,9 @@
 """One decoder block: attention and MLP around the residual stream."""
 
-import keras
-
 from falcon_edu.attention import FalconAttention, kernel_initializer, make_attention_mask
 from falcon_edu.positions import token_positions
+
+import keras
 
 
 class FalconTransformerDecoder(keras.layers.Layer):

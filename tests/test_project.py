@@ -25,14 +25,16 @@ ORDER = """
     inputs byte_level lora presets backbone tokenizer preprocessor
     samplers decoding generation causal_lm
     activations interventions
-    tales corpora evaluation plots widgets checks
+    tales grammar tellers corpora evaluation plots widgets checks
 """.split()
 
 # These know only this much of the world outside the standard library.
 KNOWS_ONLY = {
     "config": {"numpy"},
-    "corpora": {"numpy"},
-    "tales": {"numpy"},
+    "tales": set(),
+    "grammar": set(),
+    "tellers": set(),
+    "corpora": set(),
     "plots": {"numpy", "matplotlib"},
 }
 

@@ -108,6 +108,17 @@ def test_special_token_only_when_told(tokenizer):
     assert told(">>TITLE<<").size > 1  # it was not told of this one
 
 
+def test_added_words_are_kept_and_stand_for_their_own_text():
+    """A file may add words that are no special tokens: transformers finds them in any text."""
+    library = Tokenizer.from_str(json.dumps(FILE))
+    library.add_tokens(["café"])  # in the alphabet of bytes, these letters would be bytes
+    tokenizer = FalconTokenizer.from_tokenizer_json(json.loads(library.to_str()))
+    ids = tokenizer("a café")
+    assert ids.tolist() == library.encode("a café").ids
+    assert tokenizer.id_to_token(ids[-1]) == "café"
+    assert tokenizer.detokenize(ids) == "a café"
+
+
 def test_token_strings_are_readable(tokenizer):
     strings = tokenizer.token_strings(tokenizer("The dog"))
     assert "".join(strings) == "The dog"

@@ -37,7 +37,7 @@ FACT_WEIGHT = 5.0
 # Equal in depth, width and heads; the feed-forward width makes up for the heads that share keys
 # and values, so that the three are of one size.
 SHAPE = {"num_layers": 4, "num_attention_heads": 4, "hidden_dim": 128}
-PRESETS = {
+PRESETS: dict[str, dict] = {
     "falcon_tales_rw_en": {"intermediate_dim": 512},
     "falcon_tales_7b_en": {
         "intermediate_dim": 608,

@@ -9,7 +9,6 @@ from falcon_edu.presets.folders import read_json, replacing_folder
 from falcon_edu.presets.handles import resolve
 from falcon_edu.presets.registry import builtin_presets
 from falcon_edu.presets.weights import assign_tensors, check_tensors
-from falcon_edu.tokenizer import FalconTokenizer
 
 __all__ = [
     "builtin_presets",
@@ -95,7 +94,7 @@ def load_tokenizer(cls, preset, **overrides):
 def load_preprocessor(cls, preset, **overrides):
     """Makes the preprocessor of a preset; what `FalconCausalLMPreprocessor.from_preset` does."""
     folder = resolve(preset, weights=False)
-    tokenizer = tokenizer_files.read_tokenizer(FalconTokenizer, folder, {})
+    tokenizer = tokenizer_files.read_tokenizer(cls.tokenizer_cls, folder, {})
     return tokenizer_files.read_preprocessor(cls, folder, tokenizer, overrides)
 
 
@@ -110,7 +109,7 @@ def _read_config(folder, cls):
             f"{source} is in no known format: it has neither `registered_name` (KerasHub) nor "
             f"`model_type` (transformers). Its fields: {', '.join(config)}"
         )
-    found, arguments = file_format.read_config(config, source)
+    found, arguments = file_format.read_config(config, source, cls.registry)
     if file_format is transformers and issubclass(cls, found):
         found = cls  # transformers knows no classes of ours
     if not issubclass(found, cls):

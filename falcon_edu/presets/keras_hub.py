@@ -3,9 +3,8 @@
 import datetime
 import inspect
 from contextlib import contextmanager
+from importlib.metadata import version
 
-import falcon_edu
-from falcon_edu.backbone import Backbone, FalconBackbone
 from falcon_edu.config import FAMILY_DEFAULTS
 from falcon_edu.presets.folders import write_json
 from falcon_edu.presets.h5_files import INDEX, SINGLE, open_h5
@@ -38,15 +37,16 @@ def recognizes(config):
     return "registered_name" in config or "class_name" in config
 
 
-def read_config(config, source):
+def read_config(config, source, classes):
     """The class and the arguments in a `config.json`, which is read as data and never run.
 
     Args:
         config: the JSON object.
         source: path of the file, for messages.
+        classes: the backbone classes that there are, by name.
 
     Returns:
-        A subclass of `Backbone`, and a dictionary of arguments for it; `dtype` is left out, since
+        One of the classes, and a dictionary of arguments for it; `dtype` is left out, since
         a preset is loaded in Keras's own default precision, as in KerasHub.
 
     Raises:
@@ -54,10 +54,10 @@ def read_config(config, source):
     """
     registered_name = config.get("registered_name") or config.get("class_name")
     package, _, class_name = str(registered_name).rpartition(">")
-    if package not in (*PACKAGES, "") or class_name not in Backbone.registry:
+    if package not in (*PACKAGES, "") or class_name not in classes:
         raise ValueError(
             f"{source} is of a {registered_name!r}, which falcon_edu can't load. "
-            f"It knows {', '.join(Backbone.registry)}."
+            f"It knows {', '.join(classes)}."
         )
     arguments = config.get("config")
     own = config.get(OWN_KEY, {})
@@ -67,7 +67,7 @@ def read_config(config, source):
         raise ValueError(f"`{OWN_KEY}` in {source} has unknown fields: {', '.join(unknown)}")
     arguments = {**arguments, **own}
     arguments.pop("dtype", None)
-    cls = Backbone.registry[class_name]
+    cls = classes[class_name]
     known = {*inspect.signature(cls.__init__).parameters, "name", "trainable"} - {"self", "kwargs"}
     if unknown := sorted(arguments.keys() - known):
         raise ValueError(f"`config` in {source} has unknown fields: {', '.join(unknown)}")
@@ -133,7 +133,8 @@ def _config(backbone):
     # KerasHub has no `alibi_dtype`, but reads a Falcon-RW that has one if it stands outside.
     if arguments.get("alibi_dtype"):
         own = {"alibi_dtype": arguments.pop("alibi_dtype")}
-    if type(backbone) is FalconBackbone and not arguments.keys() & FAMILY_DEFAULTS.keys():
+    is_falcon = type(backbone) is backbone.registry["FalconBackbone"]
+    if is_falcon and not arguments.keys() & FAMILY_DEFAULTS.keys():
         module, package = "keras_hub.src.models.falcon.falcon_backbone", "keras_hub"
     class_name = type(backbone).__name__
     return {
@@ -148,7 +149,7 @@ def _config(backbone):
 def _metadata(backbone):
     return {
         "keras_version": keras.version(),
-        "falcon_edu_version": falcon_edu.__version__,
+        "falcon_edu_version": version("falcon_edu"),
         "parameter_count": backbone.count_params(),
         "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
         "tasks": ["CausalLM"],

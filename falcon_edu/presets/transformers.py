@@ -3,7 +3,6 @@
 import re
 from contextlib import contextmanager
 
-from falcon_edu.backbone import FalconBackbone
 from falcon_edu.presets.folders import write_json
 from falcon_edu.presets.safetensors_files import open_safetensors, write_safetensors
 from falcon_edu.presets.transformers_config import from_transformers, to_transformers
@@ -20,9 +19,9 @@ def recognizes(config):
     return "model_type" in config or "architectures" in config
 
 
-def read_config(config, source):
+def read_config(config, source, classes):
     """The class and the arguments in a `config.json`; as `keras_hub.read_config`."""
-    return FalconBackbone, from_transformers(config, source)
+    return classes["FalconBackbone"], from_transformers(config, source)
 
 
 # === Weights ===
