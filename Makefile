@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 FIRST  := notebooks/00_welcome.ipynb
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test unit notebooks browser lint test-peers clean
+.PHONY: help install lab test unit notebooks browser lint test-peers parity evaluate clean
 
 help: ## list the tasks
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1	/' | expand -t 20
@@ -37,6 +37,12 @@ browser: install ## open the notebooks in a real JupyterLab
 
 test-peers: $(PEERS)/installed ## compare with keras-hub and transformers, in .venv-peers
 	$(PEERS)/bin/python -m pytest -m peers tests
+
+parity: $(PEERS)/installed ## print how far every layout is from float64, transformers and keras-hub
+	$(PEERS)/bin/python tools/parity.py
+
+evaluate: install ## print how well the shipped models tell tales, against the grammar's entropy
+	$(BIN)/python tools/train_tales.py --evaluate
 
 clean: ## remove the environments and what the tools left
 	rm -rf $(VENV) $(PEERS) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis screenshots

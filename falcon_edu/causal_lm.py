@@ -206,8 +206,8 @@ class FalconCausalLM(keras.Model):
         """Trains with Keras's own `fit`.
 
         Args:
-            x: a list of texts; a token dict; or a dataset or generator of token dicts, alone or
-                with labels and weights.
+            x: a list of texts; a token dict; or a dataset of token dicts, alone or with labels and
+                weights. A Python generator yields tuples, as Keras wants: `(token_dict,)`.
             y: `(b, t)` the next token of every place. Without it the labels are the token ids, one
                 place on, and padding has no weight.
             sample_weight: `(b, t)`, zero where a label does not count.
@@ -278,6 +278,8 @@ class FalconCausalLM(keras.Model):
         if isinstance(x, dict):
             x = {key: np.asarray(value) for key, value in x.items()}
             check_inputs(x, self.backbone.config.vocabulary_size)
+            if y is None and sample_weight is not None:  # Keras would drop weights without labels
+                y, sample_weight = map(np.asarray, _labels(x, y, sample_weight))
         elif _is_text(x):
             if self.preprocessor is None:
                 raise ValueError(

@@ -6,6 +6,9 @@ from falcon_edu.inputs import encode
 
 import numpy as np
 
+# The kinds of facts whose word is the name of a child or of a thing.
+NAMES_AND_OBJECTS = ("name", "receiver", "holder", "object")
+
 
 def evaluate_on_tales(causal_lm, tales, batch_size=50):
     """Compares a model with the grammar that the tales were drawn from.
@@ -19,7 +22,8 @@ def evaluate_on_tales(causal_lm, tales, batch_size=50):
         A dictionary: `tales` and `tokens`, counts; `cross_entropy` of the model and
         `grammar_entropy`, the least that any model can reach, in nats per token; `ratio` of the
         two; `facts`, `{kind: [right, all]}`: how often the model puts the word first where the
-        grammar leaves exactly one; `facts_right`, the share over all kinds.
+        grammar leaves exactly one; `facts_right`, the share over all kinds; and
+        `names_and_objects_right`, the share over those that take a look back.
 
     Example:
 
@@ -52,7 +56,8 @@ def evaluate_on_tales(causal_lm, tales, batch_size=50):
         "grammar_entropy": float(grammar_entropy),
         "ratio": float(nats / tokens / grammar_entropy),
         "facts": {kind: facts[kind] for kind in sorted(facts)},
-        "facts_right": sum(r for r, _ in facts.values()) / sum(n for _, n in facts.values()),
+        "facts_right": _share(facts, facts),
+        "names_and_objects_right": _share(facts, NAMES_AND_OBJECTS),
     }
 
 
@@ -65,16 +70,25 @@ def evaluation_table(results):
     Returns:
         A string with a line for each model, then one for each model's kinds of facts.
     """
-    lines = [f"{'model':22} {'nats/token':>10} {'grammar':>8} {'ratio':>6} {'facts right':>12}"]
+    lines = [
+        f"{'model':22} {'nats/token':>10} {'grammar':>8} {'ratio':>6} "
+        f"{'facts right':>12} {'names, objects':>15}"
+    ]
     for name, result in results.items():
         lines.append(
             f"{name:22} {result['cross_entropy']:10.4f} {result['grammar_entropy']:8.4f} "
-            f"{result['ratio']:6.3f} {result['facts_right']:12.1%}"
+            f"{result['ratio']:6.3f} {result['facts_right']:12.1%} "
+            f"{result['names_and_objects_right']:15.1%}"
         )
     for name, result in results.items():
         kinds = (f"{kind} {r / n:.1%} of {n}" for kind, (r, n) in result["facts"].items())
         lines.append(f"{name}: {', '.join(kinds)}")
     return "\n".join(lines)
+
+
+def _share(facts, kinds):
+    counts = [facts[kind] for kind in kinds if kind in facts]
+    return sum(right for right, _ in counts) / max(1, sum(n for _, n in counts))
 
 
 def _encode(causal_lm, tales):

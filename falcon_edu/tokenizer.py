@@ -3,18 +3,18 @@
 import copy
 import json
 
-from falcon_edu.byte_level import (
+from falcon_edu.byte_level import byte_alphabet, token_to_bytes
+from falcon_edu.tokenizer_definition import (
     added_token,
-    byte_alphabet,
     check_definition,
+    check_vocabulary,
     make_definition,
+    make_encoder,
     read_definition,
-    token_to_bytes,
 )
 
 import keras
 import numpy as np
-import tokenizers
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -128,7 +128,7 @@ class FalconTokenizer:
         self.dtype = _check_dtype(dtype)
         self.name = name
         added = {token["content"]: token["id"] for token in definition.get("added_tokens") or []}
-        self.vocabulary = {**definition["model"]["vocab"], **added}
+        self.vocabulary = check_vocabulary({**definition["model"]["vocab"], **added})
         self.merges = list(definition["model"]["merges"])
         for token in (END_OF_TEXT, *self.unsplittable_tokens):
             if token not in self.vocabulary:
@@ -144,7 +144,7 @@ class FalconTokenizer:
         self._missing_bytes = {
             byte for byte, token in byte_alphabet().items() if token not in self.vocabulary
         }
-        self._encoder = _make_encoder(definition, self.unsplittable_tokens, self.vocabulary)
+        self._encoder = make_encoder(definition, self.unsplittable_tokens, self.vocabulary)
 
     # === Text to ids ===
 
@@ -324,19 +324,6 @@ def _is_batch(ids):
 
 def _as_list(ids):
     return np.asarray(ids).tolist() if hasattr(ids, "ndim") else ids
-
-
-def _make_encoder(definition, unsplittable_tokens, vocabulary):
-    """The encoder of the tokenizers library, with the special tokens that texts may name."""
-    kept = [token for token in definition.get("added_tokens") or [] if not token["special"]]
-    kept += [added_token(token, vocabulary) for token in unsplittable_tokens]
-    # No post-processor: it would add tokens, or trim the spaces off the offsets.
-    runtime = {**definition, "added_tokens": kept, "post_processor": None}
-    runtime |= {"truncation": None, "padding": None}
-    try:
-        return tokenizers.Tokenizer.from_str(json.dumps(runtime))
-    except Exception as error:  # the library raises nothing more specific
-        raise ValueError(f"The tokenizers library refuses this definition: {error}") from None
 
 
 def _check_dtype(dtype):

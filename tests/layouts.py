@@ -114,7 +114,7 @@ def reference_weights(backbone):
 
     def add_dense(name, layer):
         weights[name] = layer.kernel
-        if layer.bias is not None:
+        if backbone.use_bias:
             weights[f"{name}.bias"] = layer.bias
 
     add_norm("final_norm", backbone.final_layernorm)

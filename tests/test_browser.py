@@ -30,10 +30,42 @@ def lab(browser, tmp_path_factory):
 
 
 def test_welcome(lab, browser):
-    """The first notebook runs, and its sliders change the picture."""
+    """The first notebook runs, and its explorers answer to the keyboard alone."""
     with open_notebook(lab, browser, "00_welcome.ipynb") as notebook:
         notebook.run_all()
         notebook.screenshot("00_welcome")
+
+        bars = notebook.picture("drawn from (Falcon)")
+        alt = notebook.press(notebook.slider("temperature"), "ArrowLeft", bars)
+        assert "drawn from (Falcon)" in alt
+        notebook.press(notebook.slider("top-k"), "ArrowLeft", bars)
+        notebook.press(notebook.slider("top-p"), "ArrowLeft", bars)
+
+        head = notebook.picture("Layer ")
+        view = head.locator("xpath=ancestor::*[contains(@class, 'widget-vbox')]").last
+        layer, number = re.match(r"Layer (\d), head (\d) over", head.get_attribute("alt")).groups()
+        key = "ArrowLeft" if layer == "3" else "ArrowRight"
+        alt = notebook.press(notebook.slider("layer"), key, head)
+        assert not alt.startswith(f"Layer {layer}, ")
+        key = "ArrowLeft" if number == "3" else "ArrowRight"
+        alt = notebook.press(notebook.slider("head"), key, head)
+        assert f", head {number} over" not in alt
+        notebook.screenshot("00_welcome_map", view)
+
+        view.get_by_role("button", name="one token").press("Enter")
+        expect(head).to_have_attribute("alt", re.compile("looks at"))
+        alt = notebook.press(notebook.slider("token"), "ArrowLeft", head)
+        assert re.search(r", token \d+, looks at", alt)
+        notebook.screenshot("00_welcome_token", view)
+        view.get_by_role("button", name="all heads").press("Enter")
+        grid = notebook.picture("All heads: the maps of")
+        expect(grid).to_have_attribute("alt", re.compile("is framed"))
+        notebook.screenshot("00_welcome_grid", view)
+
+        box = view.get_by_role("textbox")
+        box.fill("Lily saw Lily.")
+        box.press("Enter")
+        expect(grid).to_have_attribute("alt", re.compile("over [4-8] tokens"))
         assert max(lab.kernel_megabytes()) < 1000
 
 

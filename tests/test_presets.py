@@ -527,6 +527,15 @@ def test_buffers_and_copies_of_old_checkpoints_are_ignored(rw, in_transformers):
     assert np.array_equal(head, np.transpose(untied.token_embedding.embeddings))
 
 
+def test_names_without_their_prefix(tmp_path):
+    """As transformers' `FalconModel` saves them; the head of a causal LM never has a prefix."""
+    untied = built("falcon2_11b")
+    untied.export_to_transformers(tmp_path / "preset")
+    path = tmp_path / "preset/model.safetensors"
+    save_file({name.removeprefix("transformer."): x for name, x in load_file(path).items()}, path)
+    assert same(Backbone.from_preset(tmp_path / "preset"), untied)
+
+
 def soft_link(file):
     file["layers/x"] = h5py.SoftLink("/layers")
 

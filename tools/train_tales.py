@@ -152,9 +152,12 @@ def train(name):
     causal_lm.compile(optimizer=optimizer, weighted_metrics=[])
     started = time.time()
     stretches = Stretches(batches, EPOCHS)
+    # Keras looks at a first batch before it knows where it will go on.
+    stretches.go_to(epochs_done(build / "backup"))
     causal_lm.fit(
         stretches,
         epochs=EPOCHS,
+        shuffle=False,  # `Batches` are shuffled, and a resumed run needs the same order
         verbose="auto",
         callbacks=[
             keras.callbacks.LambdaCallback(on_epoch_begin=stretches.go_to),
@@ -196,6 +199,12 @@ def evaluate(causal_lm):
     return evaluate_on_tales(causal_lm, tales(1_000, seed=1, split="held_out"))
 
 
+def epochs_done(backup):
+    """How many epochs a folder of `BackupAndRestore` has behind it."""
+    metadata = backup / "training_metadata.json"
+    return json.loads(metadata.read_text())["epoch"] if metadata.is_file() else 0
+
+
 class Stretches(keras.utils.PyDataset):
     """One pass over the batches, cut into stretches that Keras calls epochs."""
 
@@ -217,10 +226,12 @@ class Stretches(keras.utils.PyDataset):
 def main():
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("presets", nargs="*", choices=[*PRESETS, []], default=list(PRESETS))
+    parser.add_argument("presets", nargs="*", help=f"of {', '.join(PRESETS)}; all by default")
     parser.add_argument("--evaluate", action="store_true", help="only evaluate what is there")
     arguments = parser.parse_args()
     names = arguments.presets or list(PRESETS)
+    if unknown := [name for name in names if name not in PRESETS]:
+        parser.error(f"unknown presets: {', '.join(unknown)}. There are: {', '.join(PRESETS)}")
     if arguments.evaluate:
         models = {name: FalconCausalLM.from_preset(name) for name in names}
         print(evaluation_table({name: evaluate(model) for name, model in models.items()}))

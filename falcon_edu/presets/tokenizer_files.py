@@ -3,8 +3,8 @@
 import inspect
 import json
 
-from falcon_edu.byte_level import make_definition
 from falcon_edu.presets.folders import file_in, read_json, write_json
+from falcon_edu.tokenizer_definition import make_definition
 
 import tokenizers
 

@@ -1,0 +1,36 @@
+"""Pictures: NumPy arrays in, matplotlib Axes out.
+
+Every function draws on the `ax` it is given, or on a new `Figure`, which a notebook shows when a
+cell ends with `attention_map(...).figure`. It says in words what it drew: `ax.alt_text` is for
+readers who can't see the picture. The functions `..._alt` give the same words without a picture.
+
+One style for the whole course: rows are queries and columns are keys, yellow is 1 and dark violet
+is 0, orange frames what is selected, blue is what is measured and grey what it is compared with.
+"""
+
+from falcon_edu.plots.attention import (
+    attention_grid,
+    attention_grid_alt,
+    attention_map,
+    attention_map_alt,
+    attention_text,
+    attention_text_alt,
+)
+from falcon_edu.plots.heads import head_scores, head_scores_alt
+from falcon_edu.plots.next_token import next_token_bars, next_token_bars_alt
+from falcon_edu.plots.style import Figure, token_labels
+
+__all__ = [
+    "Figure",
+    "attention_grid",
+    "attention_grid_alt",
+    "attention_map",
+    "attention_map_alt",
+    "attention_text",
+    "attention_text_alt",
+    "head_scores",
+    "head_scores_alt",
+    "next_token_bars",
+    "next_token_bars_alt",
+    "token_labels",
+]

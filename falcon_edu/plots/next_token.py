@@ -1,0 +1,120 @@
+"""The distribution over the next token, as bars."""
+
+from falcon_edu.plots.style import BLUE, GREY, INK, count, percent, prepare, spoken, token_label
+
+import numpy as np
+
+
+def next_token_bars(
+    probabilities,
+    tokens,
+    ax=None,
+    title="The next token",
+    before=None,
+    names=("before", "after"),
+    bars=10,
+):
+    """The most probable next tokens; the scale is always 0 to 100 %.
+
+    Args:
+        probabilities: `(v,)`.
+        tokens: `v` strings.
+        ax: the Axes to draw on, or `None` for a new figure.
+        title: what stands above it, and begins its alt text.
+        before: other probabilities `(v,)` to compare with, or `None`. Their order is the order of
+            the bars, so that the bars stay in their places while `probabilities` change.
+        names: what `before` and `probabilities` are called.
+        bars: how many tokens to show; `None` for all, in the order in which they are given.
+
+    Returns:
+        Axes.
+
+    Raises:
+        ValueError: there are not as many tokens as probabilities, or these don't sum to 1.
+
+    Example:
+
+    >>> axes = next_token_bars([0.2, 0.7, 0.1], [" day", " night", "."], bars=2)
+    >>> axes.alt_text
+    'The next token: "night" 70%, "day" 20%; the other 1 together 10%.'
+    """
+    probabilities, before = _check(probabilities, tokens), _check(before, tokens)
+    shown, rest = _most_probable(probabilities if before is None else before, bars)
+    values = _with_rest(probabilities, shown)
+    labels = [token_label(tokens[index]) for index in shown]
+    labels += [f"{rest} others"] if rest else []
+    rows = np.arange(len(labels))
+    ax = prepare(ax, title, 4.5, 0.24 * len(rows), left=1.2, right=0.5, bottom=0.3)
+    ends = values
+    if before is not None:
+        others = _with_rest(before, shown)
+        ax.barh(rows, others, color=GREY, height=0.8, label=names[0])
+        ends = np.maximum(values, others)
+    slim = 0.8 if before is None else 0.4
+    ax.barh(rows, values, color=BLUE, height=slim, label=names[1])
+    for row, value, end in zip(rows, values, ends, strict=True):
+        ax.text(end + 0.01, row, percent(value), va="center", fontsize=9, color=BLUE)
+    ax.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
+    ax.set_xticks([0, 0.5, 1], ["0", "50%", "100%"])
+    ax.set_yticks(rows, labels, parse_math=False)
+    if before is not None:
+        ax.legend(frameon=False, loc="lower right", fontsize=9, labelcolor=INK)
+    ax.alt_text = next_token_bars_alt(probabilities, tokens, title, before, names, bars)
+    return ax
+
+
+def next_token_bars_alt(
+    probabilities, tokens, title="The next token", before=None, names=("before", "after"), bars=10
+):
+    """What `next_token_bars` shows, in a sentence: up to five tokens that have at least 1 %.
+
+    Args:
+        probabilities, tokens, title, before, names, bars: as `next_token_bars` takes them.
+
+    >>> next_token_bars_alt([1, 0], ["a", "b"], before=[0.5, 0.5])
+    'The next token, after (before): "a" 100% (50%), "b" 0% (50%).'
+    """
+    probabilities, before = _check(probabilities, tokens), _check(before, tokens)
+    first = probabilities if before is None else before
+    shown, _ = _most_probable(first, bars)
+    if bars is not None:
+        # Those that have nearly nothing come in an order that differs between machines.
+        shown = [i for i in shown[:5] if max(probabilities[i], first[i]) >= 0.01]
+    values = [percent(value) for value in _with_rest(probabilities, shown)]
+    if before is not None:
+        others = map(percent, _with_rest(before, shown))
+        values = [f"{value} ({other})" for value, other in zip(values, others, strict=True)]
+    said = ", ".join(f"{spoken(tokens[i])} {v}" for i, v in zip(shown, values, strict=False))
+    rest = len(tokens) - len(shown)
+    remainder = f"the other {rest} together {values[-1]}" if rest else ""
+    compared = "" if before is None else f", {names[1]} ({names[0]})"
+    return f"{title}{compared}: {'; '.join(filter(None, [said, remainder]))}."
+
+
+def _most_probable(probabilities, bars):
+    """The indices of the tokens to show, and how many others there are."""
+    # Rounded first, so that a tie is the same tie on every machine.
+    order = np.argsort(-np.round(probabilities, 6), kind="stable")
+    if bars is None:
+        return np.arange(len(order)), 0
+    return order[:bars], max(0, len(order) - bars)
+
+
+def _with_rest(probabilities, shown):
+    """The probabilities of some tokens, then that of all others, if there are any."""
+    others = np.delete(probabilities, shown)
+    return np.append(probabilities[shown], others.sum()) if others.size else probabilities[shown]
+
+
+def _check(probabilities, tokens):
+    if probabilities is None:
+        return None
+    probabilities = np.asarray(probabilities, dtype="float32")
+    if probabilities.shape != (len(tokens),):
+        raise ValueError(
+            f"`probabilities` must have shape ({len(tokens)},), one for each of "
+            f"{count(len(tokens), 'token')}. Received: {probabilities.shape}"
+        )
+    if not np.isclose(probabilities.sum(), 1, atol=1e-3):
+        raise ValueError(f"`probabilities` must sum to 1. Received: {probabilities.sum()}")
+    return np.clip(probabilities, 0, 1)

@@ -1,0 +1,187 @@
+"""What all pictures share: colors, the figure with its alt text, how tokens are written."""
+
+import base64
+import functools
+import io
+
+import matplotlib.figure
+import numpy as np
+from matplotlib import colormaps, font_manager, ft2font, patches
+from matplotlib.colors import to_rgb
+from matplotlib.path import Path
+from matplotlib.textpath import TextPath
+
+COLORS = colormaps["viridis"].with_extremes(bad="#eeeeee")  # grey where nothing can be
+BLUE, ORANGE, GREY, INK = "#0072b2", "#d55e00", "#c4c4c4", "#222222"  # Okabe and Ito's, and greys
+DPI = 120  # one and a quarter pixels for each of a page's: sharp, and light enough for a notebook
+BOUNDARY = "<|endoftext|>"
+
+
+# === Figures ===
+
+
+class Figure(matplotlib.figure.Figure):
+    """A figure that a notebook shows, with its alt text. Unlike pyplot's, it leaves nothing behind.
+
+    Args:
+        width, height: in inches.
+
+    Example:
+
+    >>> axes = Figure(3, 2).add_subplot()
+    >>> axes.alt_text = "Nothing yet."
+    >>> axes.figure.alt_text
+    'Nothing yet.'
+    """
+
+    def __init__(self, width, height):
+        super().__init__(figsize=(width, height), dpi=DPI, facecolor="white")
+
+    @property
+    def alt_text(self):
+        """What the figure shows, in words."""
+        return " ".join(ax.alt_text for ax in self.axes if hasattr(ax, "alt_text"))
+
+    @property
+    def page_width(self):
+        """How wide it stands on a page, in the pixels of the page."""
+        return round(self.get_figwidth() * 96)
+
+    def to_png(self):
+        """The figure as the bytes of a PNG."""
+        file = io.BytesIO()
+        self.savefig(file, format="png")
+        return file.getvalue()
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        data = {"image/png": base64.b64encode(self.to_png()).decode(), "text/plain": self.alt_text}
+        return data, {"image/png": {"alt": self.alt_text, "width": self.page_width}}
+
+
+def prepare(ax, title, width, height, left=0.1, right=0.1, top=0.4, bottom=0.1):
+    """The Axes to draw on, bare but for a title.
+
+    Args:
+        ax: Axes, or `None` for new ones; the sizes and margins, in inches, are for new ones.
+    """
+    if ax is None:
+        total_width, total_height = left + width + right, top + height + bottom
+        box = left / total_width, bottom / total_height, width / total_width, height / total_height
+        # No layout engine: it draws twice, and a slider should answer at once.
+        ax = Figure(total_width, total_height).add_axes(box)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0, labelsize=9, colors=INK)
+    ax.set_title(title, loc="left", fontsize=11, color=INK, parse_math=False)
+    return ax
+
+
+def ink_on(color):
+    """Black or white, whichever is easier to read on a color: at least 4.5 to 1 on every one.
+
+    WCAG 2.2, https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio.
+    """
+    rgb = np.array(to_rgb(color))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return "white" if linear @ [0.2126, 0.7152, 0.0722] < 0.179 else "black"
+
+
+def frame(ax, x, y, width, height):
+    """Frames what is selected, in the units of the data."""
+    rectangle = patches.Rectangle((x, y), width, height, color=ORANGE, linewidth=1.5)
+    rectangle.set(fill=False, clip_on=False)
+    ax.add_artist(rectangle)
+
+
+# === Text that is drawn in the units of the data ===
+
+
+def write(ax, lines, size, color=INK, align=0.0, upwards=False):
+    """Writes many short texts as one shape: with tick labels a map would take three times as long.
+
+    Args:
+        lines: `(x, y, text)`; y grows downwards, and is that of the base line.
+        size: of the font.
+        align: 0 if the texts start at x, 0.5 if x is their middle, 1 if they end there.
+        upwards: whether the texts are turned by 90 degrees.
+    """
+    shapes, codes = [], []
+    for x, y, text in lines:
+        if not text.strip():
+            continue
+        vertices, kinds, width = _shape(text)
+        along, across = (vertices[:, 0] - align * width) * size, -vertices[:, 1] * size
+        shape = np.stack((across, -along) if upwards else (along, across), axis=1)
+        shapes.append(shape + np.array([x, y]))
+        codes.append(kinds)
+    if shapes:
+        path = Path(np.concatenate(shapes), np.concatenate(codes))
+        # `add_artist`, for `add_patch` would measure every curve.
+        ax.add_artist(patches.PathPatch(path, color=color, linewidth=0, clip_on=False))
+
+
+def text_width(text, size):
+    """How wide `write` makes a text."""
+    return _shape(text)[2] * size if text.strip() else 0.3 * size
+
+
+@functools.lru_cache(4096)
+def _shape(text):
+    path = TextPath((0, 0), text.replace("$", r"\$"), size=1)
+    return np.array(path.vertices), np.array(path.codes), float(path.get_extents().x1)
+
+
+# === Tokens ===
+
+
+def token_labels(tokens):
+    """Tokens as a picture writes them: white space visible, the mark between texts in words.
+
+    Args:
+        tokens: a list of strings, as `record` gives them.
+
+    Returns:
+        A list of strings.
+
+    >>> token_labels(["<|endoftext|>", "Once", " upon", "\\n"])
+    ['[start]', 'Once', '·upon', '↵']
+    """
+    return [token_label(token, is_first=i == 0) for i, token in enumerate(tokens)]
+
+
+def token_label(token, is_first=False):
+    """One of `token_labels`."""
+    if token == BOUNDARY:
+        return "[start]" if is_first else "[end]"
+    word = token.lstrip(" ")
+    token = "·" * (len(token) - len(word)) + word.replace("\n", "↵").replace("\t", "→")
+    return "".join(c if ord(c) in _glyphs() else "□" for c in token)
+
+
+def spoken(token, is_first=False):
+    """A token as an alt text quotes it."""
+    if token == BOUNDARY:
+        return "the start" if is_first else "the end"
+    return f'"{token.strip()}"' if token.strip() else "a new line" if "\n" in token else "a space"
+
+
+def count(number, noun):
+    """A number of things: "1 token", "2 tokens"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def percent(probability):
+    """A probability as whole percents; 0% is nothing at all, and 100% leaves less than 0.01%.
+
+    >>> [percent(p) for p in (0, 0.001, 0.42, 0.999, 1)]
+    ['0%', '<1%', '42%', '>99%', '100%']
+    """
+    text = f"{probability:.0%}"
+    if text == "0%" and probability > 0:
+        return "<1%"
+    return ">99%" if text == "100%" and probability < 0.9999 else text
+
+
+@functools.cache
+def _glyphs():
+    """What the font can write; of anything else matplotlib would warn."""
+    return frozenset(ft2font.FT2Font(font_manager.findfont("DejaVu Sans")).get_charmap())
