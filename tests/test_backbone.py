@@ -181,7 +181,7 @@ def any_inputs(draw, vocabulary_size):
 
 
 @given(st.data())
-@settings(max_examples=8)  # each takes a second or two
+@settings(max_examples=6)  # each takes some seconds, to compile
 def test_any_configuration_is_as_in_the_reference(data):
     config = data.draw(configs())
     x = data.draw(any_inputs(config["vocabulary_size"]))
