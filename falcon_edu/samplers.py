@@ -24,8 +24,9 @@ class Sampler:
 
     Example:
 
-    >>> Sampler().distribution(ops.log([[0.5, 0.25, 0.25]]))[0].tolist()
-    [0.5, 0.25, 0.25]
+    >>> distribution = Sampler(temperature=0.5).distribution(ops.log([[0.5, 0.25, 0.25]]))
+    >>> [round(float(p), 2) for p in distribution[0]]
+    [0.67, 0.17, 0.17]
 
     Guo et al. 2017, https://arxiv.org/abs/1706.04599, section 4.2 (temperature).
     """
@@ -135,8 +136,9 @@ class TopKSampler(Sampler):
 
     Example:
 
-    >>> TopKSampler(k=2).distribution(ops.log([[0.25, 0.5, 0.125, 0.125]]))[0].round(2).tolist()
-    [0.33..., 0.67..., 0.0, 0.0]
+    >>> distribution = TopKSampler(k=2).distribution(ops.log([[0.25, 0.5, 0.125, 0.125]]))
+    >>> [round(float(p), 2) for p in distribution[0]]
+    [0.33, 0.67, 0.0, 0.0]
 
     Fan et al. 2018, https://arxiv.org/abs/1805.04833, section 5.4.
     """
@@ -166,8 +168,9 @@ class TopPSampler(Sampler):
 
     Example:
 
-    >>> TopPSampler(p=0.6).distribution(ops.log([[0.25, 0.5, 0.125, 0.125]]))[0].round(2).tolist()
-    [0.33..., 0.67..., 0.0, 0.0]
+    >>> distribution = TopPSampler(p=0.6).distribution(ops.log([[0.25, 0.5, 0.125, 0.125]]))
+    >>> [round(float(p), 2) for p in distribution[0]]
+    [0.33, 0.67, 0.0, 0.0]
 
     Holtzman et al. 2020, https://arxiv.org/abs/1904.09751, section 3.1 (nucleus sampling).
     """
