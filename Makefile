@@ -36,7 +36,7 @@ browser: install ## open the notebooks in a real JupyterLab
 	$(BIN)/python -m pytest -m browser tests
 
 test-peers: $(PEERS)/installed ## compare with keras-hub and transformers, in .venv-peers
-	$(PEERS)/bin/python -m pytest -m peers tests
+	$(PEERS)/bin/python -m pytest -m peers tests/peers
 
 parity: $(PEERS)/installed ## print how far every layout is from float64, transformers and keras-hub
 	$(PEERS)/bin/python tools/parity.py

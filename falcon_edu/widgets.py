@@ -272,7 +272,8 @@ class NextTokenExplorer(TextExplorer):
         ids = (id if id in known else tokenizer.end_token_id for id in range(size))
         self.vocabulary = tokenizer.token_strings(list(ids))
         top_k = [(str(k), k) for k in self.TOP_K] + [("all", size)]
-        limits = {"temperature": (0.1, 2, 0.1), "top-p": (0.05, 1, 0.05)}
+        # Steps of 0.1, for ipywidgets tells a screen reader no more than one decimal.
+        limits = {"temperature": (0.1, 2, 0.1), "top-p": (0.1, 1, 0.1)}
         temperature, top_p = (
             slider(ipywidgets.FloatSlider, name, min=low, max=high, step=step, value=1)
             for name, (low, high, step) in limits.items()
@@ -285,9 +286,16 @@ class NextTokenExplorer(TextExplorer):
         model = np.asarray(samplers.Sampler().distribution(logits))[0]
         sampler = samplers.TopPSampler(p=top_p, k=top_k, temperature=temperature)
         drawn = np.asarray(sampler.distribution(logits))[0]
-        names = "Falcon", "drawn from"
-        title = f"After {_ending(self.text)}"
-        return plots.next_token_bars(drawn, self.vocabulary, title=title, before=model, names=names)
+        settings = self._settings(temperature=temperature, top_k=top_k, top_p=top_p)
+        look = {"title": f"After {_ending(self.text)}", "names": ("Falcon", settings)}
+        return plots.next_token_bars(drawn, self.vocabulary, before=model, **look)
+
+    def _settings(self, **values):
+        """What is drawn from, in words; a setting that changes nothing is left out."""
+        neutral = {"temperature": 1, "top_k": len(self.vocabulary), "top_p": 1}
+        changed = {name: value for name, value in values.items() if value != neutral[name]}
+        words = [f"{name.replace('_', '-')} {value:g}" for name, value in changed.items()]
+        return ", ".join(words) or "drawn from"
 
     def describe(self, **values):
         return f"what may follow {_ending(self.text)}, of {len(self.vocabulary)} tokens"

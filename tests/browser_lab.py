@@ -23,6 +23,9 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+# The first answer of a kernel may have to compile, on a busy machine.
+expect.set_options(timeout=30_000)
+
 CHROMIUM_NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 CHROMIUM_FLAGS = [
     "--no-sandbox",  # tests may run as root, and open nothing but their own server

@@ -238,27 +238,20 @@ def test_dropouts_act_in_training_only(layout, name):
     np.testing.assert_array_equal(weights, without["attention_weights"][0])
 
 
-@pytest.mark.parametrize(
-    ("rates", "dropped"),
-    [
-        ({"attention_dropout_rate": 0.999}, "attention_layer"),
-        ({"feedforward_dropout_rate": 0.999}, "mlp"),
-    ],
-)
-def test_a_dropout_of_nearly_all_leaves_the_other_half_of_a_block(rates, dropped):
-    backbone = build("rw_parallel", num_layers=1, **rates)
-    reader = keras.Model(backbone.input, backbone.hidden_states)
-    before, after = (to_float64(x) for x in reader(inputs(), training=True))
-    block, weights = backbone.transformer_layers[0], reference_weights(backbone)
-    normed = to_float64(block.input_layernorm(before))
-    if dropped == "mlp":
-        left = to_float64(keras.Model(backbone.input, backbone.hidden_states[1])(inputs()))
-        left = left - to_float64(block.mlp(normed))
-    else:
-        left = before + to_float64(block.mlp(normed))
-    assert weights  # the block is a real one: neither half is zero
-    close = np.isclose(after, left, atol=1e-4)
-    assert close.mean() > 0.99
+def test_a_dropout_of_nearly_all_silences_its_half_of_a_block_only():
+    def after_first_block(**arguments):
+        backbone = build("rw_parallel", num_layers=1, **arguments)
+        reader = keras.Model(backbone.input, backbone.hidden_states)
+        return backbone, [to_float64(x) for x in reader(inputs(), training=True)]
+
+    backbone, (embedded, full) = after_first_block()
+    block = backbone.transformer_layers[0]
+    mlp = to_float64(block.mlp(block.input_layernorm(embedded)))
+    _, (_, without_attention) = after_first_block(attention_dropout_rate=0.999)
+    _, (_, without_mlp) = after_first_block(feedforward_dropout_rate=0.999)
+    # One number in a thousand is kept, and counts a thousand times.
+    assert np.isclose(without_attention, embedded + mlp, atol=1e-4).mean() > 0.98
+    assert np.isclose(without_mlp, full - mlp, atol=1e-4).mean() > 0.98
 
 
 @pytest.mark.parametrize("layout", ["rw", "40b", "falcon2_11b"])
@@ -489,9 +482,8 @@ def test_a_keras_file_comes_back(layout, tmp_path):
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("layout", ["rw", "falcon2_11b"])
-def test_the_backbone_trains(layout):
-    backbone = build(layout, num_layers=1)
+def test_training_reaches_every_weight():
+    backbone = build(num_layers=1, tie_word_embeddings=False)
     before = backbone.get_weights()
     logits = backbone.token_embedding(backbone.output, reverse=True)
     model = keras.Model(backbone.input, logits)
@@ -524,9 +516,18 @@ def test_the_signature_is_the_documented_one():
     assert list(parameters)[-1] == "kwargs"
 
 
+EXAMPLE = {
+    "vocabulary_size": 10,
+    "num_layers": 2,
+    "num_attention_heads": 2,
+    "hidden_dim": 32,
+    "intermediate_dim": 32 * 4,
+}
+
+
 def test_the_examples_of_the_falcon_backbone_document_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    build("rw").save_to_preset("falcon_preset")
+    build(**EXAMPLE).save_to_preset("falcon_preset")
 
     input_data = {
         "token_ids": np.ones(shape=(1, 12), dtype="int32"),
@@ -534,7 +535,7 @@ def test_the_examples_of_the_falcon_backbone_document_run(tmp_path, monkeypatch)
     }
     # Pretrained Falcon decoder.
     model = FalconBackbone.from_preset("./falcon_preset")
-    assert model(input_data).shape == (1, 12, SIZES["hidden_dim"])
+    assert model(input_data).shape == (1, 12, 32)
     # Randomly initialized Falcon decoder with a custom config.
     model = FalconBackbone(
         vocabulary_size=10,
@@ -550,7 +551,7 @@ def test_the_examples_of_the_falcon_backbone_document_run(tmp_path, monkeypatch)
     assert model(input_data).shape == (1, 12, 32)
     # Load a Falcon backbone with a pre-trained config and random weights.
     model = Backbone.from_preset("./falcon_preset", load_weights=False)
-    assert model.config == build("rw").config
+    assert model.config == FalconConfig(**EXAMPLE)
     # The table of presets, and the property.
     assert "falcon_refinedweb_1b_en" in FalconBackbone.presets
     assert isinstance(model.token_embedding, keras.layers.Embedding)
@@ -558,19 +559,20 @@ def test_the_examples_of_the_falcon_backbone_document_run(tmp_path, monkeypatch)
 
 def test_the_examples_of_the_backbone_document_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    built("7b").save_to_preset("falcon_preset")
-    x = inputs("left")
+    saved, x = build(**EXAMPLE), {"token_ids": [[1, 2, 3]], "padding_mask": [[0, 1, 1]]}
+    saved.save_to_preset("falcon_preset")
 
     # Load a backbone with pre-trained weights: from the base class, the subclass is inferred.
     backbone = Backbone.from_preset("./falcon_preset")
     assert type(backbone) is FalconBackbone
-    np.testing.assert_array_equal(to_float64(backbone(x)), computed("7b", "left")["output"])
+    np.testing.assert_array_equal(backbone(x), saved(x))
     # Load it at bfloat16 precision.
-    backbone = Backbone.from_preset("./falcon_preset", dtype="bfloat16")
+    with zeros_for_random_weights():
+        backbone = Backbone.from_preset("./falcon_preset", dtype="bfloat16")
     assert {v.dtype for v in backbone.weights} == {"bfloat16"}
     # Load it with random weights.
     backbone = Backbone.from_preset("./falcon_preset", load_weights=False)
-    assert np.any(to_float64(backbone(x)) != computed("7b", "left")["output"])
+    assert np.any(to_float64(backbone(x)) != to_float64(saved(x)))
     # List the presets of a class.
     assert set(FalconBackbone.presets.keys()) <= set(Backbone.presets.keys())
     # Enable LoRA: every weight is frozen, and query and value get factors.

@@ -275,6 +275,13 @@ def test_figure_is_a_png_with_its_alt_text():
     assert 200 < metadata["image/png"]["width"] < 800
 
 
+def test_long_title_is_inside_the_figure():
+    axes = plots.head_scores([[0.5]], title="A title that is much wider than the picture under it")
+    axes.figure.draw_without_rendering()
+    extent = axes._left_title.get_window_extent()
+    assert 2 * axes.bbox.width < extent.x1 < axes.figure.bbox.x1
+
+
 def test_drawing_on_given_axes():
     """Two maps side by side in a figure of one's own."""
     left, right = Figure().subplots(1, 2)

@@ -170,7 +170,7 @@ def test_impossible_arguments_are_refused(make_it, words):
 # === Beam search ===
 
 V = 5  # ids; small enough that every continuation can be tried
-PROMPT = [[2, 0, 1], [3]]
+PROMPTS = [[2, 0, 1], [3]]
 
 
 @functools.cache
@@ -220,30 +220,21 @@ def beams_by_hand(prompt, length, num_beams, stop):
 
 
 def search(length, num_beams, stop):
-    """Log-probabilities and continuations that `generate` finds for both prompts."""
+    """What `generate` finds for each prompt alone: `[(log_prob, ids)]`, best first."""
     tiny_lm().compile(sampler=BeamSampler(num_beams=num_beams, return_all_beams=True))
-    width = max(map(len, PROMPT))
-    inputs = {
-        "token_ids": np.array([row + [0] * (width - len(row)) for row in PROMPT]),
-        "padding_mask": np.array([[1] * len(row) + [0] * (width - len(row)) for row in PROMPT]),
-    }
-    found = [
-        tiny_lm().generate(
-            {key: x[i : i + 1] for key, x in inputs.items()},
-            max_length=len(row) + length,
-            stop_token_ids=stop,
-            strip_prompt=True,
-        )
-        for i, row in enumerate(PROMPT)
-    ]
+    found = []
+    for row in PROMPTS:
+        prompt = {"token_ids": np.array([row]), "padding_mask": np.ones((1, len(row)))}
+        arguments = {"max_length": len(row) + length, "stop_token_ids": stop}
+        found += beams_of(tiny_lm().generate(prompt, strip_prompt=True, **arguments))
+    return found
+
+
+def beams_of(outputs):
+    """The beams of every row: `[(log_prob, ids)]`, best first."""
     return [
-        [
-            (score, tuple(ids[mask].tolist()))
-            for score, ids, mask in zip(
-                f["log_probs"][0], f["token_ids"][0], f["padding_mask"][0], strict=True
-            )
-        ]
-        for f in found
+        [(p, tuple(i[m].tolist())) for p, i, m in zip(log_probs, ids, mask, strict=True)]
+        for ids, mask, log_probs in zip(*outputs.values(), strict=True)
     ]
 
 
@@ -255,7 +246,7 @@ def assert_same_beams(ours, theirs):
 @pytest.mark.parametrize("stop", [None, 1])
 def test_wide_beams_find_the_best_of_all_continuations(stop):
     length = 3
-    for prompt, ours in zip(PROMPT, search(length, V**length, stop), strict=True):
+    for prompt, ours in zip(PROMPTS, search(length, V**length, stop), strict=True):
         candidates = list(every_continuation(length, stop))
         expected = sorted(((log_prob(prompt, ids), ids) for ids in candidates), reverse=True)
         assert_same_beams(ours[: len(expected)], expected)
@@ -264,7 +255,7 @@ def test_wide_beams_find_the_best_of_all_continuations(stop):
 @pytest.mark.parametrize("stop", [None, 1])
 @pytest.mark.parametrize("num_beams", [1, 2, 3])
 def test_narrow_beams_by_hand(num_beams, stop):
-    for prompt, ours in zip(PROMPT, search(4, num_beams, stop), strict=True):
+    for prompt, ours in zip(PROMPTS, search(4, num_beams, stop), strict=True):
         assert_same_beams(ours, beams_by_hand(prompt, 4, num_beams, stop))
 
 
@@ -275,24 +266,25 @@ def test_beams_beat_greedy_here():
 
 
 def test_a_batch_of_unequal_prompts_is_searched_row_by_row():
-    expected = search(4, 3, 1)
+    """The second prompt is shorter, so its search goes on when the first row is full."""
     inputs = {
-        "token_ids": np.array([[*PROMPT[0], 4], [4, 4, 4, PROMPT[1][0]]]),
+        "token_ids": np.array([[*PROMPTS[0], 4], [4, 4, 4, *PROMPTS[1]]]),
         "padding_mask": np.array([[1, 1, 1, 0], [0, 0, 0, 1]]),
     }
+    tiny_lm().compile(sampler=BeamSampler(num_beams=3, return_all_beams=True))
+    arguments = {"max_length": 7, "stop_token_ids": 1}
+    found = beams_of(tiny_lm().generate(inputs, strip_prompt=True, **arguments))
+    for prompt, ours in zip(PROMPTS, found, strict=True):
+        assert_same_beams(ours, beams_by_hand(prompt, 7 - len(prompt), 3, 1))
     tiny_lm().compile(sampler=BeamSampler(num_beams=3))
-    outputs = tiny_lm().generate(inputs, max_length=7, stop_token_ids=1)
-    assert outputs["token_ids"].shape == (2, 7)
-    first = outputs["token_ids"][0][outputs["padding_mask"][0]].tolist()
-    assert first == PROMPT[0] + list(expected[0][0][1])
-    # The second prompt is shorter, so there is room for six tokens after it.
-    second = outputs["token_ids"][1][outputs["padding_mask"][1]].tolist()
-    assert second == PROMPT[1] + list(beams_by_hand(PROMPT[1], 6, 3, 1)[0][1])
+    best = tiny_lm().generate(inputs, **arguments)
+    for prompt, ours, ids, mask in zip(PROMPTS, found, *best.values(), strict=True):
+        assert ids[mask].tolist() == prompt + list(ours[0][1])
 
 
 def test_more_beams_than_continuations():
     (ours, _) = search(1, 8, None)
-    expected = sorted(((log_prob(PROMPT[0], (t,)), (t,)) for t in range(V)), reverse=True)
+    expected = sorted(((log_prob(PROMPTS[0], (t,)), (t,)) for t in range(V)), reverse=True)
     assert_same_beams(ours[:V], expected)
     assert all(score < -1e8 for score, _ in ours[V:])
 

@@ -263,10 +263,24 @@ def test_top_k_leaves_k(falcon):
 def test_top_p_leaves_the_smallest_set_that_exceeds_p(falcon):
     explorer = NextTokenExplorer(falcon, TEXT)
     grey, _ = bars(explorer)
-    move(explorer, "top_p", 0.05)
+    # The first of these random tokens has less than a percent.
+    explorer.controls["top_p"].min = 0.01
+    move(explorer, "top_p", 0.02)
     _, blue = bars(explorer)
     kept = int((blue > 0).sum())
-    assert grey[:kept].sum() > 0.05 >= grey[: kept - 1].sum()
+    assert 1 < kept < 10
+    assert grey[:kept].sum() > 0.02 >= grey[: kept - 1].sum()
+
+
+def test_settings_are_said(falcon):
+    explorer = NextTokenExplorer(falcon, TEXT)
+    assert "drawn from (Falcon)" in explorer.figure.alt_text
+    explorer.controls["temperature"].value = 0.5
+    explorer.controls["top_k"].value = 10
+    assert "temperature 0.5, top-k 10 (Falcon)" in explorer.figure.alt_text
+    explorer.controls["temperature"].value = 1
+    explorer.controls["top_p"].value = 0.9
+    assert ", top-k 10, top-p 0.9 (Falcon)" in explorer.figure.alt_text
 
 
 def test_every_row_of_the_model_has_a_name(falcon):

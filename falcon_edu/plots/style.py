@@ -65,6 +65,7 @@ def prepare(ax, title, width, height, left=0.1, right=0.1, top=0.4, bottom=0.1):
         ax: Axes, or `None` for new ones; the sizes and margins, in inches, are for new ones.
     """
     if ax is None:
+        right = max(right, text_width(title, 11 / 72) + 0.1 - width)  # room for a long title
         total_width, total_height = left + width + right, top + height + bottom
         box = left / total_width, bottom / total_height, width / total_width, height / total_height
         # No layout engine: it draws twice, and a slider should answer at once.
