@@ -3,7 +3,7 @@
 from falcon_edu import lora
 from falcon_edu.attention import kernel_initializer
 from falcon_edu.config import CONFIG_FIELDS, FalconConfig
-from falcon_edu.inputs import prepare_inputs
+from falcon_edu.inputs import check_inputs, prepare_inputs
 from falcon_edu.transformer_decoder import FalconTransformerDecoder
 
 import keras
@@ -43,8 +43,8 @@ class Backbone(keras.Model):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        # Keras derives classes of its own while it builds a functional model: the first one counts.
-        Backbone.registry.setdefault(cls.__name__, cls)
+        # The last class of a name counts: a notebook cell that runs again brings a new one.
+        Backbone.registry[cls.__name__] = cls
 
     def __init__(self, *args, dtype=None, **kwargs):
         super().__init__(*args, **kwargs)
@@ -238,6 +238,8 @@ class FalconBackbone(Backbone):
         **kwargs,
     ):
         arguments = locals()
+        if unknown := sorted(kwargs.keys() - {"name", "trainable"}):
+            raise ValueError(f"FalconBackbone has no arguments named {', '.join(unknown)}.")
         config = FalconConfig(**{name: arguments[name] for name in CONFIG_FIELDS})
 
         # === Layers ===
@@ -301,6 +303,25 @@ class FalconBackbone(Backbone):
     def __call__(self, inputs, *args, **kwargs):
         inputs = prepare_inputs(inputs, self.config.vocabulary_size)
         return super().__call__(inputs, *args, **kwargs)
+
+    # Keras hands these methods' data to compiled functions, which can't look at values.
+
+    def fit(self, x=None, *args, **kwargs):
+        """Keras's own `fit`, with inputs checked."""
+        return super().fit(self._checked(x), *args, **kwargs)
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """Keras's own `evaluate`, with inputs checked."""
+        return super().evaluate(self._checked(x), *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """Keras's own `predict`, with inputs checked."""
+        return super().predict(self._checked(x), *args, **kwargs)
+
+    def _checked(self, x):
+        if isinstance(x, dict):
+            check_inputs(x, self.config.vocabulary_size)
+        return x
 
     def get_config(self):
         return {**super().get_config(), **self.config.to_dict()}

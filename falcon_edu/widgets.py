@@ -207,8 +207,9 @@ class AttentionExplorer(TextExplorer):
             known = ", ".join(self.VIEWS)
             raise ValueError(f"`view` must be one of {known}. Received: {view!r}")
         options = {"options": self._token_options(), "value": token % len(self.tokens)}
-        views = ipywidgets.ToggleButtons(options=self.VIEWS, value=view, description="view")
-        views.style = {"description_width": "7em", "button_width": "7em"}
+        views = ipywidgets.ToggleButtons(options=self.VIEWS, value=view)
+        views.style.button_width = "7em"
+        views.layout.margin = "2px 2px 2px 7.3em"  # under the text box: labels end there
         super().__init__(
             {
                 "view": views,
@@ -283,12 +284,15 @@ class NextTokenExplorer(TextExplorer):
 
     def draw(self, temperature, top_k, top_p):
         logits = self.activations.logits[:, -1]  # (1, v)
-        model = np.asarray(samplers.Sampler().distribution(logits))[0]
-        sampler = samplers.TopPSampler(p=top_p, k=top_k, temperature=temperature)
-        drawn = np.asarray(sampler.distribution(logits))[0]
+        model = np.asarray(samplers.Sampler().distribution(logits))
+        sampler = samplers.TopPSampler(p=top_p, temperature=temperature)
+        drawn = np.array(sampler.compute_probabilities(logits))
+        # The sampler's own top-k, in NumPy: JAX would compile it anew for each k, while one waits.
+        drawn[0, np.argsort(-drawn[0], kind="stable")[top_k:]] = 0
+        drawn = np.asarray(sampler.restrict(drawn))
         settings = self._settings(temperature=temperature, top_k=top_k, top_p=top_p)
         look = {"title": f"After {_ending(self.text)}", "names": ("Falcon", settings)}
-        return plots.next_token_bars(drawn, self.vocabulary, before=model, **look)
+        return plots.next_token_bars(drawn[0], self.vocabulary, before=model[0], **look)
 
     def _settings(self, **values):
         """What is drawn from, in words; a setting that changes nothing is left out."""

@@ -41,6 +41,19 @@ LAYOUTS = {
     "rope_bias_sequential": {"position_encoding": "rope"},
 }
 
+# The published checkpoints: their arguments, and their parameters as transformers counts them.
+EIGHT = {"num_key_value_heads": 8}
+CHECKPOINTS = {
+    name: ({**LAYOUTS[layout], **dict(zip(SIZES, sizes, strict=True)), **more}, count)
+    for name, layout, sizes, more, count in [
+        ("falcon-rw-1b", "rw", (50304, 24, 32, 2048, 8192), {}, 1_311_625_216),
+        ("falcon-7b", "7b", (65024, 32, 71, 4544, 18176), {}, 6_921_720_704),
+        ("falcon-40b", "40b", (65024, 60, 128, 8192, 32768), EIGHT, 41_303_293_952),
+        ("falcon-180b", "40b", (65024, 80, 232, 14848, 59392), EIGHT, 178_557_088_768),
+        ("falcon2-11b", "falcon2_11b", (65024, 60, 32, 4096, 16384), EIGHT, 11_102_822_400),
+    ]
+}
+
 REAL_TOKENS = {  # number of real tokens in each of two sequences of 7, and where padding stands
     "no": ((7, 7), "right"),
     "right": ((7, 4), "right"),

@@ -90,8 +90,8 @@ def test_text_is_the_same_whatever_the_weights(falcon, kind):
 def test_controls_have_labels_and_answer_when_let_go(falcon, kind):
     explorer = kind(falcon, TEXT)
     for control in [explorer.text_box, *explorer.controls.values()]:
-        assert control.description
-        if not isinstance(control, ipywidgets.ToggleButtons):
+        if not isinstance(control, ipywidgets.ToggleButtons):  # its buttons are labels
+            assert control.description
             assert control.continuous_update is False
     assert explorer.text_box in explorer.view.children
     assert set(explorer.controls.values()) < set(explorer.view.children)
@@ -270,6 +270,19 @@ def test_top_p_leaves_the_smallest_set_that_exceeds_p(falcon):
     kept = int((blue > 0).sum())
     assert 1 < kept < 10
     assert grey[:kept].sum() > 0.02 >= grey[: kept - 1].sum()
+
+
+@pytest.mark.parametrize(("temperature", "top_k", "top_p"), [(0.5, 10, 0.3), (2, 50, 0.2)])
+def test_what_is_drawn_from_is_what_the_sampler_has(falcon, temperature, top_k, top_p):
+    explorer = NextTokenExplorer(falcon, TEXT)
+    with explorer.quiet():
+        explorer.controls["temperature"].value = temperature
+        explorer.controls["top_k"].value = top_k
+        explorer.controls["top_p"].value = top_p
+    sampler = falcon_edu.TopPSampler(p=top_p, k=top_k, temperature=temperature)
+    expected = sampler.distribution(falcon_edu.record(falcon, TEXT).logits[:, -1])[0]
+    _, blue = bars(explorer)
+    np.testing.assert_allclose(blue[:-1], np.sort(expected)[::-1][:10], rtol=1e-4)
 
 
 def test_settings_are_said(falcon):

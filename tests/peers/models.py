@@ -40,36 +40,40 @@ def transformers_can_represent(config):
 def transformers_falcon(backbone, attn_implementation=None):
     """The Falcon of transformers with the weights of a backbone, by default where it is right."""
     import torch
-    from transformers import FalconConfig, FalconForCausalLM
+    from transformers import FalconForCausalLM
 
-    config = backbone.config
+    model = FalconForCausalLM(transformers_config(backbone.config, attn_implementation))
+    state = {name: torch.tensor(x, dtype=torch.float32) for name, x in state_dict(backbone).items()}
+    model.load_state_dict(state, strict=True)
+    return model.eval()
+
+
+def transformers_config(config, attn_implementation=None):
+    """A `FalconConfig` of ours as one of transformers."""
+    from transformers import FalconConfig
+
     heads, groups = config.num_attention_heads, config.key_value_heads
     grouped = 1 < groups < heads
     if attn_implementation is None:
         attn_implementation = "sdpa" if config.position_encoding == "alibi" else "eager"
-    model = FalconForCausalLM(
-        FalconConfig(
-            vocab_size=config.vocabulary_size,
-            hidden_size=config.hidden_dim,
-            num_hidden_layers=config.num_layers,
-            num_attention_heads=heads,
-            num_kv_heads=groups,
-            ffn_hidden_size=config.intermediate_dim,
-            layer_norm_epsilon=config.layer_norm_epsilon,
-            alibi=config.position_encoding == "alibi",
-            rope_parameters={"rope_type": "default", "rope_theta": config.rope_max_wavelength},
-            new_decoder_architecture=grouped,
-            multi_query=groups == 1,
-            parallel_attn=config.parallel_attention,
-            num_ln_in_parallel_attn=config.num_parallel_layer_norms if grouped else None,
-            bias=config.use_bias,
-            tie_word_embeddings=config.tie_word_embeddings,
-            attn_implementation=attn_implementation,
-        )
+    return FalconConfig(
+        vocab_size=config.vocabulary_size,
+        hidden_size=config.hidden_dim,
+        num_hidden_layers=config.num_layers,
+        num_attention_heads=heads,
+        num_kv_heads=groups,
+        ffn_hidden_size=config.intermediate_dim,
+        layer_norm_epsilon=config.layer_norm_epsilon,
+        alibi=config.position_encoding == "alibi",
+        rope_parameters={"rope_type": "default", "rope_theta": config.rope_max_wavelength},
+        new_decoder_architecture=grouped,
+        multi_query=groups == 1,
+        parallel_attn=config.parallel_attention,
+        num_ln_in_parallel_attn=config.num_parallel_layer_norms if grouped else None,
+        bias=config.use_bias,
+        tie_word_embeddings=config.tie_word_embeddings,
+        attn_implementation=attn_implementation,
     )
-    state = {name: torch.tensor(x, dtype=torch.float32) for name, x in state_dict(backbone).items()}
-    model.load_state_dict(state, strict=True)
-    return model.eval()
 
 
 def state_dict(backbone):

@@ -3,9 +3,11 @@
 The second half keeps our text honest: it fails on the day that they mend what we say is broken.
 """
 
+from falcon_edu.config import FalconConfig
 from falcon_edu.positions import alibi_bias, alibi_slopes
 from tests import reference
 from tests.layouts import (
+    CHECKPOINTS,
     LAYOUTS,
     REAL_TOKENS,
     SIZES,
@@ -22,6 +24,7 @@ from tests.peers.models import (
     read_keras_hub,
     read_transformers,
     transformers_can_represent,
+    transformers_config,
     transformers_falcon,
 )
 
@@ -77,6 +80,17 @@ def test_bfloat16_alibi_is_bit_for_bit_that_of_transformers():
         theirs = build_alibi_tensor(torch.ones(1, 600, dtype=torch.long), heads, torch.float32)
         ours = alibi_bias(heads, np.arange(600)[None], "bfloat16")
         np.testing.assert_array_equal(to_float64(ours)[0], theirs.numpy())
+
+
+@pytest.mark.parametrize("checkpoint", CHECKPOINTS)
+def test_transformers_counts_as_many_parameters_in_the_checkpoints(checkpoint):
+    import torch
+    from transformers import FalconForCausalLM
+
+    arguments, count = CHECKPOINTS[checkpoint]
+    with torch.device("meta"):  # shapes without memory
+        theirs = FalconForCausalLM(transformers_config(FalconConfig(**arguments)))
+    assert sum(p.numel() for p in theirs.parameters()) == count
 
 
 @pytest.mark.parametrize("layout", ["rw", "rw_12_heads"])
