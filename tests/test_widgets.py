@@ -6,6 +6,8 @@ from html.parser import HTMLParser
 import falcon_edu
 from falcon_edu import AttentionExplorer, NextTokenExplorer, widgets
 from falcon_edu.byte_level import byte_alphabet
+from falcon_edu.widgets import explorer as explorer_module
+from falcon_edu.widgets.next_token import _ending
 
 import ipywidgets
 import numpy as np
@@ -33,7 +35,7 @@ def runs(monkeypatch):
         texts.append(inputs)
         return falcon_edu.record(model, inputs)
 
-    monkeypatch.setattr(widgets, "record", record)
+    monkeypatch.setattr(explorer_module, "record", record)
     return texts
 
 
@@ -312,4 +314,4 @@ def test_every_row_of_the_model_has_a_name(falcon):
     ],
 )
 def test_ending(text, ending):
-    assert widgets._ending(text) == ending
+    assert _ending(text) == ending

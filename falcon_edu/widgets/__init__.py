@@ -1,0 +1,19 @@
+"""Explorers: a picture with controls, live in a notebook, and still a picture where nothing runs.
+
+An explorer is a plain class. It runs the model once; then `draw` makes a picture of the values of
+its controls. A notebook shows, by what the place can do, the live view (JupyterLab, Colab, Binder),
+a PNG (GitHub, print), or one line of text, which is the same on every machine.
+"""
+
+from falcon_edu.widgets.attention import AttentionExplorer
+from falcon_edu.widgets.explorer import WIDGET_VIEW, Explorer, TextExplorer, slider
+from falcon_edu.widgets.next_token import NextTokenExplorer
+
+__all__ = [
+    "WIDGET_VIEW",
+    "AttentionExplorer",
+    "Explorer",
+    "NextTokenExplorer",
+    "TextExplorer",
+    "slider",
+]
