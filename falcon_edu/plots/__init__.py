@@ -16,9 +16,12 @@ from falcon_edu.plots.attention import (
     attention_text,
     attention_text_alt,
 )
+from falcon_edu.plots.bars import bar_chart, bar_chart_alt
 from falcon_edu.plots.heads import head_scores, head_scores_alt
+from falcon_edu.plots.heatmap import heatmap, heatmap_alt
+from falcon_edu.plots.lines import line_chart, line_chart_alt
 from falcon_edu.plots.next_token import next_token_bars, next_token_bars_alt
-from falcon_edu.plots.style import Figure, token_labels
+from falcon_edu.plots.style import Figure, blank, token_labels
 
 __all__ = [
     "Figure",
@@ -28,8 +31,15 @@ __all__ = [
     "attention_map_alt",
     "attention_text",
     "attention_text_alt",
+    "bar_chart",
+    "bar_chart_alt",
+    "blank",
     "head_scores",
     "head_scores_alt",
+    "heatmap",
+    "heatmap_alt",
+    "line_chart",
+    "line_chart_alt",
     "next_token_bars",
     "next_token_bars_alt",
     "token_labels",

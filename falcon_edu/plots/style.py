@@ -13,6 +13,8 @@ from matplotlib.textpath import TextPath
 
 COLORS = colormaps["viridis"].with_extremes(bad="#eeeeee")  # grey where nothing can be
 BLUE, ORANGE, GREY, INK = "#0072b2", "#d55e00", "#c4c4c4", "#222222"  # Okabe and Ito's, and greys
+SERIES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]  # Okabe and Ito's
+DIVERGING = colormaps["PuOr"]  # safe for color-blind readers too
 DPI = 120  # one and a quarter pixels for each of a page's: sharp, and light enough for a notebook
 BOUNDARY = "<|endoftext|>"
 
@@ -73,6 +75,26 @@ def prepare(ax, title, width, height, left=0.1, right=0.1, top=0.4, bottom=0.1):
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0, labelsize=9, colors=INK)
     ax.set_title(title, loc="left", fontsize=11, color=INK, parse_math=False)
+    return ax
+
+
+def blank(width, height, title="", alt=""):
+    """Empty Axes for a drawing of one's own, in the style of the course.
+
+    Args:
+        width, height: of what is drawn, in inches; one unit of the data is one inch.
+        title: what stands above it.
+        alt: what the drawing shows, in words.
+
+    Returns:
+        Axes without ticks, from (0, 0) at the lower left to (width, height).
+
+    >>> blank(4, 2, alt="An empty road.").alt_text
+    'An empty road.'
+    """
+    ax = prepare(None, title, width, height)
+    ax.set(xlim=(0, width), ylim=(0, height), xticks=[], yticks=[])
+    ax.alt_text = alt
     return ax
 
 
@@ -168,6 +190,16 @@ def spoken(token, is_first=False):
 def count(number, noun):
     """A number of things: "1 token", "2 tokens"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def list_words(words):
+    """Several things in a sentence.
+
+    >>> list_words(["one"]), list_words(["one", "two", "three"])
+    ('one', 'one, two and three')
+    """
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def percent(probability):
