@@ -29,7 +29,7 @@ unit: install ## the tests of the package, and the examples of its docstrings
 
 notebooks: install ## run every notebook and compare with what it shows
 	$(BIN)/python tools/notebooks.py check notebooks
-	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=120 \
+	$(BIN)/python -m pytest -p tools.notebook_report --nbval --nbval-current-env --nbval-cell-timeout=120 \
 		-n $(JOBS) --dist loadscope notebooks
 
 browser: install ## open the notebooks in a real JupyterLab

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tools.notebook_report import megabytes
+
 import psutil
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
@@ -72,15 +74,6 @@ class Lab:
         """The memory of each running kernel, at its peak where the system tells it (Linux)."""
         children = psutil.Process(self.process.pid).children(recursive=True)
         return [megabytes(child) for child in children if "ipykernel_launcher" in child.cmdline()]
-
-
-def megabytes(process: psutil.Process) -> float:
-    """The most memory that a process has held."""
-    with contextlib.suppress(FileNotFoundError):
-        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
-    return process.memory_info().rss / 2**20
 
 
 @contextlib.contextmanager

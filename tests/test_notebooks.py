@@ -1,5 +1,6 @@
 """The notebooks pass the guards of `tools/notebooks.py`, and each guard can fail."""
 
+import re
 from pathlib import Path
 
 from tools import notebooks
@@ -23,6 +24,64 @@ def test_notebook_is_stripped(path):
     stripped = nbformat.read(path, as_version=4)
     notebooks.strip(stripped)
     assert notebook == stripped
+
+
+# === Lessons ===
+
+LESSONS = [path for path in FOUND if re.match(r"(?!00)\d\d_", path.name)]
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_lesson_has_its_parts(path):
+    """Outcomes and minutes first; then the story; a summary, exercises, and where to read on."""
+    cells = nbformat.read(path, as_version=4).cells
+    story = [cell.source for cell in cells if cell.cell_type == "markdown"]
+    assert re.match(r"# \S", story[0])
+    assert re.search(r"minutes", story[0])
+    assert re.search(r"able to", story[0])
+    whole = "\n".join(story)
+    order = [whole.index(part) for part in ("\n## Summary", "\n## Exercises", "**Read on.**")]
+    assert order == sorted(order)
+    for word in ("**Predict.**", "**Look.**", "**Name.**"):
+        assert whole.count(word) >= 2, word
+    exercises = re.findall(r"^### Exercise.*$", whole, re.MULTILINE)
+    assert len(exercises) >= 3
+    assert all(re.search(r"\d+ minutes, (easy|medium|hard)", line) for line in exercises)
+    assert f"(solutions/{path.stem}.py)" in whole
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_lesson_shows_that_the_package_agrees(path):
+    code = [c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    assert any("assert_allclose" in source for source in code)
+
+
+@pytest.mark.parametrize("path", FOUND, ids=lambda path: path.stem)
+def test_first_cell_installs_where_needed(path):
+    first, welcome = (
+        next(c.source for c in nbformat.read(p, as_version=4).cells if c.cell_type == "code")
+        for p in (path, FOUND[0])
+    )
+    assert first.partition("\n\n")[0] == welcome.partition("\n\n")[0]
+
+
+@pytest.mark.parametrize("path", FOUND, ids=lambda path: path.stem)
+def test_links_lead_to_files(path):
+    cells = nbformat.read(path, as_version=4).cells
+    story = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    links = [to.partition("#")[0] for to in re.findall(r"\]\(([^)#]+)[^)]*\)", story)]
+    assert [to for to in links if "://" not in to and not (path.parent / to).exists()] == []
+
+
+@pytest.mark.parametrize("path", FOUND, ids=lambda path: path.stem)
+def test_pictures_have_alt_text(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                assert output.metadata["image/png"]["alt"].strip()
+
+
+# === The guards themselves ===
 
 
 def text(name, written):

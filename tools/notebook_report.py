@@ -1,0 +1,73 @@
+"""A pytest plugin for nbval: after the run, the time and the memory of each notebook's kernel.
+
+python -m pytest -p tools.notebook_report --nbval --nbval-current-env notebooks
+"""
+
+import contextlib
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+LIMIT = 1000  # megabytes that a notebook may take; beyond, its last cell fails
+KEY = "notebook kernel"
+_started: dict[Path, float] = {}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Notes when the first cell of a notebook begins."""
+    if is_cell(item):
+        _started.setdefault(item.path, time.monotonic())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """After the last cell of a notebook, reads the memory of its kernel while it still runs."""
+    result = yield
+    if is_cell(item) and item is last_cell(item):
+        seconds = time.monotonic() - _started[item.path]
+        memory = megabytes(psutil.Process(item.parent.kernel.km.provisioner.pid))
+        item.user_properties.append((KEY, (item.path.stem, seconds, memory)))
+        if memory > LIMIT:
+            pytest.fail(f"the kernel of {item.path.name} took {memory:.0f} MB, of at most {LIMIT}")
+    return result
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Prints a line for each notebook that ran to its end."""
+    found = {
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        for key, value in getattr(report, "user_properties", [])
+        if key == KEY
+    }
+    if found:
+        terminalreporter.section("notebooks: seconds, and megabytes of the kernel at its peak")
+        for stem, seconds, memory in sorted(map(tuple, found)):
+            terminalreporter.write_line(f"{stem:32} {seconds:6.1f} s {memory:6.0f} MB")
+
+
+def is_cell(item):
+    """Whether a test is a cell of a notebook, as nbval collects them."""
+    return hasattr(item.parent, "kernel") and hasattr(item, "cell_num")
+
+
+def last_cell(item):
+    """The last cell that nbval runs of the notebook of this one."""
+    return [other for other in item.session.items if other.parent is item.parent][-1]
+
+
+def megabytes(process):
+    """The most memory that a process has held, where the system tells (Linux), or holds now.
+
+    Args:
+        process: a `psutil.Process`.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return process.memory_info().rss / 2**20
