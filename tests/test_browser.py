@@ -30,40 +30,54 @@ def lab(browser, tmp_path_factory):
 
 
 def test_welcome(lab, browser):
-    """The first notebook runs, and its explorers answer to the keyboard alone."""
+    """The first notebook: a text of the reader's own, a walk through the views, the memory."""
     with open_notebook(lab, browser, "00_welcome.ipynb") as notebook:
         notebook.run_all()
         notebook.screenshot("00_welcome")
 
         bars = notebook.picture("(Falcon)")
-        alt = notebook.press(notebook.slider("temperature"), "ArrowLeft", bars)
-        assert ", temperature 0.9 (Falcon)" in alt
-        alt = notebook.press(notebook.slider("top-k"), "ArrowLeft", bars)
-        assert ", temperature 0.9, top-k 50 (Falcon)" in alt
-        alt = notebook.press(notebook.slider("top-p"), "ArrowLeft", bars)
-        assert ", temperature 0.9, top-k 50, top-p 0.9 (Falcon)" in alt
+        box = notebook.explorer_of(bars).get_by_role("textbox").first
+        box.fill("Ben and Rose were old")
+        box.press("Enter")
+        expect(bars).to_have_attribute("alt", re.compile('After "Ben and Rose were old"'))
+        notebook.screenshot("00_welcome_next_token", notebook.explorer_of(bars))
 
         head = notebook.picture("Layer ")
-        view = head.locator("xpath=ancestor::*[contains(@class, 'widget-vbox')]").last
-        layer, number = re.match(r"Layer (\d), head (\d) over", head.get_attribute("alt")).groups()
-        key = "ArrowLeft" if layer == "3" else "ArrowRight"
-        alt = notebook.press(notebook.slider("layer"), key, head)
-        assert not alt.startswith(f"Layer {layer}, ")
-        key = "ArrowLeft" if number == "3" else "ArrowRight"
-        alt = notebook.press(notebook.slider("head"), key, head)
-        assert f", head {number} over" not in alt
+        view = notebook.explorer_of(head)
         notebook.screenshot("00_welcome_map", view)
-
         view.get_by_role("button", name="one token").press("Enter")
         expect(head).to_have_attribute("alt", re.compile("looks at"))
-        alt = notebook.press(notebook.slider("token"), "ArrowLeft", head)
-        assert re.search(r", token \d+, looks at", alt)
         notebook.screenshot("00_welcome_token", view)
         view.get_by_role("button", name="all heads").press("Enter")
         grid = notebook.picture("All heads: the maps of")
         expect(grid).to_have_attribute("alt", re.compile("is framed"))
         notebook.screenshot("00_welcome_grid", view)
         assert max(lab.kernel_megabytes()) < 1000
+
+
+EXPLORING = [
+    path.name
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
+    if re.search(r"\w+Explorer\(", path.read_text())
+]
+
+
+@pytest.mark.parametrize("name", EXPLORING)
+def test_every_explorer_answers_to_the_keyboard(lab, browser, name):
+    """Each slider of each explorer of a notebook changes the picture, and what is said of it."""
+    with open_notebook(lab, browser, name) as notebook:
+        notebook.run_all()
+        explorers = notebook.explorers()
+        assert explorers
+        for number, explorer in enumerate(explorers):
+            picture = explorer.locator("img").last
+            sliders = explorer.get_by_role("slider")
+            assert sliders.count() > 0
+            said = {picture.get_attribute("alt")}
+            for slider in sliders.all():
+                said.add(notebook.press(slider, notebook.inward_key(slider), picture))
+            assert len(said) > 1
+            notebook.screenshot(f"{name}_{number}", explorer)
 
 
 # === The harness itself, on notebooks made here ===
