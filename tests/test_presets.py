@@ -255,12 +255,6 @@ def test_without_weights(rw, folder, request):
         Backbone.from_preset(folder)
 
 
-def test_pickles_are_explained(in_transformers):
-    (in_transformers / "model.safetensors").rename(in_transformers / "pytorch_model.bin")
-    with pytest.raises(FileNotFoundError, match=r"pytorch_model.bin, a pickle. Convert it with"):
-        Backbone.from_preset(in_transformers)
-
-
 def test_classes(in_keras_hub, in_transformers, monkeypatch):
     monkeypatch.setattr(Backbone, "registry", dict(Backbone.registry))
 

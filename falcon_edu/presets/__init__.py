@@ -4,11 +4,10 @@ import inspect
 from pathlib import Path
 
 from falcon_edu.config import CONFIG_FIELDS, FalconConfig
-from falcon_edu.presets import keras_hub, tokenizer_files, transformers
+from falcon_edu.presets import keras_hub, tokenizer_files, transformers, weights
 from falcon_edu.presets.folders import read_json, replacing_folder
 from falcon_edu.presets.handles import resolve
 from falcon_edu.presets.registry import builtin_presets
-from falcon_edu.presets.weights import assign_tensors, check_tensors
 
 __all__ = [
     "builtin_presets",
@@ -80,10 +79,8 @@ def load_backbone(cls, preset, load_weights=True, **overrides):
         return found(**arguments)
     table = file_format.weight_table(config)
     with file_format.open_weights(folder, config) as tensors:
-        check_tensors(tensors, table, folder)
-        backbone = found(**arguments)
-        assign_tensors(backbone, tensors, table)
-    return backbone
+        weights.check_tensors(tensors, table, folder)
+        return weights.load_backbone(lambda: found(**arguments), tensors, table)
 
 
 def load_tokenizer(cls, preset, **overrides):

@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack, contextmanager
 
-from falcon_edu.presets.folders import file_in, read_json
+from falcon_edu.presets.folders import file_in, shard_paths
 from falcon_edu.presets.weights import Tensor
 
 import h5py
@@ -48,27 +48,6 @@ def _paths(folder):
             "Pass `load_weights=False` for random ones."
         )
     return shard_paths(folder, INDEX)
-
-
-def shard_paths(folder, index):
-    """The files that an index names, in order.
-
-    Raises:
-        FileNotFoundError: one of them is missing.
-        ValueError: the index is broken, or names a file outside the preset.
-    """
-    weight_map = read_json(folder, index).get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise ValueError(f"`weight_map` in {folder}/{index} must say where the weights are.")
-    names = set()
-    for files in weight_map.values():
-        names.update(files if isinstance(files, list) else [files])
-    if not all(isinstance(name, str) for name in names):
-        raise ValueError(f"`weight_map` in {folder}/{index} must name files.")
-    paths = {name: file_in(folder, name) for name in sorted(names)}
-    if missing := [name for name, path in paths.items() if path is None]:
-        raise FileNotFoundError(f"{folder} lacks shards that {index} names: {', '.join(missing)}")
-    return list(paths.values())
 
 
 def _tensors(file, path):

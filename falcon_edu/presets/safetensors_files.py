@@ -3,8 +3,7 @@
 import json
 from contextlib import ExitStack, contextmanager
 
-from falcon_edu.presets.folders import file_in, write_json
-from falcon_edu.presets.h5_files import shard_paths
+from falcon_edu.presets.folders import file_in, shard_paths, write_json
 from falcon_edu.presets.weights import Tensor
 
 import ml_dtypes  # noqa: F401  (with it, NumPy knows bfloat16)
@@ -36,7 +35,12 @@ def open_safetensors(folder):
                 file = stack.enter_context(safe_open(path, framework="numpy"))
             except SafetensorError as error:
                 raise ValueError(f"{path} is no whole safetensors file: {error}") from None
-            found = {name: _tensor(file, name) for name in file.keys()}  # noqa: SIM118
+            data = _bytes(path)
+            places = {name: entry["data_offsets"] for name, entry in _header(path).items()}
+            found = {
+                name: _tensor(file.get_slice(name), data, places[name])
+                for name in file.keys()  # noqa: SIM118
+            }
             if twice := sorted(tensors.keys() & found.keys()):
                 raise ValueError(f"{path} holds tensors that another shard has too: {twice}")
             tensors.update(found)
@@ -48,19 +52,37 @@ def _paths(folder):
         return [single]
     if file_in(folder, INDEX):
         return shard_paths(folder, INDEX)
-    advice = "Pass `load_weights=False` for random ones."
-    if any(folder.glob("pytorch_model*.bin")):
-        advice = (
-            "It has pytorch_model.bin, a pickle. Convert it with transformers: "
-            "`AutoModelForCausalLM.from_pretrained(path).save_pretrained(path)`"
-        )
-    raise FileNotFoundError(f"{folder} has no weights: neither {SINGLE} nor {INDEX}. {advice}")
+    raise FileNotFoundError(
+        f"{folder} has no weights: neither {SINGLE} nor {INDEX}, nor pytorch_model.bin. "
+        "Pass `load_weights=False` for random ones."
+    )
 
 
-def _tensor(file, name):
-    header = file.get_slice(name)
+def _header(path):
+    """What the file says of its tensors; the library has checked it before."""
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    return {name: entry for name, entry in header.items() if name != "__metadata__"}
+
+
+def _bytes(path):
+    """The bytes behind the header, mapped: what is not looked at is never read."""
+    with open(path, "rb") as file:
+        start = 8 + int.from_bytes(file.read(8), "little")
+    if start == path.stat().st_size:
+        return np.empty(0, "uint8")
+    return np.memmap(path, "uint8", "r", start)
+
+
+def _tensor(header, data, place):
+    shape = tuple(header.get_shape())
     dtype = DTYPES.get(header.get_dtype(), header.get_dtype())
-    return Tensor(tuple(header.get_shape()), dtype, lambda: file.get_tensor(name))
+
+    def read():
+        return data[slice(*place)].view(np.dtype(dtype)).reshape(shape)
+
+    return Tensor(shape, dtype, read)
 
 
 def write_safetensors(folder, tensors, max_shard_size=5):

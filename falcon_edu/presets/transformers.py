@@ -3,8 +3,9 @@
 import re
 from contextlib import contextmanager
 
-from falcon_edu.presets.folders import write_json
-from falcon_edu.presets.safetensors_files import open_safetensors, write_safetensors
+from falcon_edu.presets import pytorch_files
+from falcon_edu.presets.folders import file_in, write_json
+from falcon_edu.presets.safetensors_files import INDEX, SINGLE, open_safetensors, write_safetensors
 from falcon_edu.presets.transformers_config import from_transformers, to_transformers
 from falcon_edu.presets.weights import Entry, Tensor, find_weight, weight_shapes, weight_value
 
@@ -111,7 +112,7 @@ def _fused_entry(name, paths, config):
 @contextmanager
 def open_weights(folder, config):
     """The tensors of a checkpoint that belong to a model, while the block lasts."""
-    with open_safetensors(folder) as tensors:
+    with _open_files(folder) as tensors:
         if not any(name.startswith("transformer.") for name in tensors):
             # Saved by transformers' `FalconModel`, which has no head and so no prefix.
             tensors = {
@@ -124,6 +125,15 @@ def open_weights(folder, config):
             if not IGNORED.search(name)
             and not (config.tie_word_embeddings and name == "lm_head.weight")
         }
+
+
+def _open_files(folder):
+    """safetensors where they are there; else PyTorch's own files, as Falcon-RW-1B has them."""
+    has_safetensors = any(file_in(folder, name) for name in (SINGLE, INDEX))
+    has_pytorch = any(file_in(folder, name) for name in (pytorch_files.SINGLE, pytorch_files.INDEX))
+    if has_pytorch and not has_safetensors:
+        return pytorch_files.open_pytorch(folder)
+    return open_safetensors(folder)
 
 
 def write_backbone(folder, backbone, tokenizer=None, max_shard_size=5):

@@ -1,11 +1,14 @@
 """The weights of a Falcon: what there is, and how a file's tensors get into it, all or none."""
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
+from tqdm.auto import tqdm
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 
@@ -137,15 +140,66 @@ def check_tensors(tensors, table, source):
         )
 
 
-def assign_tensors(backbone, tensors, table):
-    """Reads one tensor after the other into a model; each is cast to the weight's own type.
+def load_backbone(make, tensors, table):
+    """Makes a backbone whose weights come straight from a file, one tensor after the other.
+
+    Inside a stateless scope Keras puts the first values of variables off until the scope ends. By
+    then each variable has an initializer that reads its tensor, so random numbers are never drawn,
+    and memory holds the weights once, plus the tensor that is being cast.
 
     Args:
-        backbone: a `FalconBackbone`.
+        make: a function without arguments that makes the backbone.
         tensors: dictionary of name to `Tensor`, as `check_tensors` accepted it.
         table: list of `Entry`.
+
+    Returns:
+        The backbone.
+
+    Raises:
+        ValueError: a tensor can't be read.
     """
-    for entry in table:
-        values = entry.split(tensors[entry.name].read())
-        for path, value in zip(entry.weights, values, strict=True):
-            find_weight(backbone, path).assign(value)
+    failures: list[BaseException] = []
+    total = sum(math.prod(entry.shape) * _itemsize(tensors[entry.name]) for entry in table)
+    is_quick = total < 50e6
+    bar = tqdm(total=total, desc="Loading", unit="B", unit_scale=True, delay=1, disable=is_quick)
+    with bar as progress, keras.StatelessScope():
+        backbone = make()
+        for entry in table:
+            for index, path in enumerate(entry.weights):
+                reader = _Reader(entry, tensors[entry.name], index, failures, progress)
+                find_weight(backbone, path)._initializer = reader
+    if failures:
+        if not isinstance(failures[0], Exception):
+            raise failures[0]  # an interrupt
+        raise ValueError(f"The weights could not be read: {failures[0]}") from failures[0]
+    return backbone
+
+
+@dataclass
+class _Reader:
+    """An initializer that reads one weight of a tensor.
+
+    It never raises: Keras would be left with half-made variables that it tries again later. After
+    a failure the others read nothing more, and the caller raises.
+    """
+
+    entry: Entry
+    tensor: Tensor
+    index: int
+    failures: list
+    progress: Any
+
+    def __call__(self, shape, dtype=None):
+        if self.failures:
+            return keras.ops.zeros((), dtype)
+        try:
+            value = self.entry.split(self.tensor.read())[self.index]
+            self.progress.update(value.nbytes)
+            return keras.ops.convert_to_tensor(value, dtype)
+        except BaseException as failure:
+            self.failures.append(failure)
+            return keras.ops.zeros((), dtype)
+
+
+def _itemsize(tensor):
+    return np.dtype(tensor.dtype).itemsize

@@ -1,0 +1,242 @@
+"""Weights in PyTorch's own files, `pytorch_model.bin`, read without PyTorch and without trust.
+
+Such a file is a zip archive: a pickle says which tensors there are, and the numbers lie beside it,
+stored as they are. A pickle is a program. Here its instructions are looked through first, and the
+few functions that it may call are ours: they note a tensor's shape and place, and nothing else.
+"""
+
+import collections
+import io
+import math
+import pickle
+import pickletools
+import struct
+import zipfile
+from contextlib import contextmanager
+
+from falcon_edu.presets.folders import file_in, shard_paths
+from falcon_edu.presets.weights import Tensor
+
+import ml_dtypes
+import numpy as np
+
+SINGLE, INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
+DTYPES = {
+    "DoubleStorage": np.dtype("float64"),
+    "FloatStorage": np.dtype("float32"),
+    "HalfStorage": np.dtype("float16"),
+    "BFloat16Storage": np.dtype(ml_dtypes.bfloat16),
+    "LongStorage": np.dtype("int64"),
+    "IntStorage": np.dtype("int32"),
+    "ShortStorage": np.dtype("int16"),
+    "CharStorage": np.dtype("int8"),
+    "ByteStorage": np.dtype("uint8"),
+    "BoolStorage": np.dtype("bool"),
+}
+MOST_PICKLE_BYTES = 16 * 1024**2  # the pickle of Falcon-180B has some 200 KB
+# What a list of tensors is written with. Not among them: instructions that make objects of classes
+# by other ways than `find_class`, or that load code from a registry.
+OPCODES = frozenset(
+    "PROTO FRAME STOP MARK POP POP_MARK MEMOIZE PUT BINPUT LONG_BINPUT GET BINGET LONG_BINGET "
+    "NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT "
+    "UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 STRING BINSTRING SHORT_BINSTRING "
+    "EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST LIST APPEND APPENDS EMPTY_DICT DICT "
+    "SETITEM SETITEMS GLOBAL STACK_GLOBAL REDUCE BUILD BINPERSID".split()
+)
+
+
+@contextmanager
+def open_pytorch(folder):
+    """The tensors of a checkpoint, while the block lasts; the files are mapped, not read.
+
+    Args:
+        folder: path of the checkpoint.
+
+    Returns:
+        Dictionary of name to `Tensor`.
+
+    Raises:
+        FileNotFoundError: there is no such file, or a shard is missing.
+        ValueError: a file is broken, asks for anything but tensors, or holds one twice.
+    """
+    single = file_in(folder, SINGLE)
+    tensors: dict[str, Tensor] = {}
+    for path in [single] if single else shard_paths(folder, INDEX):
+        found = read_pytorch(path)
+        if twice := sorted(tensors.keys() & found.keys()):
+            raise ValueError(f"{path} holds tensors that another shard has too: {twice}")
+        tensors.update(found)
+    yield tensors
+
+
+def read_pytorch(path):
+    """The tensors in one file: `{name: Tensor}`.
+
+    Args:
+        path: path of the file.
+
+    Raises:
+        ValueError: it is broken, or asks for anything but tensors.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = {info.filename: info for info in archive.infolist()}
+            if len(entries) != len(archive.infolist()):
+                raise ValueError("two of its parts have one name")
+            root = _root(entries)
+            storages = _Storages(path, root, entries)
+            content = _unpickle(_pickle_bytes(archive, entries[f"{root}data.pkl"]), storages)
+    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+        raise ValueError(f"{path} is no whole file of PyTorch 1.6 or newer: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is refused: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must hold a dictionary of tensors. It holds: {type(content)}")
+    for name, tensor in content.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise ValueError(f"{path} must hold tensors by name. It holds {name!r}: {tensor!r:.80}")
+    return dict(content)
+
+
+def _root(entries):
+    """The folder inside the archive, with a slash: `archive/` or the file's first name."""
+    roots = [name[: -len("data.pkl")] for name in entries if name.endswith("/data.pkl")]
+    if len(roots) != 1:
+        raise ValueError("it has no data.pkl, or more than one")
+    return roots[0]
+
+
+def _pickle_bytes(archive, info):
+    # Stored, not compressed: a few bytes can't become gigabytes.
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size > MOST_PICKLE_BYTES:
+        raise ValueError(f"its list of tensors is compressed or too long ({info.file_size:,} B)")
+    return archive.read(info)
+
+
+# === The pickle ===
+
+
+def _unpickle(data, storages):
+    for opcode, argument, _ in _instructions(data):
+        if opcode.name not in OPCODES:
+            raise ValueError(f"its pickle has the instruction {opcode.name}")
+        # A huge index would make Python's own unpickler allocate as many places.
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument) > len(data):
+            raise ValueError(f"its pickle stores something at place {argument}")
+    unpickler = _Unpickler(io.BytesIO(data))
+    unpickler.storages = storages
+    try:
+        return unpickler.load()
+    except ValueError:
+        raise
+    except Exception as error:  # a broken pickle can raise anything
+        raise ValueError(f"its pickle is broken: {type(error).__name__}: {error}") from None
+
+
+def _instructions(data):
+    try:
+        yield from pickletools.genops(data)
+    except Exception as error:  # as above
+        raise ValueError(f"its pickle is broken: {error}") from None
+
+
+class _Unpickler(pickle.Unpickler):
+    """Rebuilds a list of tensors; whatever else a file asks for is refused by name."""
+
+    storages: "_Storages"
+
+    def find_class(self, module, name):
+        if (module, name) == ("collections", "OrderedDict"):
+            return _ordered_dict
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _rebuild_tensor
+        if (module, name) == ("torch._utils", "_rebuild_parameter"):
+            return _rebuild_parameter
+        if module == "torch" and name in DTYPES:
+            return name
+        raise ValueError(f"its pickle asks for {module}.{name}, which is no part of a tensor")
+
+    def persistent_load(self, pid):
+        kind, dtype, key, _, count = pid
+        if kind != "storage" or dtype not in DTYPES or not isinstance(key, str):
+            raise ValueError(f"its pickle asks for an unknown thing: {pid!r:.80}")
+        return self.storages.open(key, DTYPES[dtype], _whole(count))
+
+
+class _Names(collections.OrderedDict):
+    """A dictionary of tensors; what PyTorch attaches to it (versions of modules) is dropped."""
+
+    def __setstate__(self, state):
+        pass
+
+
+def _ordered_dict():
+    return _Names()
+
+
+def _rebuild_tensor(storage, offset, shape, strides, *rest):
+    """A `Tensor` that looks at a part of a storage; checked, so that it can't look beyond."""
+    if not isinstance(storage, np.ndarray):
+        raise ValueError("a tensor without a storage")
+    shape, strides = tuple(map(_whole, shape)), tuple(map(_whole, strides))
+    last = _whole(offset) + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
+    if math.prod(shape) and last >= storage.size:
+        raise ValueError(f"a tensor of shape {shape} reaches beyond its {storage.size} numbers")
+    if math.prod(shape) > storage.size:
+        raise ValueError(f"a tensor of shape {shape} uses its {storage.size} numbers repeatedly")
+
+    def read():
+        steps = tuple(step * storage.itemsize for step in strides)
+        return np.lib.stride_tricks.as_strided(storage[offset:], shape, steps, writeable=False)
+
+    return Tensor(shape, storage.dtype.name, read)
+
+
+def _rebuild_parameter(tensor, *rest):
+    return tensor
+
+
+def _whole(number):
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise ValueError(f"a size or place of {number!r}")
+    return number
+
+
+# === The numbers ===
+
+
+class _Storages:
+    """The parts of an archive that hold numbers, mapped into memory."""
+
+    def __init__(self, path, root, entries):
+        self.path, self.root, self.entries = path, root, entries
+        byteorder = entries.get(f"{root}byteorder")
+        if byteorder is not None and byteorder.file_size != len("little"):
+            raise ValueError("its numbers have another byte order")
+
+    def open(self, key, dtype, count):
+        """`count` numbers of a type, as a read-only array."""
+        info = self.entries.get(f"{self.root}data/{key}")
+        if info is None:
+            raise ValueError(f"it lacks the numbers data/{key}")
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size != count * dtype.itemsize:
+            raise ValueError(
+                f"data/{key} should hold {count} numbers of {dtype.itemsize} bytes. "
+                f"It has {info.file_size:,} bytes"
+            )
+        if not count:
+            return np.empty(0, dtype)
+        return np.memmap(self.path, dtype, "r", self._offset(info), (count,))
+
+    def _offset(self, info):
+        """Where an entry's bytes begin: behind a header of its own, which repeats its name."""
+        with open(self.path, "rb") as file:
+            file.seek(info.header_offset)
+            header = file.read(30)
+            if len(header) < 30 or header[:4] != b"PK\x03\x04":
+                raise ValueError(f"{info.filename} has no header")
+            name_length, extra_length = struct.unpack("<HH", header[26:30])
+            offset = info.header_offset + 30 + name_length + extra_length
+            if offset + info.file_size > file.seek(0, io.SEEK_END):
+                raise ValueError(f"{info.filename} reaches beyond the end of the file")
+        return offset
