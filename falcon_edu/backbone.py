@@ -86,7 +86,8 @@ class Backbone(keras.Model):
             **kwargs: override the preset's configuration: `dtype`, `name`, dropout rates and so on.
 
         Returns:
-            A backbone of the class that the preset names.
+            A backbone of the class that the preset names. Its `loaded_from` is the source with the
+            commit or version that was found there.
 
         Raises:
             FileNotFoundError: there is no such preset, or a file of it is missing.

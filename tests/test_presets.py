@@ -930,39 +930,14 @@ def test_unknown_presets(preset, error, message):
             assert form in str(caught.value)
 
 
-def test_hugging_face_handles(rw, in_transformers, monkeypatch):
-    asked = []
-
-    def snapshot_download(name, **kwargs):
-        asked.append({"name": name, **kwargs})
-        return str(in_transformers)
-
-    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
-    assert same(Backbone.from_preset("hf://tiiuae/falcon-7b@abc", alibi_dtype=None), rw)
-    assert (asked[0]["name"], asked[0]["revision"]) == ("tiiuae/falcon-7b", "abc")
-    assert asked[0]["token"] is None
-    patterns = asked[0]["allow_patterns"]
-    assert {"config.json", "model.safetensors", "model_*.weights.h5"} <= set(patterns)
-    assert not any(
-        pattern == "*" or pattern.endswith((".py", ".bin", ".pkl")) for pattern in patterns
-    )
-    Backbone.from_preset("hf://tiiuae/falcon-7b", load_weights=False)
-    assert (asked[1]["revision"], "model.safetensors" in asked[1]["allow_patterns"]) == (
-        None,
-        False,
-    )
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "https://mirror.example")
-    Backbone.from_preset("hf://tiiuae/falcon-7b", load_weights=False)
-    assert asked[2]["token"] is False
-
-
 def test_without_a_network_the_offline_presets_are_named(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setitem(sys.modules, "kagglehub", None)  # not installed
     for preset in ("hf://tiiuae/falcon-7b", "falcon_refinedweb_1b_en"):
         with pytest.raises(
-            FileNotFoundError, match=r"falcon_tales presets need no network"
+            FileNotFoundError, match=r"falcon_tales presets.* need no network"
         ) as caught:
             Backbone.from_preset(preset)
     assert "pip install 'falcon_edu[kaggle]'" in str(caught.value)

@@ -6,7 +6,7 @@ from pathlib import Path
 from falcon_edu.config import CONFIG_FIELDS, FalconConfig
 from falcon_edu.presets import keras_hub, tokenizer_files, transformers, weights
 from falcon_edu.presets.folders import read_json, replacing_folder
-from falcon_edu.presets.handles import resolve
+from falcon_edu.presets.handles import exact_source, resolve
 from falcon_edu.presets.registry import builtin_presets
 
 __all__ = [
@@ -75,12 +75,15 @@ def load_backbone(cls, preset, load_weights=True, **overrides):
         )
     except (TypeError, ValueError) as error:
         raise ValueError(f"The configuration in {folder}/config.json can't be: {error}") from None
-    if not load_weights:
-        return found(**arguments)
-    table = file_format.weight_table(config)
-    with file_format.open_weights(folder, config) as tensors:
-        weights.check_tensors(tensors, table, folder)
-        return weights.load_backbone(lambda: found(**arguments), tensors, table)
+    if load_weights:
+        table = file_format.weight_table(config)
+        with file_format.open_weights(folder, config) as tensors:
+            weights.check_tensors(tensors, table, folder)
+            backbone = weights.load_backbone(lambda: found(**arguments), tensors, table)
+    else:
+        backbone = found(**arguments)
+    backbone.loaded_from = exact_source(preset, folder)
+    return backbone
 
 
 def load_tokenizer(cls, preset, **overrides):

@@ -3,30 +3,14 @@
 import os
 from pathlib import Path
 
+from falcon_edu.presets import hugging_face
 from falcon_edu.presets.registry import BUILTIN_PRESETS, shipped_folder
 
-SMALL_FILES = (
-    "config.json",
-    "metadata.json",
-    "tokenizer.json",
-    "preprocessor.json",
-    "assets/tokenizer/*.json",
-    "assets/tokenizer/merges.txt",
-)
-WEIGHT_FILES = (
-    "model.weights.h5",
-    "model.weights.json",
-    "model_*.weights.h5",
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "model-*.safetensors",
-)
 FORMS = (
     f"A preset is one of the built-in ids {', '.join(BUILTIN_PRESETS)}; "
     "kaggle://owner/model/framework/variation[/version]; hf://owner/name[@revision]; "
     "or the path of a local folder."
 )
-HUB = "https://huggingface.co"
 
 
 def resolve(preset, weights=True):
@@ -67,6 +51,26 @@ def resolve(preset, weights=True):
     raise FileNotFoundError(f"There is no preset {preset!r}. {FORMS}")
 
 
+def exact_source(preset, folder):
+    """Where a model came from, with the commit or version that was found there.
+
+    Args:
+        preset: as `resolve` takes it.
+        folder: what `resolve` returned.
+
+    Returns:
+        A string: `"hf://owner/name@commit"`, `"kaggle://.../version"`, the id or the path.
+    """
+    preset = str(preset)
+    known = BUILTIN_PRESETS.get(preset, {})
+    if folder.parent.name == "snapshots":  # the cache of the Hugging Face Hub
+        return f"{known.get('hf_handle', preset).partition('@')[0]}@{folder.name}"
+    handle = known.get("kaggle_handle", preset)
+    if handle.startswith("kaggle://") and folder.name.isdigit():
+        return "/".join([*handle.split("/")[:6], folder.name])
+    return preset
+
+
 def _builtin(name, weights):
     if folder := shipped_folder(name):
         return folder
@@ -80,31 +84,6 @@ def _builtin(name, weights):
     if tried:
         raise FileNotFoundError(f"{name!r} is in no place that was tried. " + " ".join(tried))
     raise FileNotFoundError(f"{name!r} should ship with falcon_edu, but this copy lacks it.")
-
-
-def _hugging_face(handle, weights):
-    from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    name, _, revision = handle.partition("@")
-    try:
-        return Path(
-            snapshot_download(
-                name,
-                revision=revision or None,
-                allow_patterns=[*SMALL_FILES, *(WEIGHT_FILES if weights else ())],
-                # A token is for its own hub alone.
-                token=None if constants.ENDPOINT == HUB else False,
-            )
-        )
-    except HFValidationError as error:
-        raise ValueError(f"hf://{handle} is no handle of the Hugging Face Hub: {error}") from None
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise FileNotFoundError(
-            f"hf://{handle} could not be fetched ({type(error).__name__}: {reason}) and is not in "
-            "the cache. The falcon_tales presets need no network."
-        ) from error
 
 
 def _kaggle(handle, weights):
@@ -128,4 +107,4 @@ def _kaggle(handle, weights):
         ) from error
 
 
-_SCHEMES = {"hf": _hugging_face, "kaggle": _kaggle}
+_SCHEMES = {"hf": hugging_face.fetch, "kaggle": _kaggle}

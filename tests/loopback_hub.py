@@ -1,0 +1,139 @@
+"""A hub on this machine that speaks the protocol of the Hugging Face Hub, for its real client.
+
+It serves repositories from memory, with commits, etags and ranges, and misbehaves as it is told.
+"""
+
+import hashlib
+import json
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote, urlsplit
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+class Hub:
+    """What the hub has, what it was asked, and how it misbehaves.
+
+    Attributes:
+        files: `{path: bytes}` of its one repository, `repository`.
+        requests: `(method, path, headers)` of every request.
+        status: answers every request with this status, where it is set; `error` is the hub's own
+            word for it, such as "GatedRepo".
+        cut: breaks off after this many bytes of a file, so many `times`.
+        short: sends so many bytes fewer than it announces... and announces what it sends.
+        delay: seconds before each answer.
+    """
+
+    repository = "tiiuae/falcon-tiny"
+
+    def __init__(self, files):
+        self.files, self.requests = dict(files), []
+        self.status, self.error, self.headers = None, "", {}
+        self.cut, self.times, self.short, self.delay = None, 0, 0, 0.0
+        self.address = ""
+
+    def asked(self, part):
+        """The paths of the requests whose path contains a text."""
+        return [path for _, path, _ in self.requests if part in path]
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    hub: Hub
+
+    def log_message(self, *args):
+        pass
+
+    def do_HEAD(self):
+        self.answer(has_body=False)
+
+    def do_GET(self):
+        self.answer(has_body=True)
+
+    def answer(self, has_body):
+        hub = self.hub
+        path = unquote(urlsplit(self.path).path)
+        hub.requests.append((self.command, path, dict(self.headers)))
+        time.sleep(hub.delay)
+        if hub.status is not None:
+            return self.send(hub.status, b"{}", {"X-Error-Code": hub.error, **hub.headers})
+        parts = path.strip("/").split("/")
+        if parts[:2] == ["api", "models"]:
+            return self.api(parts[2:], has_body)
+        if "/".join(parts[:2]) == hub.repository and parts[2:3] == ["resolve"]:
+            return self.file(parts[3], "/".join(parts[4:]), has_body)
+        return self.send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+
+    def api(self, parts, has_body):
+        hub = self.hub
+        if "/".join(parts[:2]) != hub.repository:
+            return self.send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+        revision = parts[3] if len(parts) > 3 else "main"
+        if revision not in ("main", COMMIT):
+            return self.send(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
+        if parts[2:3] == ["tree"]:
+            content = [
+                {"type": "file", "path": name, "size": len(data), "oid": etag(data)}
+                for name, data in hub.files.items()
+            ]
+        else:
+            siblings = [{"rfilename": name} for name in hub.files]
+            content = {"id": hub.repository, "sha": COMMIT, "siblings": siblings}
+        return self.send(200, json.dumps(content).encode(), {"Content-Type": "application/json"})
+
+    def file(self, revision, name, has_body):
+        hub = self.hub
+        if name not in hub.files:
+            return self.send(404, b"{}", {"X-Error-Code": "EntryNotFound"})
+        data = hub.files[name]
+        headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{etag(data)}"', "Accept-Ranges": "bytes"}
+        if not has_body:
+            headers["Content-Length"] = str(len(data))
+            return self.send(200, b"", headers)
+        status, start = 200, 0
+        if wanted := self.headers.get("Range"):
+            start = int(wanted.removeprefix("bytes=").partition("-")[0])
+            status = 206
+            headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+        body = data[start:]
+        if hub.short and name.endswith((".safetensors", ".h5", ".bin")):
+            body = body[: -hub.short]
+        if hub.cut is not None and hub.times > 0 and len(body) > hub.cut:
+            hub.times -= 1
+            self.send(status, body[: hub.cut], {**headers, "Content-Length": str(len(body))})
+            self.close_connection = True
+            return self.connection.close()
+        return self.send(status, body, headers)
+
+    def send(self, status, body, headers):
+        self.send_response(status)
+        headers = {"Content-Length": str(len(body)), **headers}
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+            self.wfile.flush()
+
+
+def etag(data):
+    return hashlib.sha1(data).hexdigest()
+
+
+@contextmanager
+def serve(files):
+    """A hub that serves these files, on a port of this machine."""
+    hub = Hub(files)
+    handler = type("BoundHandler", (Handler,), {"hub": hub})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    hub.address = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()
