@@ -4,13 +4,14 @@ import inspect
 from pathlib import Path
 
 from falcon_edu.config import CONFIG_FIELDS, FalconConfig
-from falcon_edu.presets import keras_hub, tokenizer_files, transformers, weights
+from falcon_edu.presets import info, keras_hub, tokenizer_files, transformers, weights
 from falcon_edu.presets.folders import read_json, replacing_folder
 from falcon_edu.presets.handles import exact_source, resolve
 from falcon_edu.presets.registry import builtin_presets
 
 __all__ = [
     "builtin_presets",
+    "describe_preset",
     "export_to_transformers",
     "export_tokenizer",
     "load_backbone",
@@ -86,6 +87,31 @@ def load_backbone(cls, preset, load_weights=True, **overrides):
     return backbone
 
 
+def describe_preset(preset):
+    """What a preset holds, without loading its weights: `{what: text}`.
+
+    Args:
+        preset: as in `load_backbone`.
+
+    Raises:
+        FileNotFoundError: there is no such preset.
+        ValueError: a file is broken, or the preset holds another model than a Falcon.
+
+    Example:
+
+    >>> describe_preset("falcon_tales_rw_en")["architecture"]
+    'ALiBi, multi-head attention (4 heads), sequential blocks, biases'
+    """
+
+    def read(folder):
+        config = read_json(folder, "config.json")
+        file_format, name = _format_of(config, f"{folder}/config.json")
+        classes = {"FalconBackbone": FalconConfig}
+        return name, file_format, file_format.read_config(config, folder, classes)[1]
+
+    return info.describe(preset, read)
+
+
 def load_tokenizer(cls, preset, **overrides):
     """Makes the tokenizer of a preset; what `FalconTokenizer.from_preset` does."""
     return tokenizer_files.read_tokenizer(cls, resolve(preset, weights=False), overrides)
@@ -101,14 +127,7 @@ def load_preprocessor(cls, preset, **overrides):
 def _read_config(folder, cls):
     """The format of a preset, the class that it holds, and the arguments for it."""
     config, source = read_json(folder, "config.json"), f"{folder}/config.json"
-    for file_format in FORMATS.values():
-        if file_format.recognizes(config):
-            break
-    else:
-        raise ValueError(
-            f"{source} is in no known format: it has neither `registered_name` (KerasHub) nor "
-            f"`model_type` (transformers). Its fields: {', '.join(config)}"
-        )
+    file_format, _ = _format_of(config, source)
     found, arguments = file_format.read_config(config, source, cls.registry)
     if file_format is transformers and issubclass(cls, found):
         found = cls  # transformers knows no classes of ours
@@ -118,6 +137,16 @@ def _read_config(folder, cls):
             f"Use `{found.__name__}.from_preset`."
         )
     return file_format, found, arguments
+
+
+def _format_of(config, source):
+    for name, file_format in FORMATS.items():
+        if file_format.recognizes(config):
+            return file_format, name
+    raise ValueError(
+        f"{source} is in no known format: it has neither `registered_name` (KerasHub) nor "
+        f"`model_type` (transformers). Its fields: {', '.join(config)}"
+    )
 
 
 # === Saving ===

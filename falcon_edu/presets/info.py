@@ -1,0 +1,99 @@
+"""What a preset holds, told without loading its weights."""
+
+from falcon_edu.config import CONFIG_FIELDS, FalconConfig
+from falcon_edu.presets.handles import exact_source, resolve
+from falcon_edu.presets.registry import builtin_presets
+
+import numpy as np
+
+
+def describe(preset, read_config):
+    """The lines of `python -m falcon_edu.presets info`.
+
+    Args:
+        preset: as `Backbone.from_preset` takes it. Only the small files of a hub are fetched.
+        read_config: a function of the folder: format's name, its module, arguments of the backbone.
+
+    Returns:
+        `{what: text}`.
+
+    Raises:
+        FileNotFoundError, ValueError: as `Backbone.from_preset`.
+    """
+    folder = resolve(preset, weights=False)
+    name, file_format, arguments = read_config(folder)
+    config = FalconConfig(**{key: arguments[key] for key in CONFIG_FIELDS if key in arguments})
+    cached = 2 * config.num_layers * config.key_value_heads * config.head_dim  # numbers
+    return {
+        "preset": exact_source(preset, folder),
+        "format": name,
+        "architecture": architecture(config),
+        "dimensions": (
+            f"{config.num_layers} layers, width {config.hidden_dim:,}, feed-forward "
+            f"{config.intermediate_dim:,}, vocabulary {config.vocabulary_size:,}"
+        ),
+        "parameters": f"{config.num_parameters:,}",
+        "weights": _weights(folder, file_format, config),
+        "memory": (
+            f"{size(4 * config.num_parameters)} in float32, {size(2 * config.num_parameters)} in "
+            f"bfloat16; key/value cache {size(4 * cached)} a token in float32"
+        ),
+    }
+
+
+def architecture(config):
+    """A layout in words.
+
+    >>> architecture(FalconConfig(65024, 32, 71, 4544, 18176, num_key_value_heads=1,
+    ...     position_encoding="rope", parallel_attention=True, use_bias=False))
+    'rotary positions, multi-query attention (71 heads), parallel blocks with 1 norm, no biases'
+    """
+    heads, groups = config.num_attention_heads, config.key_value_heads
+    attention = {1: "multi-query", heads: "multi-head"}.get(groups, f"grouped ({groups})")
+    positions = "ALiBi" if config.position_encoding == "alibi" else "rotary positions"
+    norms = config.num_parallel_layer_norms
+    blocks = f"parallel blocks with {norms} norm{'s' if norms > 1 else ''}"
+    parts = [
+        positions,
+        f"{attention} attention ({heads} heads)",
+        blocks if config.parallel_attention else "sequential blocks",
+        "biases" if config.use_bias else "no biases",
+    ]
+    if not config.tie_word_embeddings:
+        parts.append("untied head")
+    return ", ".join(parts)
+
+
+def size(number):
+    """A number of bytes as people write it.
+
+    >>> size(512), size(5_246_500_864)
+    ('512 B', '5.2 GB')
+    """
+    for unit in ("B", "KB", "MB", "GB", "TB"):
+        if number < 1000 or unit == "TB":
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+
+
+def table():
+    """The built-in presets: lines of id, parameters, and what they are."""
+    lines = []
+    for name, known in builtin_presets().items():
+        metadata = known["metadata"]
+        where = known.get("hf_handle", "ships with the package")
+        lines.append(f"{name:26} {metadata['params']:>13,}  {metadata['description']} ({where})")
+    return lines
+
+
+def _weights(folder, file_format, config):
+    try:
+        with file_format.open_weights(folder, config) as tensors:
+            dtypes = sorted({tensor.dtype for tensor in tensors.values()})
+            held = sum(
+                int(np.prod(tensor.shape, dtype="int64")) * np.dtype(tensor.dtype).itemsize
+                for tensor in tensors.values()
+            )
+            return f"{len(tensors)} tensors in {', '.join(dtypes)}, {size(held)}"
+    except FileNotFoundError:
+        return "not on this machine yet; from_preset fetches them"
