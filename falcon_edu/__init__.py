@@ -35,6 +35,7 @@ _use_jax()
 # only generates text does not wait for matplotlib, ipywidgets or a hub's client.
 _HOMES = {
     "config": ["FalconConfig"],
+    "presets": ["merge_peft_adapter"],
     "positions": ["alibi_bias", "alibi_slopes", "rotary_embedding", "token_positions"],
     "attention": ["FalconAttention", "dot_product_attention", "make_attention_mask"],
     "transformer_decoder": ["FalconTransformerDecoder"],
@@ -53,7 +54,7 @@ _HOMES = {
     "interventions": ["ablate_heads", "patch", "tail_model"],
     "widgets": ["AttentionExplorer", "NextTokenExplorer"],
 }
-_MODULES = [*_HOMES, "corpora", "evaluation", "generation", "lora", "plots", "presets"]
+_MODULES = [*_HOMES, "corpora", "evaluation", "generation", "lora", "plots"]
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = sorted(_HOME_OF)

@@ -7,6 +7,7 @@ from falcon_edu.config import CONFIG_FIELDS, FalconConfig
 from falcon_edu.presets import info, keras_hub, tokenizer_files, transformers, weights
 from falcon_edu.presets.folders import read_json, replacing_folder
 from falcon_edu.presets.handles import exact_source, resolve
+from falcon_edu.presets.peft import merge_peft_adapter
 from falcon_edu.presets.registry import builtin_presets
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "load_backbone",
     "load_preprocessor",
     "load_tokenizer",
+    "merge_peft_adapter",
     "resolve",
     "save_backbone",
     "save_causal_lm",

@@ -15,11 +15,12 @@ DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float6
 
 
 @contextmanager
-def open_safetensors(folder):
+def open_safetensors(folder, single=SINGLE):
     """The tensors of a checkpoint, while the block lasts.
 
     Args:
         folder: path of the checkpoint.
+        single: name of the file, if it is in one.
 
     Returns:
         Dictionary of name to `Tensor`.
@@ -30,7 +31,7 @@ def open_safetensors(folder):
     """
     with ExitStack() as stack:
         tensors: dict[str, Tensor] = {}
-        for path in _paths(folder):
+        for path in _paths(folder, single):
             try:
                 file = stack.enter_context(safe_open(path, framework="numpy"))
             except SafetensorError as error:
@@ -47,9 +48,9 @@ def open_safetensors(folder):
         yield tensors
 
 
-def _paths(folder):
-    if single := file_in(folder, SINGLE):
-        return [single]
+def _paths(folder, single):
+    if path := file_in(folder, single):
+        return [path]
     if file_in(folder, INDEX):
         return shard_paths(folder, INDEX)
     raise FileNotFoundError(
