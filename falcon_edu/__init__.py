@@ -51,8 +51,14 @@ _HOMES = {
         "TopPSampler",
     ],
     "activations": ["Activations", "record"],
-    "interventions": ["ablate_heads", "patch", "tail_model"],
-    "widgets": ["AttentionExplorer", "NextTokenExplorer"],
+    "heads": ["head_outputs", "patch_heads"],
+    "interventions": ["ablate_heads", "logit_lens", "patch", "patching_map", "tail_model"],
+    "widgets": [
+        "AttentionExplorer",
+        "LogitLensExplorer",
+        "NextTokenExplorer",
+        "PatchingExplorer",
+    ],
 }
 _MODULES = [*_HOMES, "corpora", "evaluation", "generation", "lora", "plots"]
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

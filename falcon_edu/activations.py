@@ -79,7 +79,7 @@ def run(model, inputs, replaced=None):
     """
     inputs = encode(model, inputs)
     reader = _reader(backbone_of(model))
-    outputs = run_compiled(reader, _pad_to_bucket(inputs), replaced)
+    outputs = run_compiled(reader, pad_to_bucket(inputs), replaced)
     t = inputs["token_ids"].shape[1]
     return Activations(
         tokens=_token_strings(model, inputs["token_ids"]),
@@ -131,7 +131,8 @@ def run_compiled(graph, inputs, replaced=None):
     return jax.tree.map(lambda x: np.asarray(x, dtype="float32"), outputs)
 
 
-def _pad_to_bucket(inputs):
+def pad_to_bucket(inputs):
+    """Token dicts with padding behind, up to a length that many texts share."""
     extra = -inputs["token_ids"].shape[1] % BUCKET
     return {key: np.pad(value, ((0, 0), (0, extra))) for key, value in inputs.items()}
 

@@ -1,4 +1,4 @@
-"""Intervening: patch the residual stream, ablate heads, run the tail of the model.
+"""Intervening: patch the residual stream, ablate heads, run the tail of the model or skip it.
 
 A head writes through its own rows of the output projection, so ablating it is a change of weights
 for one run. Everything after a hidden state is a model of its own, so patching is running that.
@@ -6,8 +6,9 @@ for one run. Everything after a hidden state is a model of its own, so patching 
 
 from weakref import WeakKeyDictionary
 
-from falcon_edu.activations import record, run, run_compiled
-from falcon_edu.inputs import backbone_of
+from falcon_edu.activations import BUCKET, record, run, run_compiled
+from falcon_edu.heads import check_head
+from falcon_edu.inputs import backbone_of, encode
 
 import keras
 import numpy as np
@@ -83,6 +84,79 @@ def patch(model, inputs, layer, position, value):
     return run_tail(model, layer, hidden_states, activations.padding_mask)
 
 
+def patching_map(model, clean, corrupted, positions):
+    """Patches every place, one at a time, with the state that another run has there.
+
+    Args:
+        model: as in `record`.
+        clean, corrupted: one text each, or token dicts of one sequence, with as many tokens. The
+            model runs on `corrupted`, and a state of `clean` is put into it.
+        positions: indices into the sequence, from 0.
+
+    Returns:
+        logits after the last token, `(num_layers + 1, positions, v)`.
+
+    Raises:
+        ValueError: the inputs have different lengths, or a position is outside of them.
+
+    Example:
+
+    >>> import falcon_edu
+    >>> falcon = falcon_edu.FalconCausalLM.from_preset("falcon_tales_rw_en")
+    >>> logits = patching_map(falcon, "Mia had a red kite", "Tom had a red kite", range(3, 6))
+    >>> logits.shape == (falcon.backbone.num_layers + 1, 3, falcon.backbone.vocabulary_size)
+    True
+
+    Meng et al. 2022, https://arxiv.org/abs/2202.05262, section 2.1 (causal tracing).
+    """
+    clean, corrupted = (encode(model, inputs) for inputs in (clean, corrupted))
+    shapes = [inputs["token_ids"].shape for inputs in (clean, corrupted)]
+    if shapes[0] != shapes[1] or shapes[0][0] != 1:
+        raise ValueError(
+            "`clean` and `corrupted` must be one sequence each, with as many tokens. "
+            f"Received shapes: {shapes[0]} and {shapes[1]}"
+        )
+    length = shapes[0][1]
+    positions = np.asarray(positions, dtype=int)
+    if not len(positions) or not ((positions >= 0) & (positions < length)).all():
+        raise ValueError(f"`positions` must be in 0..{length - 1}. Received: {positions.tolist()}")
+    sources, targets = (record(model, inputs).hidden_states for inputs in (clean, corrupted))
+    padding = ((0, 0), (0, -length % BUCKET), (0, 0))
+    rows = np.arange(len(positions))
+    padding_mask = np.pad(corrupted["padding_mask"], padding[:2]).repeat(len(rows), axis=0)
+    logits = []
+    for layer, (source, target) in enumerate(zip(sources, targets, strict=True)):
+        states = np.pad(target, padding).repeat(len(rows), axis=0)  # a row for each patch
+        states[rows, positions] = source[0, positions]
+        logits.append(run_tail(model, layer, states, padding_mask)[:, length - 1])
+    return np.stack(logits)
+
+
+def logit_lens(model, activations):
+    """What the model would say if it stopped after each layer: final norm and output head.
+
+    Args:
+        model: a `FalconCausalLM` or a `FalconBackbone`.
+        activations: what `record` of this model gave.
+
+    Returns:
+        logits `(num_layers + 1, b, t, v)`; the last are the model's own.
+
+    Example:
+
+    >>> import falcon_edu
+    >>> falcon = falcon_edu.FalconCausalLM.from_preset("falcon_tales_rw_en")
+    >>> activations = falcon_edu.record(falcon, "Once upon a time")
+    >>> lens = falcon_edu.logit_lens(falcon, activations)
+    >>> np.testing.assert_allclose(lens[-1], activations.logits, rtol=1e-4, atol=1e-4)
+
+    nostalgebraist 2020, https://www.lesswrong.com/posts/AcKRB8wDpdaN6v6ru.
+    """
+    last = backbone_of(model).num_layers
+    states = activations.hidden_states
+    return np.stack([run_tail(model, last, x, activations.padding_mask) for x in states])
+
+
 def tail_model(model, layer):
     """The rest of the model as a Keras model: from a hidden state to the logits.
 
@@ -138,11 +212,7 @@ def _without_heads(backbone, heads):
     replaced: dict = {}
     width = backbone.config.head_dim
     for layer, head in heads:
-        if not (0 <= layer < backbone.num_layers and 0 <= head < backbone.num_attention_heads):
-            raise ValueError(
-                f"There is no head {head} in layer {layer}: the model has layers 0 to "
-                f"{backbone.num_layers - 1} with heads 0 to {backbone.num_attention_heads - 1}."
-            )
+        check_head(backbone, layer, head)
         for variable in backbone.transformer_layers[layer].attention_layer.output_dense.variables:
             # With LoRA the kernel is `kernel + a @ b`: a has a head's rows too.
             if variable.name in ("kernel", "lora_kernel_a"):

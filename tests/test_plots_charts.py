@@ -47,6 +47,12 @@ def test_heatmap_has_a_fixed_scale_and_its_numbers():
     assert axes.alt_text == "T: from -1.0 for y, q to 1.0 for y, p."
 
 
+def test_heatmap_writes_no_negative_zero():
+    axes = plots.heatmap([[-0.001, 1]], ["x"], ["p", "q"], limits=(-1, 1), title="T")
+    assert [text.get_text() for text in axes.texts] == ["0.00", "1.00"]
+    assert axes.alt_text == "T: from 0.00 for x, p to 1.00 for x, q."
+
+
 def test_large_heatmap_has_no_numbers():
     axes = plots.heatmap(np.zeros((20, 20)), list("abcdefghijklmnopqrst"), ["c"] * 20)
     assert not axes.texts

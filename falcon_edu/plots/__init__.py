@@ -19,8 +19,10 @@ from falcon_edu.plots.attention import (
 from falcon_edu.plots.bars import bar_chart, bar_chart_alt
 from falcon_edu.plots.heads import head_scores, head_scores_alt
 from falcon_edu.plots.heatmap import heatmap, heatmap_alt
+from falcon_edu.plots.lens import lens_map, lens_map_alt
 from falcon_edu.plots.lines import line_chart, line_chart_alt
 from falcon_edu.plots.next_token import next_token_bars, next_token_bars_alt
+from falcon_edu.plots.scatter import scatter, scatter_alt
 from falcon_edu.plots.style import Figure, blank, token_labels
 
 __all__ = [
@@ -38,9 +40,13 @@ __all__ = [
     "head_scores_alt",
     "heatmap",
     "heatmap_alt",
+    "lens_map",
+    "lens_map_alt",
     "line_chart",
     "line_chart_alt",
     "next_token_bars",
     "next_token_bars_alt",
+    "scatter",
+    "scatter_alt",
     "token_labels",
 ]

@@ -70,7 +70,7 @@ def heatmap(
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):
                 ink = ink_on(colors(image.norm(value))[:3])
-                text = f"{value:.{digits}f}"
+                text = f"{value:z.{digits}f}"  # never -0.00
                 ax.text(column, row, text, ha="center", va="center", fontsize=size, color=ink)
     turned = {"rotation": 90} if is_long else {}
     ax.set_xticks(range(len(columns)), columns, parse_math=False, **turned)
@@ -96,7 +96,7 @@ def heatmap_alt(values, rows, columns, title="", digits=2):
     low, high = (
         np.unravel_index(pick(rounded), values.shape) for pick in (np.nanargmin, np.nanargmax)
     )
-    ends = (f"{values[i]:.{digits}f} for {rows[i[0]]}, {columns[i[1]]}" for i in (low, high))
+    ends = (f"{values[i]:z.{digits}f} for {rows[i[0]]}, {columns[i[1]]}" for i in (low, high))
     return f"{title}: from {' to '.join(ends)}."
 
 

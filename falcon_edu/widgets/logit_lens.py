@@ -1,0 +1,104 @@
+"""LogitLensExplorer: what a model would say after each of its layers."""
+
+from falcon_edu import plots
+from falcon_edu.inputs import backbone_of, tokenizer_of
+from falcon_edu.interventions import run_tail
+from falcon_edu.widgets.explorer import TextExplorer, slider
+
+import ipywidgets
+import numpy as np
+
+COLUMNS = 12  # tokens that are shown at once
+
+
+class LogitLensExplorer(TextExplorer):
+    """Shows, after every layer and token, the best guess and how well the true next token does.
+
+    Args:
+        model: a `FalconCausalLM` with a preprocessor.
+        text: a text of at most 256 tokens.
+        token: the index of the token to begin with.
+        show: "rank" or "probability": what is told of the true next token.
+
+    Raises:
+        ValueError: the text is none, or too long, or there is no such token, or nothing such to
+            show.
+
+    Example:
+
+    >>> import falcon_edu
+    >>> falcon = falcon_edu.FalconCausalLM.from_preset("falcon_tales_rw_en")
+    >>> falcon_edu.LogitLensExplorer(falcon, "Once upon a time")
+    LogitLensExplorer: guesses at the embedding and after 4 layers, ... tokens: [start] ...
+
+    nostalgebraist 2020, https://www.lesswrong.com/posts/AcKRB8wDpdaN6v6ru.
+    """
+
+    SHOWN = ("rank", "probability")
+
+    def __init__(self, model, text, token=-1, show="rank"):
+        self.read(model, text)
+        if token not in range(-len(self.tokens), len(self.tokens)):
+            known = f"{-len(self.tokens)} to {len(self.tokens) - 1}"
+            raise ValueError(f"`token` must be one of {known}. Received: {token!r}")
+        if show not in self.SHOWN:
+            known = ", ".join(self.SHOWN)
+            raise ValueError(f"`show` must be one of {known}. Received: {show!r}")
+        shown = ipywidgets.ToggleButtons(options=self.SHOWN, value=show)
+        shown.style.button_width = "7em"
+        shown.layout.margin = "2px 2px 2px 7.3em"  # under the text box: labels end there
+        options = {"options": self._token_options(), "value": token % len(self.tokens)}
+        super().__init__(
+            {"show": shown, "token": slider(ipywidgets.SelectionSlider, "token", **options)}
+        )
+
+    def read(self, model, text):
+        super().read(model, text)
+        last = backbone_of(model).num_layers
+        layers = [
+            # One layer at a time: the logits of all would be large in a large model.
+            self._summary(run_tail(model, last, states, self.activations.padding_mask)[0])
+            for states in self.activations.hidden_states
+        ]
+        best, rank, probability = (np.stack(parts) for parts in zip(*layers, strict=True))
+        words = tokenizer_of(model).token_strings(best.ravel().tolist())
+        self.guesses = np.array(words, dtype=object).reshape(best.shape)  # (layers, t)
+        self.told = {"rank": rank, "probability": probability}
+
+    def _summary(self, logits):
+        """Of logits `(t, v)`: the best token, the rank and the probability of what comes next."""
+        following = self.activations.token_ids[0, 1:]
+        logits = logits - logits.max(axis=-1, keepdims=True)
+        true = np.take_along_axis(logits[:-1], following[:, None], axis=-1)  # (t - 1, 1)
+        rank = (logits[:-1] > true).sum(axis=-1) + 1
+        probability = np.exp(true[:, 0]) / np.exp(logits[:-1]).sum(axis=-1)
+        unknown = [np.nan]  # nothing follows the last token
+        return logits.argmax(axis=-1), np.append(rank, unknown), np.append(probability, unknown)
+
+    def adapt(self):
+        self.controls["token"].options = self._token_options()
+        self.controls["token"].value = len(self.tokens) - 1
+
+    def _token_options(self):
+        labels = plots.token_labels(self.tokens)
+        return [(f"{index} {label}", index) for index, label in enumerate(labels)]
+
+    def draw(self, show, token):
+        start = int(np.clip(token - COLUMNS * 2 // 3, 0, max(0, len(self.tokens) - COLUMNS)))
+        window = slice(start, start + COLUMNS)
+        return plots.lens_map(
+            self.guesses[:, window],
+            self.told[show][:, window],
+            self.tokens[start : start + COLUMNS + 1],
+            show=show,
+            title=f"Logit lens at token {token}, {show} of what comes next",
+            selected=token - start,
+        )
+
+    def describe(self, **values):
+        tokens = " ".join(plots.token_labels(self.tokens))
+        layers = len(self.guesses) - 1
+        return (
+            f"guesses at the embedding and after {layers} layers, {len(self.tokens)} tokens: "
+            f"{tokens}"
+        )

@@ -1,0 +1,125 @@
+"""PatchingExplorer: every patch of a pair, computed once."""
+
+import falcon_edu
+from falcon_edu import PatchingExplorer
+from falcon_edu.byte_level import byte_alphabet
+from falcon_edu.widgets import WIDGET_VIEW
+from falcon_edu.widgets import patching as module
+
+import numpy as np
+import pytest
+
+CLEAN, CORRUPTED = "Mia ran to", "Mio ran to"
+
+
+@pytest.fixture(scope="module")
+def falcon():
+    """A Falcon that reads bytes, whose layers write so much that a letter changes the answer."""
+    letters = ["<|endoftext|>", *byte_alphabet().values()]
+    tokenizer = falcon_edu.FalconTokenizer({t: i for i, t in enumerate(letters)}, merges=[])
+    backbone = falcon_edu.FalconBackbone(257, 2, 3, 24, 48)
+    rng = np.random.default_rng(0)
+    for variable in backbone.variables:
+        if "layernorm" not in variable.path:
+            scale = 0.02 if "embedding" in variable.path else 0.5
+            variable.assign(rng.normal(0, scale, variable.shape))
+    return falcon_edu.FalconCausalLM(backbone, falcon_edu.FalconCausalLMPreprocessor(tokenizer))
+
+
+@pytest.fixture
+def explorer(falcon):
+    return PatchingExplorer(falcon, CLEAN, CORRUPTED)
+
+
+def test_shown_as_view_and_picture_and_text(explorer):
+    data, metadata = explorer._repr_mimebundle_()
+    assert set(data) == {WIDGET_VIEW, "image/png", "text/plain"}
+    assert data["text/plain"] == (
+        "PatchingExplorer: patches at the embedding and after 2 layers, 8 tokens from 3 on: "
+        "a/o · r a n · t o"
+    )
+    assert metadata["image/png"]["alt"] == explorer.figure.alt_text
+    assert set(explorer.text_boxes.values()) < set(explorer.view.children)
+
+
+def test_shares_are_those_of_single_patches(falcon, explorer):
+    clean, corrupted = (falcon_edu.record(falcon, text) for text in (CLEAN, CORRUPTED))
+    answers = clean.logits[0, -1].argmax(), corrupted.logits[0, -1].argmax()
+
+    def gap(logits):
+        return logits[0, -1, answers[0]] - logits[0, -1, answers[1]]
+
+    low, high = gap(corrupted.logits), gap(clean.logits)
+    for layer, position in [(0, 3), (1, 5), (2, 10), (1, 10)]:
+        value = clean.hidden_states[layer][:, position]
+        patched = falcon_edu.patch(falcon, CORRUPTED, layer, position, value)
+        share = explorer.restored[layer, position - 3]
+        assert share == pytest.approx((gap(patched) - low) / (high - low), abs=1e-2)
+    assert explorer.restored[0, 0] == pytest.approx(1, abs=1e-2)  # the one token that differs
+    assert explorer.restored[-1, -1] == pytest.approx(1, abs=1e-2)
+    np.testing.assert_allclose(explorer.restored[-1, :-1], 0, atol=1e-2)
+
+
+def test_controls_redraw_without_a_run(explorer, monkeypatch):
+    monkeypatch.setattr(module, "patching_map", None)  # a run would raise
+    alts = [explorer.figure.alt_text]
+    explorer.controls["layer"].value = 1
+    alts.append(explorer.figure.alt_text)
+    explorer.controls["position"].value = 3
+    alts.append(explorer.figure.alt_text)
+    assert "token 3, after layer 0 (a/o)" in alts[-1]
+    explorer.controls["view"].value = "one patch"
+    alts.append(explorer.figure.alt_text)
+    assert "A patch of token 3, after layer 0, patched (corrupted run)" in alts[-1]
+    explorer.controls["layer"].value = 0
+    alts.append(explorer.figure.alt_text)
+    assert len(set(alts)) == 5
+
+
+def test_other_texts_in_the_boxes(explorer):
+    before = explorer.figure.alt_text
+    explorer.text_boxes["corrupted"].value = "Mi ran to"
+    assert "as many tokens. They have 11 and 10" in explorer.message.value
+    assert explorer.figure.alt_text == before
+    explorer.text_boxes["corrupted"].value = CORRUPTED
+    explorer.text_boxes["clean"].value = "Mia rin to"
+    assert explorer.message.value == ""
+    assert "a/o · r i/a n" in repr(explorer)
+    assert explorer.values["position"] == 10
+
+
+@pytest.mark.parametrize(
+    ("clean", "corrupted", "message"),
+    [
+        ("Mia", "Mia", "are the same"),
+        ("Mia", "Mi", "as many tokens"),
+        ("Mia", None, "`corrupted` must be one text. Received: NoneType"),
+        ("a" * 256, "b" * 256, "have 257 tokens"),
+    ],
+)
+def test_texts_that_do_not_fit_are_refused(falcon, clean, corrupted, message):
+    with pytest.raises(ValueError, match=message):
+        PatchingExplorer(falcon, clean, corrupted)
+
+
+def test_same_answer_is_refused(falcon):
+    constant = falcon_edu.FalconCausalLM(
+        falcon_edu.FalconBackbone.from_config(falcon.backbone.get_config()), falcon.preprocessor
+    )
+    norm = constant.backbone.final_layernorm
+    norm.gamma.assign(np.zeros(norm.gamma.shape))
+    with pytest.raises(ValueError, match="After both texts the model expects"):
+        PatchingExplorer(constant, CLEAN, CORRUPTED)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"layer": 3}, "`layer` must be one of 0 to 2. Received: 3"),
+        ({"position": 2}, "`position` must be one of 3 to 10: before"),
+        ({"view": "grid"}, "`view` must be one of map, one patch. Received: 'grid'"),
+    ],
+)
+def test_wrong_start_is_refused(falcon, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        PatchingExplorer(falcon, CLEAN, CORRUPTED, **arguments)
