@@ -24,6 +24,7 @@ from falcon_edu.plots.lines import line_chart, line_chart_alt
 from falcon_edu.plots.next_token import next_token_bars, next_token_bars_alt
 from falcon_edu.plots.scatter import scatter, scatter_alt
 from falcon_edu.plots.style import Figure, blank, token_labels
+from falcon_edu.plots.tokens import token_boxes, token_boxes_alt
 
 __all__ = [
     "Figure",
@@ -48,5 +49,7 @@ __all__ = [
     "next_token_bars_alt",
     "scatter",
     "scatter_alt",
+    "token_boxes",
+    "token_boxes_alt",
     "token_labels",
 ]

@@ -1,0 +1,81 @@
+"""What learners plausibly answer in notebook 01, and should not get away with."""
+
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+
+
+def merges_once(words, count):
+    """All pairs of single letters, without merging any."""
+    pairs = Counter()
+    for word, times in words.items():
+        for pair in pairwise(word):
+            pairs[pair] += times
+    return sorted(pairs, key=lambda pair: (-pairs[pair], pair))[:count]
+
+
+def learn(words, count, weight=lambda times: times, key=lambda pairs, pair: (-pairs[pair], pair)):
+    pieces, merges = {word: list(word) for word in words}, []
+    while len(merges) < count:
+        pairs = Counter()
+        for word, times in words.items():
+            for pair in pairwise(pieces[word]):
+                pairs[pair] += weight(times)
+        if not pairs:
+            break
+        best = min(pairs, key=lambda pair: key(pairs, pair))
+        merges.append(best)
+        for word, old in pieces.items():
+            text = "\n".join(["", *old, ""])
+            joined = text.replace(f"\n{best[0]}\n{best[1]}\n", f"\n{best[0]}{best[1]}\n")
+            pieces[word] = joined.strip("\n").split("\n")
+    return merges
+
+
+def softmax(logits):
+    powers = np.exp(logits - logits.max())
+    return powers / powers.sum()
+
+
+WRONG = {
+    "bytes_per_token": {
+        "counts characters": lambda tokenizer, text: len(text) / len(tokenizer(text)),
+        "the inverse": lambda tokenizer, text: len(tokenizer(text)) / len(text.encode()),
+        "the number of tokens": lambda tokenizer, text: len(tokenizer(text)),
+        "rounds down": lambda tokenizer, text: len(text.encode()) // len(tokenizer(text)),
+        "words instead of tokens": lambda tokenizer, text: len(text.encode()) / len(text.split()),
+    },
+    "decode": {
+        "decodes each token": lambda pieces: "".join(p.decode(errors="replace") for p in pieces),
+        "leaves out what is broken": lambda pieces: b"".join(pieces).decode(errors="ignore"),
+        "fails on what is broken": lambda pieces: b"".join(pieces).decode(),
+        "one character for each byte": lambda pieces: b"".join(pieces).decode("latin-1"),
+        "puts spaces between tokens": lambda pieces: b" ".join(pieces).decode(errors="replace"),
+        "returns bytes": lambda pieces: b"".join(pieces),
+    },
+    "learn_merges": {
+        "counts each word once": lambda words, count: learn(words, count, weight=lambda times: 1),
+        "never merges": merges_once,
+        "takes the last of equals": lambda words, count: learn(
+            words, count, key=lambda pairs, pair: (-pairs[pair], *(-ord(p[0]) for p in pair))
+        ),
+        "takes the rarest": lambda words, count: learn(
+            words, count, key=lambda pairs, pair: (pairs[pair], pair)
+        ),
+        "stops after one": lambda words, count: learn(words, 1),
+    },
+    "head_gradient": {
+        "forgets the target": lambda h, table, target: np.outer(softmax(table @ h), h),
+        "the sign of the step": lambda h, table, target: np.outer(
+            np.eye(len(table))[target] - softmax(table @ h), h
+        ),
+        "transposed": lambda h, table, target: np.outer(
+            h, softmax(table @ h) - np.eye(len(table))[target]
+        ),
+        "only the target's row": lambda h, table, target: np.outer(
+            np.eye(len(table))[target] * (softmax(table @ h) - 1), h
+        ),
+        "no softmax": lambda h, table, target: np.outer(table @ h - np.eye(len(table))[target], h),
+    },
+}
