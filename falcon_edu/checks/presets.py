@@ -148,7 +148,7 @@ def is_inside(answer):
             )
 
 
-_ran = []
+_ran: list[str] = []
 
 
 def _trap():
