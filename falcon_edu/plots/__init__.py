@@ -17,12 +17,16 @@ from falcon_edu.plots.attention import (
     attention_text_alt,
 )
 from falcon_edu.plots.bars import bar_chart, bar_chart_alt
+from falcon_edu.plots.blocks import block_diagram, block_diagram_alt
+from falcon_edu.plots.dials import dials, dials_alt
 from falcon_edu.plots.heads import head_scores, head_scores_alt
 from falcon_edu.plots.heatmap import heatmap, heatmap_alt
 from falcon_edu.plots.lens import lens_map, lens_map_alt
 from falcon_edu.plots.lines import line_chart, line_chart_alt
 from falcon_edu.plots.next_token import next_token_bars, next_token_bars_alt
+from falcon_edu.plots.points import named_points, named_points_alt
 from falcon_edu.plots.scatter import scatter, scatter_alt
+from falcon_edu.plots.strips import strips, strips_alt
 from falcon_edu.plots.style import Figure, blank, token_labels
 from falcon_edu.plots.tokens import token_boxes, token_boxes_alt
 
@@ -37,6 +41,10 @@ __all__ = [
     "bar_chart",
     "bar_chart_alt",
     "blank",
+    "block_diagram",
+    "block_diagram_alt",
+    "dials",
+    "dials_alt",
     "head_scores",
     "head_scores_alt",
     "heatmap",
@@ -45,10 +53,14 @@ __all__ = [
     "lens_map_alt",
     "line_chart",
     "line_chart_alt",
+    "named_points",
+    "named_points_alt",
     "next_token_bars",
     "next_token_bars_alt",
     "scatter",
     "scatter_alt",
+    "strips",
+    "strips_alt",
     "token_boxes",
     "token_boxes_alt",
     "token_labels",
