@@ -55,12 +55,14 @@ _HOMES = {
     "interventions": ["ablate_heads", "logit_lens", "patch", "patching_map", "tail_model"],
     "widgets": [
         "AttentionExplorer",
+        "LoRAExplorer",
         "LogitLensExplorer",
         "NextTokenExplorer",
         "PatchingExplorer",
+        "PositionExplorer",
     ],
 }
-_MODULES = [*_HOMES, "corpora", "evaluation", "generation", "lora", "plots"]
+_MODULES = [*_HOMES, "corpora", "evaluation", "generation", "lora", "patterns", "plots"]
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = sorted(_HOME_OF)

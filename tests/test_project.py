@@ -24,7 +24,7 @@ ORDER = """
     config files positions attention transformer_decoder
     inputs byte_level tokenizer_definition lora presets backbone tokenizer preprocessor
     samplers decoding generation causal_lm
-    activations heads interventions
+    activations heads patterns interventions
     tales grammar tellers corpora evaluation plots widgets checks
 """.split()
 
