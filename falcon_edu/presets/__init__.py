@@ -5,6 +5,7 @@ from pathlib import Path
 
 from falcon_edu.config import CONFIG_FIELDS, FalconConfig
 from falcon_edu.presets import info, keras_hub, tokenizer_files, transformers, weights
+from falcon_edu.presets.capacity import check_size
 from falcon_edu.presets.folders import read_json, replacing_folder
 from falcon_edu.presets.handles import exact_source, resolve
 from falcon_edu.presets.peft import merge_peft_adapter
@@ -72,12 +73,8 @@ def load_backbone(cls, preset, load_weights=True, **overrides):
     known = {*inspect.signature(found.__init__).parameters, "name", "trainable"}
     tokenizer_files.check_overrides(overrides, known - {"self", "kwargs"}, "the backbone")
     arguments.update(overrides)
-    try:
-        config = FalconConfig(
-            **{name: arguments[name] for name in CONFIG_FIELDS if name in arguments}
-        )
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"The configuration in {folder}/config.json can't be: {error}") from None
+    config = _falcon_config(arguments, folder)
+    check_size(config, folder, overrides.get("dtype"))
     if load_weights:
         table = file_format.weight_table(config)
         with file_format.open_weights(folder, config) as tensors:
@@ -105,13 +102,13 @@ def describe_preset(preset):
     'ALiBi, multi-head attention (4 heads), sequential blocks, biases'
     """
 
-    def read(folder):
-        config = read_json(folder, "config.json")
-        file_format, name = _format_of(config, f"{folder}/config.json")
-        classes = {"FalconBackbone": FalconConfig}
-        return name, file_format, file_format.read_config(config, folder, classes)[1]
-
-    return info.describe(preset, read)
+    folder = resolve(preset, weights=False)
+    content = read_json(folder, "config.json")
+    file_format, name = _format_of(content, f"{folder}/config.json")
+    classes = {"FalconBackbone": FalconConfig}
+    _, arguments = file_format.read_config(content, f"{folder}/config.json", classes)
+    source = exact_source(preset, folder)
+    return info.describe(source, folder, name, file_format, _falcon_config(arguments, folder))
 
 
 def load_tokenizer(cls, preset, **overrides):
@@ -139,6 +136,15 @@ def _read_config(folder, cls):
             f"Use `{found.__name__}.from_preset`."
         )
     return file_format, found, arguments
+
+
+def _falcon_config(arguments, folder):
+    try:
+        return FalconConfig(
+            **{name: arguments[name] for name in CONFIG_FIELDS if name in arguments}
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"The configuration in {folder}/config.json can't be: {error}") from None
 
 
 def _format_of(config, source):

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
+MOST_JSON_BYTES = 100 * 1024**2  # the index of Falcon-180B has some 60 KB, its tokenizer 3 MB
+
 
 def file_in(folder, name):
     """The path of a file of a preset, or `None` if there is none.
@@ -42,6 +44,8 @@ def read_json(folder, name):
     path = file_in(folder, name)
     if path is None:
         raise FileNotFoundError(f"There is no {name} in {folder}, which a preset needs.")
+    if (length := path.stat().st_size) > MOST_JSON_BYTES:
+        raise ValueError(f"{path} is too long to be read: {length:,} bytes.")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

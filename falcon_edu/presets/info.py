@@ -1,32 +1,26 @@
 """What a preset holds, told without loading its weights."""
 
-from falcon_edu.config import CONFIG_FIELDS, FalconConfig
-from falcon_edu.presets.handles import exact_source, resolve
 from falcon_edu.presets.registry import builtin_presets
 
 import numpy as np
 
 
-def describe(preset, read_config):
+def describe(source, folder, format_name, file_format, config):
     """The lines of `python -m falcon_edu.presets info`.
 
     Args:
-        preset: as `Backbone.from_preset` takes it. Only the small files of a hub are fetched.
-        read_config: a function of the folder: format's name, its module, arguments of the backbone.
+        source: where the preset is from.
+        folder: path of its files.
+        format_name, file_format: the format, in a word and as a module.
+        config: a `FalconConfig`.
 
     Returns:
         `{what: text}`.
-
-    Raises:
-        FileNotFoundError, ValueError: as `Backbone.from_preset`.
     """
-    folder = resolve(preset, weights=False)
-    name, file_format, arguments = read_config(folder)
-    config = FalconConfig(**{key: arguments[key] for key in CONFIG_FIELDS if key in arguments})
     cached = 2 * config.num_layers * config.key_value_heads * config.head_dim  # numbers
     return {
-        "preset": exact_source(preset, folder),
-        "format": name,
+        "preset": source,
+        "format": format_name,
         "architecture": architecture(config),
         "dimensions": (
             f"{config.num_layers} layers, width {config.hidden_dim:,}, feed-forward "

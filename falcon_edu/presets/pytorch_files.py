@@ -86,10 +86,10 @@ def read_pytorch(path):
             root = _root(entries)
             storages = _Storages(path, root, entries)
             content = _unpickle(_pickle_bytes(archive, entries[f"{root}data.pkl"]), storages)
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
-        raise ValueError(f"{path} is no whole file of PyTorch 1.6 or newer: {error}") from None
     except ValueError as error:
         raise ValueError(f"{path} is refused: {error}") from None
+    except Exception as error:  # a broken archive can raise anything
+        raise ValueError(f"{path} is no whole file of PyTorch 1.6 or newer: {error}") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a dictionary of tensors. It holds: {type(content)}")
     for name, tensor in content.items():

@@ -1,6 +1,14 @@
 """Falcon's configuration in the words of transformers, old and new, and back."""
 
 OLD_DIALECT = ("RefinedWeb", "RefinedWebModel")
+FLAGS = (
+    "alibi",
+    "bias",
+    "multi_query",
+    "new_decoder_architecture",
+    "parallel_attn",
+    "tie_word_embeddings",
+)
 REFUSED = {
     "llama": "Falcon3 is a Llama: it has RMS norms and gated MLPs.",
     "falcon_h1": "Falcon-H1 mixes attention with state-space layers.",
@@ -39,6 +47,12 @@ def from_transformers(config, source):
                 f"`{field}` in {source} must be {usual!r} or absent. Received: {config[field]!r}"
             )
 
+    for field in FLAGS:
+        if not isinstance(config.get(field, False), (bool, type(None))):
+            raise ValueError(
+                f"`{field}` in {source} must be true or false. Received: {config[field]!r}"
+            )
+
     def get(*names, default=None):
         return next((config[name] for name in names if config.get(name) is not None), default)
 
@@ -50,6 +64,10 @@ def from_transformers(config, source):
 
     heads = require("num_attention_heads", "n_head")
     hidden_dim = require("hidden_size", "n_embed")
+    if isinstance(hidden_dim, bool) or not isinstance(hidden_dim, int):
+        raise ValueError(
+            f"`hidden_size` in {source} must be a whole number. Received: {hidden_dim!r}"
+        )
     arguments = {
         "vocabulary_size": require("vocab_size"),
         "num_layers": require("num_hidden_layers", "n_layer"),
@@ -97,7 +115,7 @@ def _positions(get, source):
     if get("alibi", default=False):
         return {"position_encoding": "alibi", "alibi_dtype": "bfloat16"}
     rope = get("rope_parameters", default={})
-    if rope.get("rope_type", "default") != "default":
+    if not isinstance(rope, dict) or rope.get("rope_type", "default") != "default":
         raise ValueError(
             f"`rope_parameters` in {source} must be of type 'default'. Received: {rope}"
         )

@@ -132,12 +132,17 @@ def check_tensors(tensors, table, source):
             if tensors[name].dtype not in FLOATS
         ],
     }
-    found = [f"{what}: {', '.join(names)}" for what, names in problems.items() if names]
+    found = [f"{what}: {_listed(names)}" for what, names in problems.items() if names]
     if found:
         raise ValueError(
             f"The weights in {source} do not fit the configuration, nothing was loaded. "
             + "; ".join(found)
         )
+
+
+def _listed(names, most=500):
+    others = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + others
 
 
 def load_backbone(make, tensors, table):
