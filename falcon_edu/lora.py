@@ -72,6 +72,37 @@ def unmerge(backbone):
     backbone.merged_lora = {}
 
 
+def at_strength(backbone, strength):
+    """The factors that make the update of a backbone weaker or stronger, for one run.
+
+    The update is a product, so scaling one of its two factors scales the whole.
+
+    Args:
+        backbone: a backbone with LoRA enabled.
+        strength: what to multiply the update with: 0 for the base, 1 for the trained model.
+
+    Returns:
+        `{variable path: array}`, the factors b times the strength, as `activations.run` takes them.
+
+    Raises:
+        ValueError: LoRA is not enabled, or merged.
+
+    Example:
+
+    >>> from falcon_edu import FalconBackbone
+    >>> backbone = FalconBackbone(10, num_layers=1, num_attention_heads=2, hidden_dim=8,
+    ...                           intermediate_dim=16)
+    >>> backbone.enable_lora(rank=2)
+    >>> [b.shape for b in at_strength(backbone, 0.5).values()]
+    [(2, 4), (2, 4)]
+    """
+    adapted = _require_adapted_layers(backbone)
+    if getattr(backbone, "merged_lora", None):
+        raise ValueError("LoRA is merged into the weights; `unmerge_lora()` takes it out again.")
+    factors = [_factors(layer)[1] for layer in adapted]
+    return {b.path: strength * keras.ops.convert_to_numpy(b) for b in factors}
+
+
 def save(backbone, filepath):
     """Saves the factors in KerasHub's file format, with what they belong to as an attribute.
 

@@ -8,6 +8,7 @@ a PNG (GitHub, print), or one line of text, which is the same on every machine.
 from falcon_edu.widgets.attention import AttentionExplorer
 from falcon_edu.widgets.explorer import WIDGET_VIEW, Explorer, TextExplorer, slider
 from falcon_edu.widgets.logit_lens import LogitLensExplorer
+from falcon_edu.widgets.lora import LoRAExplorer
 from falcon_edu.widgets.next_token import NextTokenExplorer
 from falcon_edu.widgets.patching import PatchingExplorer
 
@@ -15,6 +16,7 @@ __all__ = [
     "WIDGET_VIEW",
     "AttentionExplorer",
     "Explorer",
+    "LoRAExplorer",
     "LogitLensExplorer",
     "NextTokenExplorer",
     "PatchingExplorer",
