@@ -35,6 +35,7 @@ _use_jax()
 # only generates text does not wait for matplotlib, ipywidgets or a hub's client.
 _HOMES = {
     "config": ["FalconConfig"],
+    "memory": ["FALCON_FAMILY", "memory_needed"],
     "presets": ["merge_peft_adapter"],
     "positions": ["alibi_bias", "alibi_slopes", "rotary_embedding", "token_positions"],
     "attention": ["FalconAttention", "dot_product_attention", "make_attention_mask"],
@@ -57,6 +58,7 @@ _HOMES = {
         "AttentionExplorer",
         "LoRAExplorer",
         "LogitLensExplorer",
+        "MemoryExplorer",
         "NextTokenExplorer",
         "PatchingExplorer",
         "PositionExplorer",

@@ -9,8 +9,10 @@ from falcon_edu.widgets.attention import AttentionExplorer
 from falcon_edu.widgets.explorer import WIDGET_VIEW, Explorer, TextExplorer, slider
 from falcon_edu.widgets.logit_lens import LogitLensExplorer
 from falcon_edu.widgets.lora import LoRAExplorer
+from falcon_edu.widgets.memory import MemoryExplorer
 from falcon_edu.widgets.next_token import NextTokenExplorer
 from falcon_edu.widgets.patching import PatchingExplorer
+from falcon_edu.widgets.position import PositionExplorer
 
 __all__ = [
     "WIDGET_VIEW",
@@ -18,8 +20,10 @@ __all__ = [
     "Explorer",
     "LoRAExplorer",
     "LogitLensExplorer",
+    "MemoryExplorer",
     "NextTokenExplorer",
     "PatchingExplorer",
+    "PositionExplorer",
     "TextExplorer",
     "slider",
 ]
