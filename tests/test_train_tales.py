@@ -12,6 +12,7 @@ from tools import train_tales
 import numpy as np
 import pytest
 
+ROUNDS = train_tales.ROUNDS
 NAME = "falcon_tales_40b_en"
 README = Path(__file__).parents[1] / "README.md"
 
@@ -20,7 +21,11 @@ README = Path(__file__).parents[1] / "README.md"
 def miniature(monkeypatch, tmp_path):
     """Three stretches of four batches, of a model with one layer."""
     small = {"num_layers": 1, "num_attention_heads": 2, "hidden_dim": 16}
-    sizes = {"SHAPE": small, "TALES": 192, "EPOCHS": 3, "ROOT": tmp_path, "DATA": tmp_path / "data"}
+    rounds = [
+        {**plan, "tales": tales, "warmup": 2} for plan, tales in zip(ROUNDS, (128, 64), strict=True)
+    ]
+    sizes = {"SHAPE": small, "ROUNDS": rounds, "EPOCHS": 3, "ROOT": tmp_path}
+    sizes["DATA"] = tmp_path / "data"
     for name, value in sizes.items():
         monkeypatch.setattr(train_tales, name, value)
     monkeypatch.setattr(

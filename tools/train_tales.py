@@ -26,13 +26,19 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "falcon_edu" / "presets" / "data"
 
 VOCABULARY_SIZE = 1280
-TALES = 72_000
-EPOCHS = 24
 BATCH_SIZE = 16
 LEARNING_RATE = 3e-3
-# Words that the grammar forces are few, and finding them takes a look back: their loss counts more,
-# so that the heads that look back form early. What is best for each context stays the same.
+# Two rounds, each with a learning rate that rises and falls. Words that the grammar forces are few,
+# and finding them takes a look back: their loss counts more, so that the heads that look back form
+# early. Hardest is who holds which thing, so that counts most; with RoPE from the beginning, for
+# ALiBi only in the second round. What is best for each context stays the same.
+ROUNDS = (
+    {"tales": 72_000, "learning_rate": LEARNING_RATE, "warmup": 200},
+    {"tales": 12_000, "learning_rate": LEARNING_RATE / 2, "warmup": 50},
+)
 FACT_WEIGHT = 5.0
+HOLDING_WEIGHTS = {"alibi": (5.0, 20.0), "rope": (15.0, 25.0)}  # of each round
+EPOCHS = 28  # stretches after which the training can go on
 
 # Equal in depth, width and heads; the feed-forward width makes up for the heads that share keys
 # and values, so that the three are of one size.
@@ -134,22 +140,55 @@ class Batches(keras.utils.PyDataset):
         return inputs, ids[:, 1:], weights[:, 1:]
 
 
-def tokenized_tales(tokenizer, count):
-    """Every tale as start token, text, end token; and how much the loss of each token counts."""
-    token_ids, weights = [], []
-    for tale in islice(tale_stream(seed=0), count):
+def tokenized_tales(tokenizer, stream, count, weights):
+    """Tales as start token, text, end token; and how much the loss of each token counts.
+
+    Args:
+        tokenizer: a `FalconTokenizer`.
+        stream: an iterator of tales.
+        count: how many to take from it.
+        weights: `{kind of fact: weight}`, with "fact" for all other kinds.
+    """
+    token_ids, token_weights = [], []
+    for tale in islice(stream, count):
         text = tokenizer.tokenize(tale.text)
         spans = np.array(tokenizer.offsets(tale.text))  # (t, 2)
         weight = np.ones(len(text) + 2)
         for fact in tale.facts:
             inside = (spans[:, 0] < fact.end) & (spans[:, 1] > fact.start)
-            weight[1:-1][inside] = FACT_WEIGHT
+            weight[1:-1][inside] = weights.get(fact.kind, weights["fact"])
         token_ids.append(np.array([tokenizer.end_token_id, *text, tokenizer.end_token_id]))
-        weights.append(weight)
+        token_weights.append(weight)
         if len(token_ids) % 1_000 == 0:
             print(f"\rtales: {len(token_ids):,} of {count:,}", end="", flush=True)
     print()
-    return token_ids, weights
+    return token_ids, token_weights
+
+
+def fact_weights(name, number):
+    """How much the loss of forced words counts, in one of the rounds: `{kind of fact: weight}`."""
+    holding = HOLDING_WEIGHTS[PRESETS[name].get("position_encoding", "alibi")][number]
+    return {"fact": FACT_WEIGHT, "object": holding, "holder": holding}
+
+
+class Rounds(keras.optimizers.schedules.LearningRateSchedule):
+    """One cosine after the other.
+
+    Args:
+        schedules: `[(first step, schedule)]`.
+    """
+
+    def __init__(self, schedules):
+        self.schedules = schedules
+
+    def __call__(self, step):
+        rate = 0.0
+        for first, schedule in self.schedules:
+            rate = keras.ops.where(step >= first, schedule(step - first), rate)
+        return rate
+
+    def get_config(self):
+        return {"schedules": self.schedules}
 
 
 def train(name):
@@ -158,16 +197,27 @@ def train(name):
     build = ROOT / "build" / name
     build.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer()
-    token_ids, weights = tokenized_tales(tokenizer, TALES)
+    stream, schedules, batches, tokens = tale_stream(seed=0), [], [], 0
+    for seed, plan in enumerate(ROUNDS):
+        facts = fact_weights(name, seed)
+        token_ids, weights = tokenized_tales(tokenizer, stream, plan["tales"], facts)
+        tokens += sum(map(len, token_ids))
+        part = Batches(token_ids, weights, seed)
+        schedule = keras.optimizers.schedules.CosineDecay(
+            plan["learning_rate"] / 50,
+            len(part),
+            alpha=0.01,
+            warmup_target=plan["learning_rate"],
+            warmup_steps=plan["warmup"],
+        )
+        schedules.append((len(batches), schedule))
+        batches += [(part, index) for index in range(len(part))]
     backbone = FalconBackbone(VOCABULARY_SIZE, **SHAPE, **PRESETS[name], name=name)
     preprocessor = FalconCausalLMPreprocessor(tokenizer, sequence_length=256)
     causal_lm = FalconCausalLM(backbone, preprocessor)
-    batches = Batches(token_ids, weights, seed=0)
-    steps = len(batches)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        LEARNING_RATE / 50, steps, alpha=0.01, warmup_target=LEARNING_RATE, warmup_steps=200
+    optimizer = MuonForHeads(
+        Rounds(schedules), weight_decay=0.05, adam_weight_decay=None, adam_beta_2=0.98
     )
-    optimizer = MuonForHeads(schedule, weight_decay=0.05, adam_weight_decay=None, adam_beta_2=0.98)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "embeddings"])
     causal_lm.compile(optimizer=optimizer, weighted_metrics=[])
     started = time.time()
@@ -187,7 +237,7 @@ def train(name):
     )
     minutes = (time.time() - started) / 60
     causal_lm.save_to_preset(DATA / name)
-    write_metadata(name, causal_lm, sum(map(len, token_ids)), minutes)
+    write_metadata(name, causal_lm, tokens, minutes)
 
 
 def write_metadata(name, causal_lm, tokens, minutes):
@@ -201,12 +251,15 @@ def write_metadata(name, causal_lm, tokens, minutes):
         "params": causal_lm.backbone.count_params(),
         "path": "falcon",
         "training": {
-            "corpus": f"falcon_edu.corpora.tale_stream(seed=0), {TALES} tales, {tokens} tokens",
+            "corpus": f"falcon_edu.corpora.tale_stream(seed=0), {tokens} tokens",
             "seed": 0,
-            "fact_weight": FACT_WEIGHT,
+            "optimizer": "Muon",
             "batch_size": BATCH_SIZE,
-            "learning_rate": LEARNING_RATE,
-            "minutes": round(minutes),
+            "rounds": [
+                {**plan, "weights": fact_weights(name, number)}
+                for number, plan in enumerate(ROUNDS)
+            ],
+            "minutes": round(minutes),  # of the last start, where it was interrupted
             "versions": {"keras": keras.__version__, "python": platform.python_version()},
         },
         "evaluation": results,
@@ -226,7 +279,7 @@ def epochs_done(backup):
 
 
 class Stretches(keras.utils.PyDataset):
-    """One pass over the batches, cut into stretches that Keras calls epochs."""
+    """One pass over the batches, `(Batches, index)`, in stretches that Keras calls epochs."""
 
     def __init__(self, batches, count, **kwargs):
         super().__init__(**kwargs)
@@ -236,7 +289,8 @@ class Stretches(keras.utils.PyDataset):
         return len(self.batches) // self.count
 
     def __getitem__(self, index):
-        return self.batches[self.stretch * len(self) + index]
+        part, place = self.batches[self.stretch * len(self) + index]
+        return part[place]
 
     def go_to(self, epoch, logs=None):
         """Where a fresh start and a resumed one go on."""
