@@ -769,6 +769,8 @@ VALUES = st.recursive(
 @given(st.dictionaries(FIELDS, VALUES, max_size=8))
 def test_fuzzed_configs(whole, fields):
     good = {"num_attention_heads": 2, "hidden_size": 8, "vocab_size": 9, "num_hidden_layers": 1}
-    path = whole["folder"] / "config.json"
+    folder = whole["folder"] / "config"
+    folder.mkdir(exist_ok=True)
+    path = folder / "config.json"
     path.write_text(json.dumps({"model_type": "falcon", **good, **fields}))
-    read_or_refuse(path, lambda: describe_preset(whole["folder"]))
+    read_or_refuse(path, lambda: describe_preset(folder))
