@@ -44,6 +44,7 @@ def neuron_writes(answer):
     lengths = np.linalg.norm(down, axis=1)
     wanted = abs(fires) * lengths
     got = answer(x.copy(), up.copy(), up_bias.copy(), down.copy())
+    expect(got is not None, "nothing was returned.")
     if np.shape(got) == wanted.shape:
         for wrong, message in [
             (fires * lengths, "some of your lengths are negative. A neuron that fires at -0.1 "
