@@ -59,7 +59,7 @@ def dials(angles, rows, columns, ax=None, title="", row_label="", column_label="
     # y grows downwards, as in a table.
     hands = np.stack([np.cos(angles), -np.sin(angles)], axis=-1).reshape(-1, 2) * 0.37
     lines = np.stack([centers, centers + hands], axis=1)
-    ax.add_collection(LineCollection(lines, colors=BLUE, linewidths=2, capstyle="round"))
+    ax.add_collection(LineCollection(list(lines), colors=BLUE, linewidths=2, capstyle="round"))
     ax.set_xticks(range(width), columns, parse_math=False)
     ax.set_yticks(range(height), rows, parse_math=False)
     ax.set_xlabel(column_label, fontsize=9, color=INK)
