@@ -141,6 +141,12 @@ def test_good_cells_pass(tmp_path):
     assert notebooks.check(path) == []
 
 
+def test_pieces_of_a_stream_are_joined():
+    outputs = [text("stdout", "a"), text("stdout", "b"), text("stderr", "c"), text("stdout", "d")]
+    joined = [(output.name, output.text) for output in notebooks.join_streams(outputs)]
+    assert joined == [("stdout", "ab"), ("stderr", "c"), ("stdout", "d")]
+
+
 @pytest.mark.slow
 def test_run_executes_and_strips(tmp_path):
     """A run leaves text and pictures, and nothing that differs between two runs."""

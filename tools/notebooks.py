@@ -1,7 +1,8 @@
 """Execute the notebooks and guard what they show.
 
     python tools/notebooks.py run notebooks/00_welcome.ipynb   # execute in place, strip the noise
-    python tools/notebooks.py check notebooks                  # guards; a folder means all in it
+    python tools/notebooks.py strip notebooks                  # only strip; a folder means all in it
+    python tools/notebooks.py check notebooks                  # guards
 
 `nbval` runs every notebook again and compares the outputs. The guards cover what it lets pass:
 cells that were never run, exceptions that did not come, warnings, paths of one machine, bulk.
@@ -39,6 +40,11 @@ def run(path: Path) -> None:
         notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": path.parent}}
     ).execute()
     strip(notebook)
+    write(notebook, path)
+
+
+def write(notebook: NotebookNode, path: Path) -> None:
+    """Write a notebook, whole or not at all."""
     nbformat.validate(notebook)
     draft = path.with_suffix(".tmp")
     nbformat.write(notebook, draft)
@@ -56,6 +62,20 @@ def strip(notebook: NotebookNode) -> None:
             # The model behind a live view ends with its kernel, and Lab would show an error in its
             # place. The picture and the text beside it stay.
             output.get("data", {}).pop(WIDGET_VIEW, None)
+        if cell.cell_type == "code":
+            cell.outputs = join_streams(cell.outputs)
+
+
+def join_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Outputs in which neighbouring pieces of one stream are one: a busy machine cuts them."""
+    joined: list[NotebookNode] = []
+    for output in outputs:
+        is_stream = output.output_type == "stream"
+        if is_stream and joined and joined[-1].get("name") == output.name:
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 # === Guards: each yields what is wrong ===
@@ -153,7 +173,7 @@ def find(paths: list[Path]) -> list[Path]:
 def main() -> int:
     """Run or check; the exit status is 1 when something is wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("command", choices=["run", "check"])
+    parser.add_argument("command", choices=["run", "strip", "check"])
     parser.add_argument("paths", nargs="+", type=Path)
     arguments = parser.parse_args()
 
@@ -166,6 +186,10 @@ def main() -> int:
         if arguments.command == "run":
             print(f"running {path}", flush=True)
             run(path)
+        elif arguments.command == "strip":
+            notebook = nbformat.read(path, as_version=4)
+            strip(notebook)
+            write(notebook, path)
         wrong += check(path)
     print("\n".join(wrong) or f"{len(notebooks)} notebooks are in order")
     return 1 if wrong else 0
