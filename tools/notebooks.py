@@ -1,7 +1,7 @@
 """Execute the notebooks and guard what they show.
 
     python tools/notebooks.py run notebooks/00_welcome.ipynb   # execute in place, strip the noise
-    python tools/notebooks.py strip notebooks                  # only strip; a folder means all in it
+    python tools/notebooks.py strip notebooks                  # only strip; a folder means all
     python tools/notebooks.py check notebooks                  # guards
 
 `nbval` runs every notebook again and compares the outputs. The guards cover what it lets pass:

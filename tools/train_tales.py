@@ -197,7 +197,8 @@ def train(name):
     build = ROOT / "build" / name
     build.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer()
-    stream, schedules, batches, tokens = tale_stream(seed=0), [], [], 0
+    stream, schedules, tokens = tale_stream(seed=0), [], 0
+    batches: list[tuple[Batches, int]] = []
     for seed, plan in enumerate(ROUNDS):
         facts = fact_weights(name, seed)
         token_ids, weights = tokenized_tales(tokenizer, stream, plan["tales"], facts)
