@@ -38,8 +38,8 @@ def describe(source, folder, format_name, file_format, config):
 def architecture(config):
     """A layout in words.
 
-    >>> architecture(FalconConfig(65024, 32, 71, 4544, 18176, num_key_value_heads=1,
-    ...     position_encoding="rope", parallel_attention=True, use_bias=False))
+    >>> rope = {"position_encoding": "rope", "parallel_attention": True, "use_bias": False}
+    >>> architecture(FalconConfig(65024, 32, 71, 4544, 18176, num_key_value_heads=1, **rope))
     'rotary positions, multi-query attention (71 heads), parallel blocks with 1 norm, no biases'
     """
     heads, groups = config.num_attention_heads, config.key_value_heads
