@@ -38,6 +38,7 @@ def describe(source, folder, format_name, file_format, config):
 def architecture(config):
     """A layout in words.
 
+    >>> from falcon_edu import FalconConfig
     >>> rope = {"position_encoding": "rope", "parallel_attention": True, "use_bias": False}
     >>> architecture(FalconConfig(65024, 32, 71, 4544, 18176, num_key_value_heads=1, **rope))
     'rotary positions, multi-query attention (71 heads), parallel blocks with 1 norm, no biases'
