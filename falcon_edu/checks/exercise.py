@@ -1,5 +1,7 @@
 """What an exercise is: a check that says what is wrong, and on the second failure gives a hint."""
 
+import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -72,12 +74,23 @@ class Exercise:
         if answer is None or answer is ...:
             return Verdict(False, "there is no answer yet.")
         try:
-            self.check(answer)
+            self.check(_as_none(answer) if inspect.isfunction(answer) else answer)
         except Wrong as wrong:
             return Verdict(False, str(wrong))
         except Exception as error:
             return Verdict(False, f"your answer raised {type(error).__name__}: {error}")
         return Verdict(True, self.praise)
+
+
+def _as_none(function):
+    """The function, but a stub's `return ...` gives None: nothing was returned."""
+
+    @functools.wraps(function)
+    def called(*args, **kwargs):
+        result = function(*args, **kwargs)
+        return None if result is ... else result
+
+    return called
 
 
 def exercise(hint, praise=""):
