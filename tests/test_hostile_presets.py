@@ -8,9 +8,7 @@ must have stayed bounded.
 import json
 import os
 import pickle
-import resource
 import shutil
-import signal
 import struct
 import subprocess
 import sys
@@ -33,6 +31,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
+ROOT = Path(__file__).resolve().parents[1]
 MEGABYTES = 150  # how much more memory a case may take than the process held before
 
 # === Ways to spoil a preset: functions of its folder ===
@@ -602,23 +601,48 @@ def test_a_file_that_may_not_be_read(good, tmp_path, monkeypatch):
         Backbone.from_preset(good / "keras_hub")
 
 
+FULL = """
+import resource, signal, sys
+
+from tests.layouts import build
+
+folder, save = sys.argv[1:]
+getattr(build("rw"), save)(folder)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+# The system itself refuses to write more than a few kilobytes to one file.
+resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, 8_000))
+print("saved", flush=True)
+sys.stdin.readline()
+try:
+    getattr(build("7b"), save)(folder)
+except (OSError, RuntimeError) as error:
+    print("refused", flush=True)
+    sys.stdin.readline()
+"""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are POSIX's")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # h5py's, at the end
 @pytest.mark.parametrize("save", ["save_to_preset", "export_to_transformers"])
 def test_a_full_disk_leaves_what_was_there(tmp_path, save):
-    """The system itself refuses to write more than a few kilobytes to one file."""
-    getattr(build("rw"), save)(tmp_path / "preset")
-    before = everything_below(tmp_path)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, limits[1]))
+    """In a process of its own: HDF5 does not recover from a write that failed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", FULL, str(tmp_path / "preset"), save],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     try:
-        with pytest.raises((OSError, RuntimeError)):
-            getattr(build("7b"), save)(tmp_path / "preset")
+        assert process.stdout.readline() == "saved\n"
+        before = everything_below(tmp_path)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "refused\n"
+        assert everything_below(tmp_path) == before
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
-    assert everything_below(tmp_path) == before
+        process.kill()
+        process.wait()
 
 
 KILLED = """
