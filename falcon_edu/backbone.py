@@ -152,7 +152,7 @@ class Backbone(keras.Model):
         lora.load(self, filepath)
 
     def merge_lora(self):
-        """Adds the low-rank updates to the kernels, so that the factors cost nothing any more."""
+        """Adds the low-rank updates to the kernels, and sets the factors to zero."""
         lora.merge(self)
 
     def unmerge_lora(self):
