@@ -265,7 +265,7 @@ class Notebook:
         )
         return "ArrowRight" if now - low <= high - now else "ArrowLeft"
 
-    def press(self, slider: Locator, key: str, picture: Locator) -> str:
+    def press(self, slider: Locator, key: str, picture: Locator, timeout: int = 20_000) -> str:
         """Move a slider by a key and wait until the picture changes; its new alt text."""
         slider.scroll_into_view_if_needed()
         before = picture.get_attribute("src")
@@ -273,7 +273,7 @@ class Notebook:
         slider.focus()
         slider.press(key)
         expect(slider).not_to_have_attribute("aria-valuenow", value)
-        expect(picture).not_to_have_attribute("src", before, timeout=20_000)
+        expect(picture).not_to_have_attribute("src", before, timeout=timeout)
         return picture.get_attribute("alt")
 
     def screenshot(self, name: str, element: Locator | None = None) -> None:
