@@ -5,6 +5,14 @@ A notebook imports its module, `from falcon_edu.checks import self_attention as 
 that every check takes its solution and refuses what learners plausibly get wrong.
 """
 
-from falcon_edu.checks.exercise import Exercise, Verdict, Wrong, exercise, expect, expect_close
+from falcon_edu.checks.exercise import (
+    Exercise,
+    Verdict,
+    Wrong,
+    exercise,
+    expect,
+    expect_close,
+    given,
+)
 
-__all__ = ["Exercise", "Verdict", "Wrong", "exercise", "expect", "expect_close"]
+__all__ = ["Exercise", "Verdict", "Wrong", "exercise", "expect", "expect_close", "given"]

@@ -116,6 +116,22 @@ def expect(condition, message):
         raise Wrong(message)
 
 
+def given(got):
+    """What an answer returned, if it returned anything.
+
+    Args:
+        got: the learner's value.
+
+    Raises:
+        Wrong: it is `None`.
+
+    >>> given(3)
+    3
+    """
+    expect(got is not None, "nothing was returned.")
+    return got
+
+
 def expect_close(got, wanted, what, tolerance=1e-5):
     """Goes on if numbers are as they should be, and else says how they are not.
 
@@ -134,7 +150,7 @@ def expect_close(got, wanted, what, tolerance=1e-5):
     Traceback (most recent call last):
     falcon_edu.checks.exercise.Wrong: the transpose should have shape (3, 2), but yours has (2, 3).
     """
-    expect(got is not None and got is not ..., f"{what} is still missing: nothing was returned.")
+    expect(got is not None, f"{what} is still missing: nothing was returned.")
     try:
         numbers = np.asarray(got, dtype="float64")
     except (TypeError, ValueError):

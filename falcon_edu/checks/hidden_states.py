@@ -16,7 +16,7 @@ def cosines(answer):
     a, b = rng.normal(size=(3, 6)), rng.normal(size=(4, 6))
     got = answer(a.copy(), b.copy())
     wanted = (a @ b.T) / np.outer(np.sqrt((a**2).sum(1)), np.sqrt((b**2).sum(1)))
-    if np.shape(got) == wanted.shape and got is not ...:
+    if np.shape(got) == wanted.shape:
         close = np.allclose(got, a @ b.T)
         expect(not close, "these are dot products: the lengths of the rows are still in them.")
         scaled = answer(5 * a, b.copy())
@@ -78,7 +78,7 @@ def restored(answer):
     arguments = [x.copy() for x in (patched, clean, corrupted, names)]
     got = answer(*arguments)
     if np.shape(got) == ():
-        expect(got is not None and got is not ..., "nothing was returned.")
+        expect(got is not None, "nothing was returned.")
         expect(False, "your answer is one number: give a share for every pair, average later.")
     if np.shape(got) == (3,):
         expect(
@@ -114,7 +114,7 @@ def find_circuit(answer):
 
     for share, wanted in ((0.85, [(0, 1), (1, 0)]), (0.55, [(0, 1)])):
         got = answer(restores, list(heads), share)
-        expect(got is not None and got is not ..., "nothing was returned.")
+        expect(got is not None, "nothing was returned.")
         expect(
             isinstance(got, (list, tuple)) and all(tuple(head) in heads for head in got),
             f"the circuit should be a list of heads, but yours is {got!r}.",

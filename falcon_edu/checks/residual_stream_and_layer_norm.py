@@ -5,15 +5,9 @@ import re
 
 from falcon_edu.activations import run
 from falcon_edu.backbone import FalconBackbone
-from falcon_edu.checks.exercise import exercise, expect, expect_close
+from falcon_edu.checks.exercise import exercise, expect, expect_close, given
 
 import numpy as np
-
-
-def _given(got):
-    """What a function returned, if it returned anything."""
-    expect(got is not None and got is not ..., "nothing was returned.")
-    return got
 
 
 def _norm(x):
@@ -29,7 +23,7 @@ def rms_norm(answer):
     x = np.random.default_rng(0).normal(2, 1, size=(2, 3, 4))
     gamma, epsilon = np.array([1.0, 2.0, 3.0, 4.0]), 0.5
     squares = (x**2).mean(axis=-1, keepdims=True)
-    got = np.asarray(_given(answer(x.copy(), gamma.copy(), epsilon)))
+    got = np.asarray(given(answer(x.copy(), gamma.copy(), epsilon)))
     if got.shape == x.shape:
         mistakes = {
             "the mean is still taken out.": (x - x.mean(-1, keepdims=True))
@@ -59,7 +53,7 @@ def unseen_write(answer):
     for seed in range(3):
         x = np.random.default_rng(seed).normal(1, 3, size=16)
         try:
-            write = np.asarray(_given(answer(x.copy())), dtype="float64")
+            write = np.asarray(given(answer(x.copy())), dtype="float64")
         except (TypeError, ValueError):
             expect(False, "a vector of numbers is wanted.")
         expect(
@@ -87,7 +81,7 @@ def fold_norm(answer):
     rng = np.random.default_rng(0)
     gamma, beta, bias = rng.normal(size=3), rng.normal(size=3), rng.normal(size=3)
     kernel = rng.normal(size=(3, 3))
-    got = _given(answer(gamma.copy(), beta.copy(), kernel.copy(), bias.copy()))
+    got = given(answer(gamma.copy(), beta.copy(), kernel.copy(), bias.copy()))
     expect(
         isinstance(got, (tuple, list)) and len(got) == 2, "two arrays are wanted: kernel and bias."
     )
@@ -117,7 +111,7 @@ def without_block(answer):
     """Exercise 2.4."""
     model = _model()
     inputs = {"token_ids": np.array([[1, 2, 3, 4, 5]]), "padding_mask": np.ones((1, 5), int)}
-    got = np.asarray(_given(answer(model, inputs, 1)))
+    got = np.asarray(given(answer(model, inputs, 1)))
     whole = run(model, inputs).logits
     if got.shape == whole.shape:
         mistakes = {

@@ -2,19 +2,13 @@
 
 from typing import Any
 
-from falcon_edu.checks.exercise import exercise, expect, expect_close
+from falcon_edu.checks.exercise import exercise, expect, expect_close, given
 from falcon_edu.config import FalconConfig
 from falcon_edu.presets.transformers import weight_table
 
 import numpy as np
 
 ROPE: dict[str, Any] = {"position_encoding": "rope", "parallel_attention": True, "use_bias": False}
-
-
-def _given(got):
-    """What a function returned, if it returned anything."""
-    expect(got is not None and got is not ..., "nothing was returned.")
-    return got
 
 
 @exercise(
@@ -24,7 +18,7 @@ def _given(got):
 )
 def key_of(answer):
     """Exercise 13.1."""
-    got = [_given(answer(head, 6, 2)) for head in range(6)]
+    got = [given(answer(head, 6, 2)) for head in range(6)]
     expect(
         not np.array_equal(got, [0, 1, 0, 1, 0, 1]),
         "you deal the keys out in turn, but it is neighbours that share one: 0, 0, 0, 1, 1, 1.",
@@ -55,7 +49,7 @@ def _fused(order, n, g, m):
 def join(answer):
     """Exercise 13.2."""
     wanted, parts = _fused("q0 q1 k0 v0 q2 q3 k1 v1", 4, 2, 3)
-    got = _given(answer(*(parts[what].copy() for what in "qkv")))
+    got = given(answer(*(parts[what].copy() for what in "qkv")))
     for wrong, message in (
         ("q0 q1 q2 q3 k0 k1 v0 v1", "all queries come first, but they should stand in groups."),
         ("q0 q2 k0 v0 q1 q3 k1 v1", "heads 0 and 2 share a key in yours; neighbours should."),
@@ -83,7 +77,7 @@ def join(answer):
 def pool(answer):
     """Exercise 13.3."""
     kernel = np.random.default_rng(0).normal(size=(3, 4, 2))
-    got = _given(answer(kernel.copy(), 2))
+    got = given(answer(kernel.copy(), 2))
     pairs = kernel.reshape(3, 2, 2, 2)  # (m, group, head in it, h)
     for wrong, message in (
         (pairs.sum(2), "the heads are added, but the mean is wanted."),
@@ -121,7 +115,7 @@ def detect(answer):
         ),
     }.items():
         shapes = {entry.name: entry.shape for entry in weight_table(config)}
-        got = _given(answer(shapes, config.num_attention_heads))
+        got = given(answer(shapes, config.num_attention_heads))
         expect(isinstance(got, dict), f"a dictionary is wanted, not a {type(got).__name__}.")
         for key in (
             "hidden_dim num_layers num_key_value_heads parallel_attention "

@@ -1,7 +1,7 @@
 """Checks of notebook 01: tokens, embeddings and the tied head."""
 
 from falcon_edu.byte_level import byte_alphabet
-from falcon_edu.checks.exercise import exercise, expect, expect_close
+from falcon_edu.checks.exercise import exercise, expect, expect_close, given
 from falcon_edu.tokenizer import FalconTokenizer
 
 import numpy as np
@@ -13,12 +13,6 @@ def _tokenizer():
     return FalconTokenizer({token: i for i, token in enumerate(tokens)}, ["k i", "t e"])
 
 
-def _given(got):
-    """What a function returned, if it returned anything."""
-    expect(got is not None and got is not ..., "nothing was returned.")
-    return got
-
-
 @exercise(
     hint="`len(text.encode())` is the number of bytes, `len(tokenizer(text))` that of tokens.",
     praise="The more bytes a token holds, the shorter the text is for the model.",
@@ -26,7 +20,7 @@ def _given(got):
 def bytes_per_token(answer):
     """Exercise 1.1."""
     tokenizer = _tokenizer()
-    got = _given(answer(tokenizer, "kitekite"))
+    got = given(answer(tokenizer, "kitekite"))
     expect(
         not np.array_equal(got, 0.5), "these are the tokens for a byte, not the bytes for a token."
     )
@@ -45,7 +39,7 @@ def bytes_per_token(answer):
 )
 def decode(answer):
     """Exercise 1.2."""
-    got = _given(answer([b"Tom", b" ran"]))
+    got = given(answer([b"Tom", b" ran"]))
     expect(isinstance(got, str), f"a text is wanted, but yours is of type {type(got).__name__}.")
     expect(got == "Tom ran", f"b'Tom' and b' ran' should give 'Tom ran', but yours is {got!r}.")
     try:
@@ -71,7 +65,7 @@ def learn_merges(answer):
     """Exercise 1.3."""
 
     def ask(words, count):
-        return [tuple(pair) for pair in _given(answer(dict(words), count))]
+        return [tuple(pair) for pair in given(answer(dict(words), count))]
 
     got = ask({"ab": 1, "cd": 3, "abe": 1}, 1)
     expect(
@@ -114,7 +108,7 @@ def head_gradient(answer):
     powers = np.exp(table @ hidden)
     p = powers / powers.sum()
     wanted = np.outer(p - np.eye(5)[target], hidden)
-    got = _given(answer(hidden.copy(), table.copy(), target))
+    got = given(answer(hidden.copy(), table.copy(), target))
     if np.shape(got) == wanted.shape:
         expect(
             not np.allclose(got, -wanted),

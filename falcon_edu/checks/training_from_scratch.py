@@ -1,14 +1,8 @@
 """Checks of notebook 11: limits, an optimizer's step, patterned data, and a rule that copies."""
 
-from falcon_edu.checks.exercise import exercise, expect, expect_close
+from falcon_edu.checks.exercise import exercise, expect, expect_close, given
 
 import numpy as np
-
-
-def _given(got):
-    """What a function returned, if it returned anything."""
-    expect(got is not None and got is not ..., "nothing was returned.")
-    return got
 
 
 @exercise(
@@ -18,7 +12,7 @@ def _given(got):
 )
 def limit(answer):
     """Exercise 11.1."""
-    got = _given(answer(63, 2))
+    got = given(answer(63, 2))
     expect(
         not np.isclose(got, np.log(63)),
         "this is what a word costs the first time. The limit is the mean over all times.",
@@ -50,7 +44,7 @@ def adam_step(answer):
     """Exercise 11.2."""
     gradient = np.array([0.1, -2.0, 30.0])
     zero = np.zeros(3)
-    got = _given(answer(np.ones(3), gradient.copy(), zero.copy(), zero.copy(), 1, 0.01))
+    got = given(answer(np.ones(3), gradient.copy(), zero.copy(), zero.copy(), 1, 0.01))
     expect(
         isinstance(got, (tuple, list)) and len(got) == 3,
         "three things are wanted: the new weight, the new mean and the new square.",
@@ -89,7 +83,7 @@ def adam_step(answer):
 def mirrored(answer):
     """Exercise 11.3."""
     words = np.array([[1, 2, 3], [4, 5, 5]])
-    got = _given(answer(words.copy()))
+    got = given(answer(words.copy()))
     expect(
         isinstance(got, (tuple, list)) and len(got) == 2,
         "two things are wanted: the ids and the weights.",
@@ -125,7 +119,7 @@ def mirrored(answer):
 def rule(answer):
     """Exercise 11.4."""
     ids = np.array([0, 3, 1, 3, 2, 0, 3])
-    got = _given(answer(ids.copy(), 4))
+    got = given(answer(ids.copy(), 4))
     even = np.full(4, 0.25)
     wanted = np.array([even, even, even, np.eye(4)[1], even, np.eye(4)[3], [0, 0.5, 0.5, 0]])
     if np.shape(got) == wanted.shape:

@@ -1,6 +1,6 @@
 """Curves: how a number changes with another one, for one thing or several."""
 
-from falcon_edu.plots.style import GREY, INK, SERIES, list_words, prepare
+from falcon_edu.plots.style import GREY, INK, SERIES, list_words, number_axes, prepare
 
 import numpy as np
 
@@ -45,7 +45,9 @@ def line_chart(
     """
     points = _points(lines, x)
     ax = prepare(ax, title, 4.6, 2.5, left=0.75, bottom=0.5, right=0.2)
-    _axes_of_numbers(ax)
+    number_axes(ax, x_label, y_label)
+    ax.grid(axis="y", color="#eeeeee")
+    ax.set_axisbelow(True)
     for (name, (xs, ys)), (color, dashes) in zip(points.items(), _styles(), strict=False):
         marker = "o" if len(xs) <= 12 else None
         options = {"linewidth": 1.8, "marker": marker, "markersize": 3.5, "dashes": dashes}
@@ -56,8 +58,6 @@ def line_chart(
         ax.annotate(name, textcoords="offset points", fontsize=8, color="#666666", **at)
     ax.set_xscale("log" if log_x else "linear")
     ax.set_yscale("log" if log_y else "linear")
-    ax.set_xlabel(x_label, fontsize=9, color=INK)
-    ax.set_ylabel(y_label, fontsize=9, color=INK)
     if y_limits is not None:
         ax.set_ylim(*y_limits)
     if len(points) > 1:
@@ -101,11 +101,3 @@ def _styles():
     """Colors, then the same colors dashed: enough for any picture that can be read."""
     solid = [(color, (None, None)) for color in SERIES]
     return solid + [(color, (4, 2)) for color in SERIES]
-
-
-def _axes_of_numbers(ax):
-    ax.spines[["left", "bottom"]].set_visible(True)
-    ax.spines[["left", "bottom"]].set_color(GREY)
-    ax.tick_params(length=3, color=GREY)
-    ax.grid(axis="y", color="#eeeeee")
-    ax.set_axisbelow(True)

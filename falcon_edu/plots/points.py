@@ -1,6 +1,6 @@
 """Named points in the plane: two numbers of each of several things, such as heads."""
 
-from falcon_edu.plots.style import BLUE, GREY, INK, ORANGE, count, prepare
+from falcon_edu.plots.style import BLUE, INK, ORANGE, count, number_axes, prepare
 
 import numpy as np
 
@@ -34,9 +34,7 @@ def named_points(
     """
     points, labels = _check(points, labels)
     ax = prepare(ax, title, 4.6, 3.0, left=0.75, bottom=0.5, right=0.3)
-    ax.spines[["left", "bottom"]].set_visible(True)
-    ax.spines[["left", "bottom"]].set_color(GREY)
-    ax.tick_params(length=3, color=GREY)
+    number_axes(ax, x_label, y_label)
     ax.set_yscale("log" if log_y else "linear")
     colors = [ORANGE if label in selected else BLUE for label in labels]
     ax.scatter(*points.T, s=22, color=colors, linewidths=0)
@@ -45,8 +43,6 @@ def named_points(
         ink = color if label in selected else INK
         ax.annotate(label, (x, y), fontsize=8, color=ink, **beside)
     ax.margins(0.08)
-    ax.set_xlabel(x_label, fontsize=9, color=INK)
-    ax.set_ylabel(y_label, fontsize=9, color=INK)
     ax.alt_text = alt or named_points_alt(points, labels, title)
     return ax
 

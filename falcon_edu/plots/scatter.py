@@ -1,6 +1,6 @@
 """Points in the plane, in groups: what a projection leaves of many dimensions."""
 
-from falcon_edu.plots.style import GREY, INK, SERIES, count, list_words, prepare
+from falcon_edu.plots.style import INK, SERIES, count, list_words, number_axes, prepare
 
 import numpy as np
 
@@ -32,14 +32,11 @@ def scatter(points, groups, ax=None, title="", x_label="", y_label="", alt=None)
     """
     points, groups = _check(points, groups)
     ax = prepare(ax, title, 3.2, 2.8, left=0.6, bottom=0.5, right=1.1)
-    ax.spines[["left", "bottom"]].set_visible(True)
-    ax.spines[["left", "bottom"]].set_color(GREY)
-    ax.tick_params(length=3, color=GREY, labelsize=8)
+    number_axes(ax, x_label, y_label)
+    ax.tick_params(labelsize=8)
     for name, color, marker in zip(_names(groups), SERIES, MARKERS, strict=False):
         x, y = points[groups == name].T
         ax.scatter(x, y, s=16, color=color, marker=marker, alpha=0.75, linewidths=0, label=name)
-    ax.set_xlabel(x_label, fontsize=9, color=INK)
-    ax.set_ylabel(y_label, fontsize=9, color=INK)
     ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1), labelcolor=INK)
     ax.alt_text = alt or scatter_alt(points, groups, title)
     return ax

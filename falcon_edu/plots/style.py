@@ -78,6 +78,15 @@ def prepare(ax, title, width, height, left=0.1, right=0.1, top=0.4, bottom=0.1):
     return ax
 
 
+def number_axes(ax, x_label, y_label):
+    """Gives bare Axes two scales of numbers, with what they mean."""
+    ax.spines[["left", "bottom"]].set_visible(True)
+    ax.spines[["left", "bottom"]].set_color(GREY)
+    ax.tick_params(length=3, color=GREY)
+    ax.set_xlabel(x_label, fontsize=9, color=INK)
+    ax.set_ylabel(y_label, fontsize=9, color=INK)
+
+
 def blank(width, height, title="", alt=""):
     """Empty Axes for a drawing of one's own, in the style of the course.
 
