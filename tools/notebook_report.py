@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-LIMIT = 1500  # megabytes that a notebook may take; beyond, its last cell fails
+LIMIT = 1700  # megabytes that a notebook may take; beyond, its last cell fails
 KEY = "notebook kernel"
 _started: dict[Path, float] = {}
 
