@@ -1,6 +1,8 @@
 """Whether a model fits into this machine, asked before anything is allocated."""
 
+import contextlib
 import os
+from pathlib import Path
 
 import jax
 import keras
@@ -8,6 +10,8 @@ import ml_dtypes  # noqa: F401  (with it, NumPy knows bfloat16)
 import numpy as np
 
 MOST_LAYERS = 10_000  # Falcon-180B has 80
+# Where Linux tells the processes of a container how much of the machine is theirs, new and old way.
+CONTAINER_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def check_size(config, source, dtype=None):
@@ -28,7 +32,8 @@ def check_size(config, source, dtype=None):
         )
     kept = keras.dtype_policies.get(dtype or keras.config.dtype_policy()).variable_dtype
     needed = config.num_parameters * np.dtype(kept).itemsize
-    available = _memory()
+    elsewhere = jax.default_backend() != "cpu" or keras.distribution.distribution() is not None
+    available = None if elsewhere else machine_memory()
     if available is not None and needed > available:
         raise ValueError(
             f"The model in {source} needs {needed / 1e9:,.1f} GB for its weights in {kept}, but "
@@ -37,11 +42,23 @@ def check_size(config, source, dtype=None):
         )
 
 
-def _memory():
-    """Bytes of memory of this machine, or `None` where weights go elsewhere or nobody tells."""
-    if jax.default_backend() != "cpu" or keras.distribution.distribution() is not None:
-        return None
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):  # Windows
-        return None
+def machine_memory():
+    """Bytes of memory that this process may take, or `None` where nobody tells (Windows).
+
+    That is the memory of the machine, or less where a container or a JupyterHub sets a limit, as
+    Binder does: a process that takes more is ended without a word.
+
+    Example:
+
+    >>> machine_memory() is None or machine_memory() > 0
+    True
+    """
+    limits = []
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # AttributeError on Windows
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    told = [os.environ.get("MEM_LIMIT", "")]  # JupyterHub's
+    for path in CONTAINER_LIMITS:
+        with contextlib.suppress(OSError):
+            told.append(Path(path).read_text().strip())
+    limits += [int(text) for text in told if text.isdecimal() and int(text) > 0]  # not "max"
+    return min(limits, default=None)
