@@ -3,6 +3,7 @@
 from falcon_edu import lora
 from falcon_edu.attention import kernel_initializer
 from falcon_edu.config import CONFIG_FIELDS, FalconConfig
+from falcon_edu.distribution import FalconLayoutMap, adapt_layout_map
 from falcon_edu.inputs import check_inputs, prepare_inputs
 from falcon_edu.transformer_decoder import FalconTransformerDecoder
 
@@ -242,6 +243,7 @@ class FalconBackbone(Backbone):
         if unknown := sorted(kwargs.keys() - {"name", "trainable"}):
             raise ValueError(f"FalconBackbone has no arguments named {', '.join(unknown)}.")
         config = FalconConfig(**{name: arguments[name] for name in CONFIG_FIELDS})
+        adapt_layout_map(config)
 
         # === Layers ===
         token_embedding = ReversibleEmbedding(
@@ -333,8 +335,10 @@ class FalconBackbone(Backbone):
     ):
         """How the weights are split over devices, for `keras.distribution.ModelParallel`.
 
-        Every matrix is split along its heads or its feed-forward axis over the model-parallel
-        devices, as Megatron-LM does, so that a block needs two sums across devices.
+        Heads, feed-forward units and the vocabulary are shared out evenly over the model-parallel
+        devices, as in Megatron-LM; `falcon_edu/distribution.py` has the reason for each weight.
+        Heads that the devices do not divide, such as the 71 of Falcon-7B, are never cut: there the
+        inputs are split. What the map says of a model is final once the model is made.
 
         Args:
             device_mesh: a `keras.distribution.DeviceMesh` with both axes.
@@ -344,21 +348,22 @@ class FalconBackbone(Backbone):
         Returns:
             A `keras.distribution.LayoutMap`.
 
+        Raises:
+            ValueError: the mesh lacks an axis.
+
+        Example:
+
+        >>> import keras
+        >>> devices = keras.distribution.list_devices()
+        >>> mesh = keras.distribution.DeviceMesh((1, len(devices)), ("batch", "model"), devices)
+        >>> distribution = keras.distribution.ModelParallel(
+        ...     layout_map=FalconBackbone.get_layout_map(mesh), batch_dim_name="batch"
+        ... )
+        >>> with distribution.scope():
+        ...     backbone = FalconBackbone.from_preset("falcon_tales_40b_en")
+        >>> backbone.token_embedding.embeddings.value.sharding.spec
+        PartitionSpec('model', 'batch')
+
         Shoeybi et al. 2019, https://arxiv.org/abs/1909.08053, section 3.
         """
-        for name in (model_parallel_dim_name, data_parallel_dim_name):
-            if name not in device_mesh.axis_names:
-                raise ValueError(
-                    f"The device mesh has no axis {name!r}. Its axes: {device_mesh.axis_names}"
-                )
-        model, data = model_parallel_dim_name, data_parallel_dim_name
-        layout_map = keras.distribution.LayoutMap(device_mesh)
-        layout_map["token_embedding/embeddings"] = (model, data)
-        layout_map["token_embedding/reverse_embeddings"] = (data, model)
-        block = "transformer_layer.*"
-        layout_map[f"{block}attention.*query_dense.kernel"] = (data, model, None)
-        layout_map[f"{block}attention.*(key|value)_dense.kernel"] = (data, model, None)
-        layout_map[f"{block}attention.*output_dense.kernel"] = (model, data)
-        layout_map[f"{block}dense_h_to_4h.kernel"] = (data, model)
-        layout_map[f"{block}dense_4h_to_h.kernel"] = (model, data)
-        return layout_map
+        return FalconLayoutMap(device_mesh, model_parallel_dim_name, data_parallel_dim_name)

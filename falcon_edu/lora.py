@@ -8,6 +8,7 @@ Hu et al. 2021, https://arxiv.org/abs/2106.09685.
 import json
 from pathlib import Path
 
+from falcon_edu.distribution import adapt_layout_map
 from falcon_edu.files import replacing
 
 import h5py
@@ -207,6 +208,7 @@ def _enable_on(backbone, rank, targets):
             "LoRA is enabled on this backbone already. For other targets or another rank, "
             "start from a fresh backbone."
         )
+    adapt_layout_map(getattr(backbone, "config", None))
     for layer in targets:
         layer.enable_lora(int(rank))
     factors = {id(factor) for layer in targets for factor in _factors(layer)}

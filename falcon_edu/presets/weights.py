@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from falcon_edu.distribution import variable_sharding
+
+import jax
 import keras
 import numpy as np
 from tqdm.auto import tqdm
@@ -172,12 +175,28 @@ def load_backbone(make, tensors, table):
         for entry in table:
             for index, path in enumerate(entry.weights):
                 reader = _Reader(entry, tensors[entry.name], index, failures, progress)
-                find_weight(backbone, path)._initializer = reader
+                _fill_later(find_weight(backbone, path), reader)
     if failures:
         if not isinstance(failures[0], Exception):
             raise failures[0]  # an interrupt
         raise ValueError(f"The weights could not be read: {failures[0]}") from failures[0]
     return backbone
+
+
+def _fill_later(variable, reader):
+    """Has a variable that has no value yet filled by a reader, when Keras gets to it."""
+    variable._initializer = reader
+    sharding = variable_sharding(variable)
+    if sharding is None:
+        return
+
+    def initialize(reader):
+        del variable._initialize_with_initializer
+        variable._initialize(reader.shards(variable.shape, variable.dtype, sharding))
+
+    # Keras would make the whole tensor on one device and share it out then, or, from some size on,
+    # compile the reader, with the tensor as a constant. So this one variable has a way of its own.
+    variable._initialize_with_initializer = initialize
 
 
 @dataclass
@@ -195,15 +214,31 @@ class _Reader:
     progress: Any
 
     def __call__(self, shape, dtype=None):
+        return self._read(
+            lambda value: keras.ops.convert_to_tensor(value, dtype),
+            lambda: keras.ops.zeros((), dtype),
+        )
+
+    def shards(self, shape, dtype, sharding):
+        """The weight as an array over several devices, each part cast on its way."""
+
+        def spread(value):
+            return jax.make_array_from_callback(
+                shape, sharding, lambda part: np.asarray(value[part]).astype(np.dtype(dtype))
+            )
+
+        return self._read(spread, lambda: spread(np.broadcast_to(np.float32(0), shape)))
+
+    def _read(self, place, fail):
         if self.failures:
-            return keras.ops.zeros((), dtype)
+            return fail()
         try:
             value = self.entry.split(self.tensor.read())[self.index]
             self.progress.update(value.nbytes)
-            return keras.ops.convert_to_tensor(value, dtype)
+            return place(value)
         except BaseException as failure:
             self.failures.append(failure)
-            return keras.ops.zeros((), dtype)
+            return fail()
 
 
 def _itemsize(tensor):
