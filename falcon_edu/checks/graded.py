@@ -1,0 +1,121 @@
+"""What a graded task is: parts with points, each a check that says what is wrong."""
+
+import contextlib
+import io
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from falcon_edu.checks.exercise import Exercise
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a graded task.
+
+    Args:
+        points: what it is worth.
+        title: what it looks at, in words to the learner.
+        check: a function of the answer and of a random generator that raises `Wrong`.
+    """
+
+    points: int
+    title: str
+    check: Callable
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a part says of an answer.
+
+    Args:
+        points: what the answer gets, all or nothing.
+        part: the part.
+        message: what is wrong, or nothing.
+    """
+
+    points: int
+    part: Part
+    message: str = ""
+
+    def __str__(self):
+        line = f"{self.points} of {self.part.points}  {self.part.title}"
+        return f"{line}: {self.message}" if self.message else line
+
+
+class Graded:
+    """A graded task: several checks of one answer, each worth points.
+
+    The learner calls it in a notebook, nbgrader runs the same cell, the tests call `grade`. Called,
+    it prints a line for each part and returns the points, which nbgrader takes as the score.
+
+    Each part draws its numbers from a generator. A learner sees it with the numbers of seed 0; the
+    hidden tests of a source notebook call the same task with another seed, so that an answer
+    made to fit the visible numbers gains nothing.
+
+    Example:
+
+    >>> from falcon_edu.checks.exercise import expect_close
+    >>> double = Graded()
+    >>> @double.part(1, "a whole number")
+    ... def _(answer, rng):
+    ...     expect_close(answer(3), 6, "the double of 3")
+    >>> @double.part(2, "an array")
+    ... def _(answer, rng):
+    ...     numbers = rng.integers(9, size=4)
+    ...     expect_close(answer(numbers), 2 * numbers, "the double")
+    >>> double(lambda x: 2 * int(x))
+    1 of 1  a whole number
+    0 of 2  an array: your answer raised TypeError: ...
+    1 of 3 points
+    1
+    """
+
+    def __init__(self):
+        self.parts: list[Part] = []
+
+    @property
+    def points(self) -> int:
+        """What the task is worth."""
+        return sum(part.points for part in self.parts)
+
+    def part(self, points: int, title: str):
+        """Makes the function below a part of the task.
+
+        Args:
+            points, title: as in `Part`.
+        """
+
+        def add(check):
+            self.parts.append(Part(points, title, check))
+            return check
+
+        return add
+
+    def __call__(self, answer=None, seed: int = 0) -> int:
+        marks = self.grade(answer, seed)
+        got = sum(mark.points for mark in marks)
+        if seed:
+            print("With other numbers:")
+        print(*marks, f"{got} of {self.points} points", sep="\n")
+        return got
+
+    def grade(self, answer, seed: int = 0) -> list[Mark]:
+        """The mark of every part, printing nothing.
+
+        Args:
+            answer: what the learner made: a function, an array, a number, a class.
+            seed: of the numbers that the parts draw.
+        """
+        return [_mark(part, answer, seed) for part in self.parts]
+
+
+def _mark(part: Part, answer, seed: int) -> Mark:
+    # nbgrader takes whatever is written to stderr for a failure, even a warning.
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        rng = np.random.default_rng(seed)
+        verdict = Exercise(lambda given: part.check(given, rng), hint="").grade(answer)
+    return Mark(part.points if verdict.is_right else 0, part, verdict.message)
