@@ -53,6 +53,6 @@ def test_model_beyond_the_limit_is_refused(monkeypatch):
     monkeypatch.setenv("MEM_LIMIT", str(needed))
     capacity.check_size(config, "here", "float32")
     monkeypatch.setenv("MEM_LIMIT", str(needed - 1))
-    with pytest.raises(ValueError, match="needs .* GB for its weights in float32, but"):
+    with pytest.raises(ValueError, match="for its weights in float32, but this machine has"):
         capacity.check_size(config, "here", "float32")
     capacity.check_size(config, "here", "bfloat16")
