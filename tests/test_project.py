@@ -21,11 +21,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 # Each module may import those before it, and no others, not even inside a function.
 ORDER = """
-    config distribution memory files positions attention transformer_decoder
+    config distribution memory files hdf5 positions attention transformer_decoder
     inputs byte_level tokenizer_definition lora presets backbone tokenizer preprocessor
     samplers decoding generation causal_lm
     activations heads patterns interventions
     tales grammar tellers corpora evaluation plots widgets checks
+    notebooks doctor __main__
 """.split()
 
 # These know only this much of the world outside the standard library.
