@@ -2,13 +2,15 @@
 
 from contextlib import ExitStack, contextmanager
 
+from falcon_edu.hdf5 import BROKEN, open_datasets
 from falcon_edu.presets.folders import file_in, shard_paths
 from falcon_edu.presets.weights import Tensor
 
-import h5py
 import ml_dtypes
 
 SINGLE, INDEX = "model.weights.h5", "model.weights.json"
+# Keras wrote the layers of a model under another name at first.
+LAYERS, OLD_LAYERS = "layers/", "_layer_checkpoint_dependencies/"
 
 
 @contextmanager
@@ -28,11 +30,8 @@ def open_h5(folder):
     with ExitStack() as stack:
         tensors: dict[str, Tensor] = {}
         for path in _paths(folder):
-            try:
-                file = stack.enter_context(h5py.File(path, "r"))
-            except OSError as error:
-                raise ValueError(f"{path} is no whole HDF5 file: {error}") from None
-            found = _tensors(file, path)
+            datasets, _ = stack.enter_context(open_datasets(path))
+            found = {_name(inner): _tensor(data, path) for inner, data in datasets.items()}
             if twice := sorted(tensors.keys() & found.keys()):
                 raise ValueError(f"{path} holds tensors that another shard has too: {twice}")
             tensors.update(found)
@@ -50,31 +49,23 @@ def _paths(folder):
     return shard_paths(folder, INDEX)
 
 
-def _tensors(file, path):
-    """All datasets below a file's root; whatever could lead elsewhere is refused."""
-    tensors, open_groups, seen = {}, [("", file)], set()
-    while open_groups:
-        prefix, group = open_groups.pop()
-        if group.id in seen:
-            raise ValueError(f"{path} is refused: {group.name} is there under two names.")
-        seen.add(group.id)
-        for name in group:
-            inner = f"{prefix}{name}"
-            link = group.get(name, getlink=True)
-            if not isinstance(link, h5py.HardLink):
-                raise ValueError(f"{path} is refused: {inner} is a {type(link).__name__}.")
-            member = group[name]
-            if isinstance(member, h5py.Group):
-                open_groups.append((f"{inner}/", member))
-            elif not isinstance(member, h5py.Dataset) or member.external or member.is_virtual:
-                raise ValueError(f"{path} is refused: {inner} is no plain dataset.")
-            else:
-                tensors[inner] = _tensor(member)
-    return tensors
+def _name(inner):
+    return LAYERS + inner.removeprefix(OLD_LAYERS) if inner.startswith(OLD_LAYERS) else inner
 
 
-def _tensor(dataset):
-    # HDF5 has no bfloat16: Keras stores the two bytes and says so beside them.
-    if dataset.attrs.get("dtype") == "bfloat16" and dataset.dtype.itemsize == 2:
-        return Tensor(dataset.shape, "bfloat16", lambda: dataset[()].view(ml_dtypes.bfloat16))
-    return Tensor(dataset.shape, dataset.dtype.name, lambda: dataset[()])
+def _tensor(dataset, path):
+    try:
+        # HDF5 has no bfloat16: Keras stores the two bytes and says so beside them.
+        is_bfloat16 = dataset.attrs.get("dtype") == "bfloat16" and dataset.dtype.itemsize == 2
+        dtype = "bfloat16" if is_bfloat16 else dataset.dtype.name
+    except BROKEN as error:
+        raise ValueError(f"{path} is no whole HDF5 file: {dataset.name}: {error}") from None
+
+    def read():
+        try:
+            value = dataset[()]
+        except BROKEN as error:
+            raise ValueError(f"{path} is no whole HDF5 file: {dataset.name}: {error}") from None
+        return value.view(ml_dtypes.bfloat16) if is_bfloat16 else value
+
+    return Tensor(dataset.shape, dtype, read)

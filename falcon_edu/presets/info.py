@@ -1,5 +1,6 @@
 """What a preset holds, told without loading its weights."""
 
+from falcon_edu.files import size
 from falcon_edu.presets.registry import builtin_presets
 
 import numpy as np
@@ -57,18 +58,6 @@ def architecture(config):
     if not config.tie_word_embeddings:
         parts.append("untied head")
     return ", ".join(parts)
-
-
-def size(number):
-    """A number of bytes as people write it.
-
-    >>> size(512), size(5_246_500_864)
-    ('512 B', '5.2 GB')
-    """
-    for unit in ("B", "KB", "MB", "GB", "TB"):
-        if number < 1000 or unit == "TB":
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1000
 
 
 def table():
