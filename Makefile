@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 FIRST  := notebooks/00_welcome.ipynb
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test unit notebooks browser lint test-peers parity evaluate clean
+.PHONY: help install lab test unit notebooks browser lint test-peers parity evaluate address clean
 
 help: ## list the tasks
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1	/' | expand -t 20
@@ -40,9 +40,13 @@ test-peers: $(PEERS)/installed ## compare with keras-hub and transformers, in .v
 
 parity: $(PEERS)/installed ## print how far every layout is from float64, transformers and keras-hub
 	$(PEERS)/bin/python tools/parity.py
+	$(PEERS)/bin/python tools/parity_routes.py
 
 evaluate: install ## print how well the shipped models tell tales, against the grammar's entropy
 	$(BIN)/python tools/train_tales.py --evaluate
+
+address: install ## write the repository's address into every link; ADDRESS=https://... changes it
+	$(BIN)/python tools/address.py $(ADDRESS)
 
 clean: ## remove the environments and what the tools left
 	rm -rf $(VENV) $(PEERS) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis screenshots

@@ -3,7 +3,6 @@
 import os
 import shutil
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from falcon_edu.doctor.finding import Finding
@@ -45,16 +44,13 @@ def look_at_memory(free=None):
 
 
 def free_memory():
-    """Gigabytes that a process may still take."""
+    """Gigabytes that a process may still take: what is free, or what a container leaves."""
+    from falcon_edu.presets.capacity import machine_memory
+
     import psutil
 
     free = psutil.virtual_memory().available
-    with suppress(OSError, ValueError, KeyError):  # no container, or one without a limit
-        group = Path("/sys/fs/cgroup")
-        limit = int((group / "memory.max").read_text())
-        used = dict(row.split() for row in (group / "memory.stat").read_text().splitlines())
-        free = min(free, limit - int(used["anon"]))  # the rest is cache, and makes way
-    return free / 1e9
+    return min(free, machine_memory() or free) / 1e9
 
 
 def look_at_disk(free=None):
