@@ -55,6 +55,21 @@ def read_json(folder, name):
     return content
 
 
+def shard_names(folder, index):
+    """The names of the files that an index names, in order.
+
+    Raises:
+        ValueError: the index is broken.
+    """
+    weight_map = read_json(folder, index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise ValueError(f"`weight_map` in {folder}/{index} must say where the weights are.")
+    listed = [name for x in weight_map.values() for name in (x if isinstance(x, list) else [x])]
+    if not all(isinstance(name, str) for name in listed):
+        raise ValueError(f"`weight_map` in {folder}/{index} must name files.")
+    return sorted(set(listed))
+
+
 def shard_paths(folder, index):
     """The files that an index names, in order.
 
@@ -62,15 +77,7 @@ def shard_paths(folder, index):
         FileNotFoundError: one of them is missing.
         ValueError: the index is broken, or names a file outside the preset.
     """
-    weight_map = read_json(folder, index).get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise ValueError(f"`weight_map` in {folder}/{index} must say where the weights are.")
-    names = set()
-    for files in weight_map.values():
-        names.update(files if isinstance(files, list) else [files])
-    if not all(isinstance(name, str) for name in names):
-        raise ValueError(f"`weight_map` in {folder}/{index} must name files.")
-    paths = {name: file_in(folder, name) for name in sorted(names)}
+    paths = {name: file_in(folder, name) for name in shard_names(folder, index)}
     if missing := [name for name, path in paths.items() if path is None]:
         raise FileNotFoundError(f"{folder} lacks shards that {index} names: {', '.join(missing)}")
     return list(paths.values())

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from falcon_edu.presets import hugging_face
+from falcon_edu.presets import hugging_face, kaggle
 from falcon_edu.presets.registry import BUILTIN_PRESETS, shipped_folder
 
 FORMS = (
@@ -86,25 +86,4 @@ def _builtin(name, weights):
     raise FileNotFoundError(f"{name!r} should ship with falcon_edu, but this copy lacks it.")
 
 
-def _kaggle(handle, weights):
-    if len(handle.split("/")) not in (4, 5):
-        raise ValueError(
-            f"kaggle://{handle} must read kaggle://owner/model/framework/variation[/version]."
-        )
-    try:
-        import kagglehub
-    except ImportError:
-        raise ImportError(
-            f"kaggle://{handle} needs kagglehub: `pip install 'falcon_edu[kaggle]'`"
-        ) from None
-    try:
-        return Path(kagglehub.model_download(handle))
-    except Exception as error:  # kagglehub has many, and no common one
-        reason = str(error).strip().partition("\n")[0]
-        raise FileNotFoundError(
-            f"kaggle://{handle} could not be fetched ({type(error).__name__}: {reason}). "
-            "The falcon_tales presets need no network."
-        ) from error
-
-
-_SCHEMES = {"hf": hugging_face.fetch, "kaggle": _kaggle}
+_SCHEMES = {"hf": hugging_face.fetch, "kaggle": kaggle.fetch}

@@ -4,25 +4,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-SMALL_FILES = (
-    "config.json",
-    "metadata.json",
-    "tokenizer.json",
-    "preprocessor.json",
-    "assets/tokenizer/*.json",
-    "assets/tokenizer/merges.txt",
-)
-# The kinds of weights, the one to take first where a repository has several.
-WEIGHT_FILES = (
-    ("model.weights.h5",),
-    ("model.weights.json", "model_*.weights.h5"),
-    ("model.safetensors",),
-    ("model.safetensors.index.json", "model-*.safetensors"),
-    ("pytorch_model.bin",),
-    ("pytorch_model.bin.index.json", "pytorch_model-*.bin"),
-)
+from falcon_edu.presets.hub_files import OFFLINE, SMALL_FILES, WEIGHT_FILES, reason
+
 HUB = "https://huggingface.co"
-OFFLINE = "The falcon_tales presets and local folders need no network."
 
 
 def fetch(handle, weights=True):
@@ -59,7 +43,7 @@ def fetch(handle, weights=True):
         cached = _cached(name, revision, weights, hub)
         if cached is None:
             raise FileNotFoundError(
-                f"hf://{handle} could not be fetched ({_reason(error)}) and is not in the cache"
+                f"hf://{handle} could not be fetched ({reason(error)}) and is not in the cache"
                 f"{' with its weights' if weights else ''}. {OFFLINE}"
             ) from error
         return cached
@@ -112,12 +96,3 @@ def _refusal(error):
     if isinstance(error, errors.RemoteEntryNotFoundError):
         return "lacks a file that its list names."
     return None
-
-
-def _reason(error):
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if status == 429:
-        return "the hub asks to wait, it had too many requests: try again in some minutes"
-    if status is not None and status >= 500:
-        return f"the hub is in trouble, it answers {status}: try again later"
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"

@@ -1,0 +1,276 @@
+"""Files from Kaggle: the real client, and a Kaggle on this machine that can misbehave.
+
+Models that come this way are in `test_hubs.py`; here files are files, whatever is in them.
+"""
+
+import json
+import shutil
+
+from falcon_edu.presets.handles import exact_source, resolve
+from tests.loopback_kaggle import CONFIG, Kaggle, serve, unreachable, use
+
+import kagglehub
+import pytest
+from kagglesdk import kaggle_env
+
+HANDLE = f"kaggle://{Kaggle.model}"
+VERSION = f"{HANDLE}/2"
+SMALL = {
+    "config.json": CONFIG,
+    "metadata.json": b'{"parameter_count": 0}',
+    "tokenizer.json": b'{"class_name": "FalconTokenizer"}',
+    "assets/tokenizer/vocabulary.json": b'{"a": 0, "b": 1}',
+    "assets/tokenizer/merges.txt": b"a b\n",
+}
+FILES = {**SMALL, "model.weights.h5": bytes(range(256)) * 40}
+OTHERS = {"README.md": b"# Falcon", "evil.py": b"raise SystemExit('executed')", "task.json": b"{}"}
+ESCAPED = "../" * 7 + "escaped"  # from a version's folder in the cache to the test's folder
+
+
+@pytest.fixture
+def kaggle(tmp_path, monkeypatch):
+    with serve({**FILES, **OTHERS}) as kaggle:
+        use(kaggle, tmp_path, monkeypatch)
+        yield kaggle
+
+
+def files_in(folder):
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def asked_for_bytes(kaggle):
+    return [path for _, path, _, body in kaggle.requests if body is None]
+
+
+# === What is fetched ===
+
+
+@pytest.mark.parametrize("handle", [HANDLE, VERSION])
+def test_only_the_needed_files_are_fetched(kaggle, handle):
+    folder = resolve(handle)
+    assert files_in(folder) == FILES
+    assert exact_source(handle, folder) == VERSION
+
+
+def test_without_weights_none_are_fetched(kaggle):
+    assert files_in(resolve(HANDLE, weights=False)) == SMALL
+    assert not any(".h5" in path for path in kaggle.asked())
+
+
+SHARDS = {"model_00000.weights.h5": b"0" * 99, "model_00001.weights.h5": b"1" * 99}
+
+
+def index_of(*names):
+    """An index as Keras writes it: a weight is in one file, or in several."""
+    weight_map = {"x": list(names[:-1]), "y": names[-1]}
+    return json.dumps({"weight_map": weight_map}).encode()
+
+
+@pytest.mark.parametrize("missing", [403, 404])
+def test_shards(kaggle, missing):
+    kaggle.missing = missing
+    kaggle.versions[3] = {**SMALL, **SHARDS, "model.weights.json": index_of(*SHARDS)}
+    folder = resolve(HANDLE)
+    assert files_in(folder) == kaggle.files
+    assert exact_source(HANDLE, folder) == f"{HANDLE}/3"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["model.safetensors"],
+        ["model-00001-of-00001.safetensors", "model.safetensors.index.json"],
+        ["pytorch_model.bin"],
+        ["pytorch_model-00001-of-00001.bin", "pytorch_model.bin.index.json"],
+    ],
+)
+def test_one_kind_of_weights(kaggle, names):
+    contents = [b"weights", index_of(names[0], names[0])]
+    weights = dict(zip(names, contents, strict=False))
+    kaggle.versions[3] = {**SMALL, **weights, "flax_model.msgpack": b""}
+    assert files_in(resolve(HANDLE)).keys() == {*SMALL, *names}
+
+
+def test_all_files_are_of_one_version(kaggle, monkeypatch):
+    """A version that appears while files are fetched changes nothing."""
+    download = kagglehub.model_download
+
+    def download_then_publish(handle, path):
+        found = download(handle, path)
+        kaggle.versions[3] = {}
+        return found
+
+    monkeypatch.setattr(kagglehub, "model_download", download_then_publish)
+    folder = resolve(HANDLE)
+    assert files_in(folder) == FILES
+    assert folder.name == "2"
+
+
+# === The cache ===
+
+
+@pytest.mark.parametrize("handle", [HANDLE, VERSION])
+def test_second_time_nothing_is_downloaded_and_offline_works(kaggle, monkeypatch, handle):
+    folder = resolve(handle)
+    kaggle.requests.clear()
+    assert resolve(handle) == folder
+    assert asked_for_bytes(kaggle) == []
+    kaggle.status = 503
+    assert resolve(handle) == folder
+    unreachable(monkeypatch)
+    assert resolve(handle) == folder
+    assert files_in(folder) == FILES
+
+
+def test_a_model_that_kagglehub_fetched_whole(kaggle):
+    """Its mark says so: there is one for the folder and none for each file."""
+    folder = kagglehub.model_download(f"{Kaggle.model}/2")
+    kaggle.requests.clear()
+    assert str(resolve(VERSION)) == folder
+    assert kaggle.requests == []
+    assert str(resolve(HANDLE)) == folder
+    assert "model.weights.h5" not in kaggle.asked()
+
+
+@pytest.mark.parametrize("handle", [HANDLE, VERSION])
+def test_a_seeded_cache_needs_no_network(kaggle, tmp_path, monkeypatch, handle):
+    """The layout that a course may hand out on a stick: a folder for the version, and its mark."""
+    for version in (2, 10):
+        folder = tmp_path / "cache/models" / Kaggle.model / str(version)
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_bytes(CONFIG)
+        folder.with_name(f"{version}.complete").touch()
+    unreachable(monkeypatch)
+    assert resolve(handle).name == ("2" if handle == VERSION else "10")  # the newest
+
+
+def test_cache_without_weights_is_not_enough(kaggle, monkeypatch):
+    resolve(VERSION, weights=False)
+    unreachable(monkeypatch)
+    resolve(VERSION, weights=False)
+    with pytest.raises(
+        FileNotFoundError, match=r"can't be reached\) and is not whole in the cache"
+    ):
+        resolve(VERSION)
+
+
+# === Refusals ===
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (401, "does not exist or may not be read: check"),
+        (403, "does not exist or may not be read: check"),
+        (404, "does not exist: check owner, model"),
+        (429, "the hub asks to wait"),
+        (500, "the hub is in trouble, it answers 500"),
+        (503, "the hub is in trouble, it answers 503"),
+    ],
+)
+@pytest.mark.parametrize("handle", [HANDLE, VERSION])
+def test_refusals_are_one_sentence(kaggle, status, message, handle):
+    kaggle.status = status
+    with pytest.raises(FileNotFoundError, match=message) as caught:
+        resolve(handle)
+    assert str(caught.value).startswith(handle)
+    assert "falcon_tales presets" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_refusal_is_no_reason_to_take_the_cache(kaggle):
+    """A model that was withdrawn is not loaded as if it were still there."""
+    resolve(HANDLE)
+    kaggle.status = 403
+    with pytest.raises(FileNotFoundError, match="may not be read"):
+        resolve(HANDLE)
+
+
+def test_a_version_that_is_not_there(kaggle):
+    with pytest.raises(FileNotFoundError, match=r"falcon_tiny/9 does not exist: check"):
+        resolve(f"{HANDLE}/9")
+
+
+def test_unreachable(kaggle, monkeypatch):
+    unreachable(monkeypatch)
+    with pytest.raises(FileNotFoundError) as caught:
+        resolve(HANDLE)
+    assert str(caught.value) == (
+        f"{HANDLE} could not be fetched (it can't be reached) and is not whole in the cache. "
+        "The falcon_tales presets and local folders need no network."
+    )
+
+
+@pytest.mark.parametrize(
+    ("cut", "cut_file"), [(3, "config.json"), (3, "merges.txt"), (2000, "model.weights.h5")]
+)
+def test_cut_connection_is_said_and_the_next_try_goes_on(kaggle, monkeypatch, cut, cut_file):
+    monkeypatch.setattr("kagglehub.clients.CHUNK_SIZE", 512)  # what a tiny file can lose
+    kaggle.cut, kaggle.cut_file = cut, cut_file
+    with pytest.raises(FileNotFoundError, match=r"the connection broke off; what came is kept"):
+        resolve(HANDLE)
+    kaggle.cut = None
+    assert files_in(resolve(HANDLE)) == FILES
+    ranges = [headers["Range"] for _, _, headers, _ in kaggle.requests if "Range" in headers]
+    assert ranges == [f"bytes={cut // 512 * 512}-"]
+
+
+def test_other_bytes_than_announced_are_refused(kaggle):
+    kaggle.wrong = True
+    with pytest.raises(FileNotFoundError, match=r"what came is not what was sent"):
+        resolve(HANDLE)
+
+
+@pytest.mark.parametrize(
+    "handle",
+    ["../../../etc", "a/b/c/..", "a/b/c", "a/b/c/d/e", "a/b/c/d/0", "a/b/c/d/1/2", "a//c/d", ""],
+)
+def test_handles_that_are_none_reach_nobody(kaggle, handle):
+    with pytest.raises(ValueError, match=r"must read kaggle://owner/model/framework/variation"):
+        resolve(f"kaggle://{handle}")
+    assert kaggle.requests == []
+
+
+# === What a stranger may have put there ===
+
+
+def test_the_list_of_files_is_never_followed(kaggle, tmp_path):
+    """kagglehub itself writes to wherever the list says; that is why it is not asked for all."""
+    kaggle.files[ESCAPED] = b"boo"
+    assert files_in(resolve(HANDLE)) == FILES
+    assert not (tmp_path / "escaped").exists()
+    shutil.rmtree(tmp_path / "cache")
+    kagglehub.model_download(Kaggle.model)
+    assert (tmp_path / "escaped").read_bytes() == b"boo"
+
+
+@pytest.mark.parametrize("name", [ESCAPED, "/escaped", "model_/../x.weights.h5", "config.py", "{}"])
+def test_names_in_an_index_are_those_of_shards(kaggle, tmp_path, name):
+    index = index_of("model_00000.weights.h5", name)
+    kaggle.versions[3] = {**SMALL, **SHARDS, name: b"boo", "model.weights.json": index}
+    resolve(HANDLE)
+    assert "model_00000.weights.h5" in kaggle.asked()
+    assert name not in kaggle.asked()
+    assert not (tmp_path / "escaped").exists()
+
+
+@pytest.mark.parametrize("index", [b"[", b"[]", b'{"weight_map": 3}', b'{"weight_map": {"x": 3}}'])
+def test_a_broken_index_is_left_to_its_reader(kaggle, index):
+    kaggle.versions[3] = {**SMALL, "model.weights.json": index}
+    assert files_in(resolve(HANDLE))["model.weights.json"] == index
+
+
+def test_the_token_goes_to_the_api_alone(kaggle, monkeypatch):
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "secret")
+    resolve(HANDLE)
+    to_api = [str(headers) for host, _, headers, _ in kaggle.requests if "localhost" not in host]
+    to_store = [str(headers) for host, _, headers, _ in kaggle.requests if "localhost" in host]
+    assert len(to_api) > len(to_store) > 3
+    assert all("Bearer secret" in headers for headers in to_api)
+    assert not any("secret" in headers for headers in to_store)
+
+
+def test_unless_told_otherwise_the_api_is_kaggles_own(monkeypatch):
+    monkeypatch.delenv("KAGGLE_API_ENVIRONMENT", raising=False)
+    assert kaggle_env.get_endpoint(kaggle_env.get_env()) == "https://api.kaggle.com"
