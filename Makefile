@@ -3,11 +3,12 @@ PYTHON ?= python3
 JOBS   ?= 2
 VENV   := .venv
 PEERS  := .venv-peers
+BINDER := .venv-binder
 BIN    := $(VENV)/bin
 FIRST  := notebooks/00_welcome.ipynb
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test unit notebooks browser lint test-peers parity evaluate address clean
+.PHONY: help install lab test unit notebooks browser lint test-peers parity evaluate binder-check address clean
 
 help: ## list the tasks
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1	/' | expand -t 20
@@ -45,11 +46,14 @@ parity: $(PEERS)/installed ## print how far every layout is from float64, transf
 evaluate: install ## print how well the shipped models tell tales, against the grammar's entropy
 	$(BIN)/python tools/train_tales.py --evaluate
 
+binder-check: $(BINDER)/installed ## check what Binder would build, without Docker
+	$(BINDER)/bin/python tools/binder.py check
+
 address: install ## write the repository's address into every link; ADDRESS=https://... changes it
 	$(BIN)/python tools/address.py $(ADDRESS)
 
 clean: ## remove the environments and what the tools left
-	rm -rf $(VENV) $(PEERS) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis screenshots
+	rm -rf $(VENV) $(PEERS) $(BINDER) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis screenshots
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -60,4 +64,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 $(PEERS)/installed: pyproject.toml constraints-peers.txt
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install -q --disable-pip-version-check -c constraints-peers.txt -e ".[test,peers]"
+	touch $@
+
+# Binder runs the newest repo2docker; this one was looked at.
+$(BINDER)/installed:
+	$(PYTHON) -m venv $(BINDER)
+	$(BINDER)/bin/python -m pip install -q --disable-pip-version-check jupyter-repo2docker==2026.4.0
 	touch $@
