@@ -20,6 +20,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tools.notebook_report import megabytes
+from tools.notebooks import BINDER
 
 import psutil
 import pytest
@@ -106,6 +107,7 @@ def start_lab(notebooks: Path, folder: Path):
         name: str(folder / name.lower())
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     }
+    folders["MEM_LIMIT"] = BINDER  # no notebook fetches a large model here
     log = folder / "lab.log"
     with log.open("w") as output:
         process = subprocess.Popen(

@@ -4,8 +4,11 @@ python -m pytest -p tools.notebook_report --nbval --nbval-current-env notebooks
 """
 
 import contextlib
+import os
 import time
 from pathlib import Path
+
+from tools.notebooks import BINDER
 
 import psutil
 import pytest
@@ -13,6 +16,11 @@ import pytest
 LIMIT = 1700  # megabytes that a notebook may take; beyond, its last cell fails
 KEY = "notebook kernel"
 _started: dict[Path, float] = {}
+
+
+def pytest_configure():
+    """The kernels see the memory of Binder, so that no notebook fetches a large model here."""
+    os.environ["MEM_LIMIT"] = BINDER
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -26,6 +26,7 @@ KEPT = ("tags", "jupyter", "nbgrader")  # what a cell's metadata may say
 MACHINE_PATH = re.compile(
     r"(?<![\w.])/(home|root|Users|tmp|work|opt|private)/|\b[A-Z]:\\\\?Users|site-packages"
 )
+BINDER = str(2 * 2**30)  # bytes; in MEM_LIMIT, a JupyterHub says what a kernel may take
 MAX_LINES = 25
 MAX_BYTES = 600_000
 
@@ -38,7 +39,7 @@ def run(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(
         notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": path.parent}}
-    ).execute()
+    ).execute(env={**os.environ, "MEM_LIMIT": BINDER})
     strip(notebook)
     write(notebook, path)
 
