@@ -28,17 +28,18 @@ DATA = ROOT / "falcon_edu" / "presets" / "data"
 VOCABULARY_SIZE = 1280
 BATCH_SIZE = 16
 LEARNING_RATE = 3e-3
-# Two rounds, each with a learning rate that rises and falls. Words that the grammar forces are few,
+# Three rounds, each with a learning rate that rises and falls. Words that the grammar forces are few,
 # and finding them takes a look back: their loss counts more, so that the heads that look back form
 # early. Hardest is who holds which thing, so that counts most; with RoPE from the beginning, for
-# ALiBi only in the second round. What is best for each context stays the same.
+# ALiBi from the second round on. What is best for each context stays the same.
 ROUNDS = (
     {"tales": 72_000, "learning_rate": LEARNING_RATE, "warmup": 200},
     {"tales": 12_000, "learning_rate": LEARNING_RATE / 2, "warmup": 50},
+    {"tales": 24_000, "learning_rate": LEARNING_RATE / 2, "warmup": 50},
 )
 FACT_WEIGHT = 5.0
-HOLDING_WEIGHTS = {"alibi": (5.0, 20.0), "rope": (15.0, 25.0)}  # of each round
-EPOCHS = 28  # stretches after which the training can go on
+HOLDING_WEIGHTS = {"alibi": (5.0, 20.0, 25.0), "rope": (15.0, 25.0, 25.0)}  # of each round
+EPOCHS = 30  # stretches after which the training can go on
 
 # Equal in depth, width and heads; the feed-forward width makes up for the heads that share keys
 # and values, so that the three are of one size.
