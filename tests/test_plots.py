@@ -230,6 +230,15 @@ def test_all_bars_in_the_order_given():
     assert axes.alt_text == 'The next token: "a child" 20%, "b" 80%, "c" 0%.'
 
 
+def test_long_labels_of_bars_are_inside_the_figure():
+    tokens = [" a token of so many letters", "w" * 40]
+    axes = plots.next_token_bars([0.4, 0.6], tokens)
+    axes.figure.to_png()
+    labels = axes.get_yticklabels()
+    assert [label.get_text() for label in labels] == ["w" * 27 + "…", "·a token of so many letters"]
+    assert min(label.get_window_extent().x0 for label in labels) >= 0
+
+
 def test_alt_text_of_bars_leaves_out_what_is_negligible():
     """Its order differs between machines; what is left is said as one sum."""
     probabilities = np.array([0.004, 0.6, 0.003, 0.39, 0.003])

@@ -73,6 +73,14 @@ def test_bars_are_as_long_as_their_numbers():
     assert top < bottom  # the first label is on top
 
 
+def test_numbers_of_negative_bars_do_not_reach_the_labels():
+    axes = plots.bar_chart([-0.25, 1.5, -1.25], ["x", "y", "z"])
+    axes.figure.to_png()
+    inside = axes.get_window_extent()
+    for text in axes.texts:
+        assert text.get_window_extent().x0 >= inside.x0
+
+
 @pytest.mark.parametrize("bars", [[1], [1, 2, 3], {"a": [1, 2], "b": [1]}])
 def test_impossible_bars_are_refused(bars):
     with pytest.raises(ValueError, match="one for each label"):

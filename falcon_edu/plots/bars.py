@@ -52,6 +52,8 @@ def bar_chart(
         ax.set_xscale("log")
     if limits is not None:
         ax.set_xlim(*limits)
+    elif not log and min(numbers.min() for numbers in cases.values()) < 0:
+        ax.margins(x=0.15)  # room for the numbers on the left of bars that point there
     ax.axvline(0, color=GREY, linewidth=0.8)
     ax.set_xlabel(x_label, fontsize=9, color=INK)
     if len(cases) > 1:

@@ -1,8 +1,20 @@
 """The distribution over the next token, as bars."""
 
-from falcon_edu.plots.style import BLUE, GREY, INK, count, percent, prepare, spoken, token_label
+from falcon_edu.plots.style import (
+    BLUE,
+    GREY,
+    INK,
+    count,
+    percent,
+    prepare,
+    spoken,
+    text_width,
+    token_label,
+)
 
 import numpy as np
+
+LONGEST = 28  # characters of a label; a longer one ends in an ellipsis
 
 
 def next_token_bars(
@@ -41,10 +53,11 @@ def next_token_bars(
     probabilities, before = _check(probabilities, tokens), _check(before, tokens)
     shown, rest = _most_probable(probabilities if before is None else before, bars)
     values = _with_rest(probabilities, shown)
-    labels = [token_label(tokens[index]) for index in shown]
+    labels = [_shortened(token_label(tokens[index])) for index in shown]
     labels += [f"{rest} others"] if rest else []
     rows = np.arange(len(labels))
-    ax = prepare(ax, title, 4.5, 0.24 * len(rows), left=1.2, right=0.5, bottom=0.3)
+    left = max(1.2, *(text_width(label, 9 / 72) + 0.15 for label in labels))
+    ax = prepare(ax, title, 4.5, 0.24 * len(rows), left=left, right=0.5, bottom=0.3)
     ends = values
     if before is not None:
         others = _with_rest(before, shown)
@@ -98,6 +111,10 @@ def _most_probable(probabilities, bars):
     if bars is None:
         return np.arange(len(order)), 0
     return order[:bars], max(0, len(order) - bars)
+
+
+def _shortened(label):
+    return label if len(label) <= LONGEST else label[: LONGEST - 1] + "…"
 
 
 def _with_rest(probabilities, shown):
