@@ -22,7 +22,8 @@ def open_datasets(path):
         path: path of the file.
 
     Returns:
-        Dictionary of path inside the file to `h5py.Dataset`, and the attributes of the file.
+        Dictionary of path inside the file to `h5py.Dataset`, and the texts of the file itself, of
+        those that have a fixed length.
 
     Raises:
         ValueError: the file is broken, or holds links, a loop, or data that is compressed or lies
@@ -44,7 +45,7 @@ def open_datasets(path):
         raise ValueError(f"{path} is no whole HDF5 file: {error}") from None
     with file:
         try:
-            found = _datasets(file, path), dict(file.attrs)
+            found = _datasets(file, path), _texts(file)
         except Refusal:
             raise
         except BROKEN as error:
@@ -73,6 +74,19 @@ def _datasets(file, path):
                 _check_dataset(member, f"{path} is refused: {inner} is")
                 datasets[inner] = member
     return datasets
+
+
+def _texts(file):
+    """The attributes that are texts of a fixed length.
+
+    Where it is not fixed, libhdf5 believes what a file says of it, and may take gigabytes.
+    """
+    texts = {}
+    for name in file.attrs:
+        kind = file.attrs.get_id(name).get_type()
+        if isinstance(kind, h5py.h5t.TypeStringID) and not kind.is_variable_str():
+            texts[name] = bytes(file.attrs[name]).decode()
+    return texts
 
 
 def _check_dataset(member, refused):

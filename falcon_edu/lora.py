@@ -6,13 +6,17 @@ Hu et al. 2021, https://arxiv.org/abs/2106.09685.
 """
 
 import json
+import math
+import re
 from pathlib import Path
 
 from falcon_edu.distribution import adapt_layout_map
-from falcon_edu.files import replacing
+from falcon_edu.files import check_space, replacing
+from falcon_edu.hdf5 import BROKEN, open_datasets
 
 import h5py
 import keras
+import ml_dtypes
 import numpy as np
 
 
@@ -41,8 +45,13 @@ def merge(backbone):
         backbone: a backbone with LoRA enabled.
 
     Raises:
-        ValueError: LoRA is not enabled, or merged already.
+        ValueError: LoRA is not enabled, or merged already, or the weights have eight bits.
     """
+    if any(layer.quantization_mode for layer in adapted_layers(backbone)):
+        raise ValueError(
+            "An update can't be merged into weights of eight bits, which are too coarse for it. "
+            "Load the model in float32 and the adapter into that one."
+        )
     if getattr(backbone, "merged_lora", None):
         raise ValueError("LoRA is merged already; `unmerge_lora()` takes it out again.")
     backbone.merged_lora = {}
@@ -112,6 +121,7 @@ def save(backbone, filepath):
         filepath: path of the file, ending in `.lora.h5`.
 
     Raises:
+        OSError: the disk has no room for it.
         ValueError: LoRA is not enabled, or merged, or the path has another ending.
     """
     _check_suffix(filepath)
@@ -125,8 +135,9 @@ def save(backbone, filepath):
         "targets": sorted({layer.name for layer in adapted}),
         "base": _fingerprint(backbone),
     }
+    check_space(filepath, sum(4096 + f.value.nbytes for x in adapted for f in _factors(x)))
     with replacing(filepath) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["falcon_edu"] = json.dumps(description)
+        file.attrs["falcon_edu"] = np.bytes_(json.dumps(description))
         file["lora/vars/rank"] = adapted[0].lora_rank
         for layer in adapted:
             # KerasHub knows a layer by its index among all that have weights.
@@ -152,14 +163,18 @@ def load(backbone, filepath):
     if not Path(filepath).is_file():
         raise FileNotFoundError(f"There is no LoRA file {filepath}.")
     layers = _layers(backbone)
-    rank, alpha, base, factors = _read(filepath, len(layers))
-    _check_base(filepath, base, _fingerprint(backbone))
-    targets = [layers[index] for index in factors]
     adapted = adapted_layers(backbone)
-    if adapted:
-        _check_enabled(filepath, rank, targets, adapted)
-    for index, (a, b) in factors.items():
-        _check_shapes(filepath, layers[index], rank, a, b)
+    with open_datasets(filepath) as (datasets, texts):
+        rank, alpha, base = _read_description(filepath, datasets, texts)
+        _check_base(filepath, base, _fingerprint(backbone))
+        found = _find_factors(filepath, datasets, layers)
+        targets = [layers[index] for index in found]
+        if adapted:
+            _check_enabled(filepath, rank, targets, adapted)
+        for index, (a, b) in found.items():
+            _check_shapes(filepath, layers[index], rank, a, b)
+        _check_all_blocks(filepath, targets, layers)
+        factors = {i: [_read_factor(filepath, x) for x in pair] for i, pair in found.items()}
     if not adapted:
         _enable_on(backbone, rank, targets)
     for index, values in factors.items():
@@ -259,25 +274,46 @@ def _check_suffix(filepath):
         raise ValueError(f"A LoRA file's name must end in `.lora.h5`. Received: {filepath}")
 
 
-def _read(filepath, num_layers):
-    """A file's rank, alpha, base and factors: `{layer index: (a, b)}`."""
+def _read_description(filepath, datasets, texts):
+    """A file's rank, alpha and base, of which KerasHub's files have the first alone."""
     try:
-        with h5py.File(filepath, "r") as file:
-            rank = int(file["lora/vars/rank"][()])
-            description = json.loads(file.attrs.get("falcon_edu", "{}"))
-            factors = {}
-            for index in sorted((name for name in file["lora"] if name != "vars"), key=int):
-                group = file[f"lora/{index}/vars"]
-                factors[int(index)] = [np.array(group[name]) for name in sorted(group)]
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        rank = int(datasets["lora/vars/rank"][()])
+        description = json.loads(texts.get("falcon_edu", "{}"))
+        alpha, base = description.get("alpha", rank), description.get("base")
+        if rank < 1 or not math.isfinite(alpha) or not isinstance(base, (dict, type(None))):
+            raise ValueError(f"its rank is {rank}, its alpha {alpha!r}, its base {base!r}")
+    except BROKEN as error:
         raise ValueError(f"{filepath} is not a LoRA file that can be read: {error}") from None
-    wrong = [index for index, values in factors.items() if index >= num_layers or len(values) != 2]
-    if wrong or not factors or rank < 1:
+    return rank, alpha, base
+
+
+def _find_factors(filepath, datasets, layers):
+    """A file's factors, not read yet: `{layer index: (a, b)}`."""
+    factors: dict[int, list] = {}
+    for name in sorted(datasets):
+        if found := re.fullmatch(r"lora/(\d{1,6})/vars/lora_(kernel|embeddings)_[ab]", name):
+            factors.setdefault(int(found[1]), []).append(datasets[name])
+    wrong = [i for i, pair in factors.items() if i >= len(layers) or len(pair) != 2]
+    if wrong or not factors:
         raise ValueError(
-            f"{filepath} does not fit this backbone: it has factors for the layers {list(factors)} "
-            f"at rank {rank}; the backbone has {num_layers} layers with weights."
+            f"{filepath} does not fit this backbone: it has factors for the layers "
+            f"{sorted(factors)}; the backbone has {len(layers)} layers with weights. "
+            "It was trained on a model with more blocks, or with others."
         )
-    return rank, description.get("alpha", rank), description.get("base"), factors
+    return dict(sorted(factors.items()))
+
+
+def _read_factor(filepath, dataset):
+    try:
+        value = dataset[()]
+        if value.dtype.kind == "V" and value.dtype.itemsize == 2:  # how HDF5 keeps a bfloat16
+            value = value.view(ml_dtypes.bfloat16)
+        value = value.astype("float32")
+    except BROKEN as error:
+        raise ValueError(f"{filepath} is no whole HDF5 file: {dataset.name}: {error}") from None
+    if not np.isfinite(value).all():
+        raise ValueError(f"{filepath} is broken: {dataset.name} holds numbers that are not finite.")
+    return value
 
 
 def _check_base(filepath, base, own):
@@ -306,12 +342,26 @@ def _check_enabled(filepath, rank, targets, adapted):
         )
 
 
+def _check_all_blocks(filepath, targets, layers):
+    """A file for fewer blocks would fit the first ones, and leave the others as they are."""
+    names = {layer.name for layer in targets}
+    there, here = len(targets), sum(layer.name in names for layer in layers)
+    if there != here:
+        raise ValueError(
+            f"{filepath} has factors for {there} of the {here} layers named "
+            f"{', '.join(sorted(names))}: it was trained on a model with another number of blocks."
+        )
+
+
 def _check_shapes(filepath, layer, rank, a, b):
     weight = getattr(layer, "_kernel", None)
     if weight is None:
         weight = getattr(layer, "_embeddings", None)
     if weight is None or not hasattr(layer, "enable_lora"):
-        raise ValueError(f"{filepath} has factors for `{layer.path}`, a layer that takes none.")
+        raise ValueError(
+            f"{filepath} has factors for `{layer.path}`, a layer that takes none. "
+            "It was trained on a model with another number of blocks, or with others."
+        )
     shapes = (*weight.shape[:-1], rank), (rank, weight.shape[-1])
     if (a.shape, b.shape) != shapes:
         raise ValueError(

@@ -4,6 +4,7 @@ import inspect
 from pathlib import Path
 
 from falcon_edu.config import CONFIG_FIELDS, FalconConfig
+from falcon_edu.files import check_space
 from falcon_edu.presets import info, keras_hub, tokenizer_files, transformers, weights
 from falcon_edu.presets.capacity import check_size
 from falcon_edu.presets.folders import read_json, replacing_folder
@@ -169,9 +170,11 @@ def save_backbone(backbone, preset_dir, max_shard_size=10):
         max_shard_size: largest size of one weight file in gigabytes; `None` for a single file.
 
     Raises:
+        OSError: the disk has no room for it; nothing was written.
         ValueError: the folder holds a model of transformers, or the working directory.
     """
     _check_target(preset_dir, "KerasHub")
+    _check_backbone(preset_dir, backbone)
     with replacing_folder(preset_dir, OUTDATED["KerasHub"]) as folder:
         keras_hub.write_backbone(folder, backbone, max_shard_size)
 
@@ -198,6 +201,7 @@ def save_causal_lm(causal_lm, preset_dir, max_shard_size=10):
         preset_dir, max_shard_size: as in `save_backbone`.
     """
     _check_target(preset_dir, "KerasHub")
+    _check_backbone(preset_dir, causal_lm.backbone)
     outdated = OUTDATED["KerasHub"]
     with replacing_folder(preset_dir, outdated + OUTDATED_TOKENIZER) as folder:
         keras_hub.write_backbone(folder, causal_lm.backbone, max_shard_size)
@@ -217,10 +221,12 @@ def export_to_transformers(backbone, path, tokenizer=None, max_shard_size=5):
         max_shard_size: largest size of one weight file in gigabytes.
 
     Raises:
+        OSError: the disk has no room for it; nothing was written.
         ValueError: transformers has no Falcon of this layout, or the folder holds a preset of
             KerasHub, or the working directory.
     """
     _check_target(path, "transformers")
+    _check_backbone(path, backbone)
     with replacing_folder(path, OUTDATED["transformers"]) as folder:
         transformers.write_backbone(folder, backbone, tokenizer, max_shard_size)
         if tokenizer is not None:
@@ -232,6 +238,17 @@ def export_tokenizer(tokenizer, path):
     _check_target(path, "transformers")
     with replacing_folder(path) as folder:
         tokenizer_files.write_transformers_tokenizer(folder, tokenizer)
+
+
+def _check_backbone(path, backbone):
+    """Refuses to begin with rounded weights, or where the disk has no room beside what is there."""
+    if any(variable.dtype == "int8" for variable in backbone.variables):
+        raise ValueError(
+            "Presets hold weights as floats, and these have eight bits. Save the model as it was "
+            'before, and load it with `dtype="int8"`: that rounds on the way.'
+        )
+    small = 4096  # bytes around a tensor: HDF5 takes about 2,400
+    check_space(path, sum(variable.value.nbytes + small for variable in backbone.variables))
 
 
 def _check_target(path, name):

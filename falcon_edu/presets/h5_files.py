@@ -55,8 +55,9 @@ def _name(inner):
 
 def _tensor(dataset, path):
     try:
-        # HDF5 has no bfloat16: Keras stores the two bytes and says so beside them.
-        is_bfloat16 = dataset.attrs.get("dtype") == "bfloat16" and dataset.dtype.itemsize == 2
+        # HDF5 has no bfloat16: Keras stores two bytes that are nothing else. It also says so in an
+        # attribute, which is not read, since libhdf5 believes any length that a text claims.
+        is_bfloat16 = dataset.dtype.str == "|V2"
         dtype = "bfloat16" if is_bfloat16 else dataset.dtype.name
     except BROKEN as error:
         raise ValueError(f"{path} is no whole HDF5 file: {dataset.name}: {error}") from None

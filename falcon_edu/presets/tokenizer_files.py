@@ -30,9 +30,9 @@ def read_tokenizer(cls, folder, overrides):
     if "model" in content:
         return cls.from_tokenizer_json(folder / "tokenizer.json", **overrides)
     arguments = _arguments(content, "FalconTokenizer", folder / "tokenizer.json")
-    dtype = arguments.get("dtype")
-    if isinstance(dtype, dict):
-        arguments["dtype"] = dtype.get("config", {}).get("name", "int32")
+    if isinstance(dtype := arguments.get("dtype"), dict):  # a policy, as newer Keras writes it
+        policy = dtype.get("config")
+        arguments["dtype"] = policy.get("name", "int32") if isinstance(policy, dict) else "int32"
     add_prefix_space = arguments.get("add_prefix_space", False)
     arguments = {key: value for key, value in arguments.items() if key in known} | overrides
     if path := file_in(folder, f"{ASSETS}/tokenizer.json"):

@@ -310,3 +310,15 @@ def test_tokenizer_made_by_transformers_loads_here(tmp_path):
     told = FalconTokenizer.from_preset(str(tmp_path), unsplittable_tokens=[END, ">>TITLE<<"])
     text = f">>TITLE<<The cat{END}"
     assert told(text).tolist() == theirs(text).input_ids
+
+
+# === The table of routes ===
+
+
+def test_routes_to_the_other_libraries():
+    from tools import parity_routes
+
+    table = parity_routes.table(["rw", "40b"], parity_routes.PEERS)
+    assert table["to keras-hub"]["40b"] is None
+    numbers = [table["to transformers"]["40b"], *(row["rw"] for row in table.values())]
+    assert all(number < FLOAT32 for number in numbers), table
