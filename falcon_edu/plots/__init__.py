@@ -26,6 +26,7 @@ from falcon_edu.plots.lines import line_chart, line_chart_alt
 from falcon_edu.plots.next_token import next_token_bars, next_token_bars_alt
 from falcon_edu.plots.points import named_points, named_points_alt
 from falcon_edu.plots.scatter import scatter, scatter_alt
+from falcon_edu.plots.shards import shards, shards_alt
 from falcon_edu.plots.strips import strips, strips_alt
 from falcon_edu.plots.style import Figure, blank, token_labels
 from falcon_edu.plots.tokens import token_boxes, token_boxes_alt
@@ -59,6 +60,8 @@ __all__ = [
     "next_token_bars_alt",
     "scatter",
     "scatter_alt",
+    "shards",
+    "shards_alt",
     "strips",
     "strips_alt",
     "token_boxes",
