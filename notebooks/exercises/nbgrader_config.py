@@ -11,7 +11,7 @@ from nbgrader.preprocessors import (
     SaveAutoGrades,
 )
 
-c = get_config()  # noqa: F821: nbgrader brings it when it reads this file
+c = get_config()  # noqa: F821 (nbgrader brings it when it reads this file)
 
 c.CourseDirectory.course_id = "falcon"
 
