@@ -6,9 +6,10 @@ PEERS  := .venv-peers
 BINDER := .venv-binder
 BIN    := $(VENV)/bin
 FIRST  := notebooks/00_welcome.ipynb
+COURSE ?= classroom
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test unit notebooks browser lint test-peers parity evaluate binder-check address clean
+.PHONY: help install lab test unit notebooks browser lint test-peers parity evaluate binder-check address classroom grades clean
 
 help: ## list the tasks
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1	/' | expand -t 20
@@ -52,13 +53,19 @@ binder-check: $(BINDER)/installed ## check what Binder would build, without Dock
 address: install ## write the repository's address into every link; ADDRESS=https://... changes it
 	$(BIN)/python tools/address.py $(ADDRESS)
 
+classroom: install ## release the assignments; with SUBMISSIONS=folder, grade them (COURSE=classroom)
+	$(BIN)/python -m falcon_edu.classroom $(COURSE) $(if $(SUBMISSIONS),--submissions $(SUBMISSIONS))
+
+grades: install ## print what good, wrong and blank answers get in each assignment
+	$(BIN)/python -m tools.grading_table
+
 clean: ## remove the environments and what the tools left
 	rm -rf $(VENV) $(PEERS) $(BINDER) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis screenshots
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[lab,test]"
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[lab,test,classroom]"
 	touch $@
 
 $(PEERS)/installed: pyproject.toml constraints-peers.txt

@@ -26,7 +26,7 @@ ORDER = """
     samplers decoding generation causal_lm
     activations heads patterns interventions
     tales grammar tellers corpora evaluation plots widgets checks
-    notebooks doctor __main__
+    notebooks classroom doctor __main__
 """.split()
 
 # These know only this much of the world outside the standard library.
@@ -46,6 +46,7 @@ KNOWN_ONLY_TO = {
     "matplotlib": {"plots", "widgets"},
     "huggingface_hub": {"presets"},
     "kagglehub": {"presets"},
+    "nbgrader": {"classroom"},
 }
 
 
@@ -112,8 +113,8 @@ def test_imports_are_declared():
         for path in PACKAGE.rglob("*.py")
         for name in imported_names(path.read_text())
     }
-    declared = {r.name for extra in ("lab", "kaggle") for r in pin.requirements(extra)}
-    come_with_those = {"IPython", "jaxlib", "ml_dtypes"}
+    declared = {r.name for extra in ("lab", "kaggle", "classroom") for r in pin.requirements(extra)}
+    come_with_those = {"IPython", "jaxlib", "ml_dtypes", "nbclient", "nbformat", "traitlets"}
     assert used - sys.stdlib_module_names - declared - come_with_those <= {"falcon_edu"}
 
 
@@ -140,6 +141,7 @@ def test_environments_follow_from_the_pins(path):
     [
         ("constraints.txt", "lab"),
         ("constraints.txt", "test"),
+        ("constraints.txt", "classroom"),
         ("constraints-peers.txt", "test"),
         ("constraints-peers.txt", "peers"),
     ],

@@ -1,7 +1,7 @@
 """Print what good, wrong and blank answers get in each assignment, and each wrong answer's points.
 
-    python tools/grading_table.py          # a line for each assignment
-    python tools/grading_table.py --all    # and a line for each wrong answer
+    python -m tools.grading_table          # a line for each assignment
+    python -m tools.grading_table --all    # and a line for each wrong answer
 
 The cells that are scored are those that nbgrader runs (`tools/assignments.py`).
 """

@@ -1,6 +1,6 @@
 """Keep the exact versions of the environment in the files that need them.
 
-    python tools/pin.py freeze constraints.txt lab test
+    python tools/pin.py freeze constraints.txt lab test classroom
     python tools/pin.py freeze constraints-peers.txt test peers
     python tools/pin.py environments
 
