@@ -2,6 +2,7 @@
 
 import math
 
+from falcon_edu.dense import Dense, EinsumDense
 from falcon_edu.positions import alibi_bias, rotary_embedding
 
 import keras
@@ -139,7 +140,7 @@ class FalconAttention(keras.layers.Layer):
         key_value_heads = self.num_key_value_heads or self.num_heads
 
         def projection(name, equation, heads):
-            layer = keras.layers.EinsumDense(
+            layer = EinsumDense(
                 equation,
                 output_shape=(None, heads, head_dim),
                 bias_axes="nh" if self.use_bias else None,
@@ -158,7 +159,7 @@ class FalconAttention(keras.layers.Layer):
         self.attention_dropout = keras.layers.Dropout(
             self.attention_dropout_rate, dtype="float32", name="attention_dropout"
         )
-        self.output_dense = keras.layers.Dense(
+        self.output_dense = Dense(
             hidden_dim,
             use_bias=self.use_bias,
             kernel_initializer=kernel_initializer(),
@@ -191,6 +192,10 @@ class FalconAttention(keras.layers.Layer):
         if cache is not None:
             return output, attention_weights, (key, value)
         return output, attention_weights
+
+    def quantized_call(self, *args, **kwargs):
+        # Keras calls this with `dtype="int8"`: the dense layers see to that, each by itself.
+        return self.call(*args, **kwargs)
 
     def get_config(self):
         config = super().get_config()

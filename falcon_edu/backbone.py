@@ -3,12 +3,13 @@
 from falcon_edu import lora
 from falcon_edu.attention import kernel_initializer
 from falcon_edu.config import CONFIG_FIELDS, FalconConfig
+from falcon_edu.dense import ReversibleEmbedding
 from falcon_edu.distribution import FalconLayoutMap, adapt_layout_map
 from falcon_edu.inputs import check_inputs, prepare_inputs
+from falcon_edu.quantization import float_policy, policy_of
 from falcon_edu.transformer_decoder import FalconTransformerDecoder
 
 import keras
-from keras.layers import ReversibleEmbedding
 
 
 class classproperty:
@@ -50,7 +51,7 @@ class Backbone(keras.Model):
     def __init__(self, *args, dtype=None, **kwargs):
         super().__init__(*args, **kwargs)
         if dtype is not None:
-            self.dtype_policy = keras.dtype_policies.get(dtype)
+            self.dtype_policy = float_policy(policy_of(dtype))
 
     @property
     def token_embedding(self):
@@ -126,6 +127,23 @@ class Backbone(keras.Model):
 
         export_to_transformers(self, path)
 
+    def quantize(self, mode=None, config=None, filters=None, **kwargs):
+        """Rounds the weights of dense layers and embedding in place, with Keras's own `quantize`.
+
+        Args:
+            mode: `"int8"`: eight bits for a weight, with one scale for each output channel.
+            config, filters: as in `keras.Model.quantize`, with other modes too.
+
+        Example:
+
+        >>> backbone = Backbone.from_preset("falcon_tales_rw_en")
+        >>> backbone.quantize("int8")
+        >>> backbone.token_embedding.embeddings.dtype
+        'int8'
+        """
+        # Keras would warn of every layer that has nothing to be rounded.
+        super().quantize(mode, config, filters or _has_quantize, **kwargs)
+
     def default_lora_layer_names(self):
         """Names of the layers that `enable_lora` adapts by default, as in KerasHub."""
         return ["query_dense", "value_dense", "query", "value"]
@@ -176,6 +194,10 @@ class Backbone(keras.Model):
         return cls(**config)
 
 
+def _has_quantize(layer):
+    return type(layer).quantize is not keras.layers.Layer.quantize
+
+
 @keras.saving.register_keras_serializable(package="falcon_edu")
 class FalconBackbone(Backbone):
     """Falcon: token ids in, hidden states after the final norm out.
@@ -186,7 +208,8 @@ class FalconBackbone(Backbone):
     Args:
         vocabulary_size, num_layers, num_attention_heads, hidden_dim, intermediate_dim,
         layer_norm_epsilon, attention_dropout_rate, feedforward_dropout_rate: as in KerasHub.
-        dtype: string or `keras.DTypePolicy`; softmax, norms and positions stay in float32.
+        dtype: string or `keras.DTypePolicy`; softmax, norms and positions stay in float32. With
+            "int8" the weights of dense layers and embedding are kept in eight bits.
         num_key_value_heads, position_encoding, rope_max_wavelength, parallel_attention,
         num_parallel_layer_norms, use_bias, tie_word_embeddings, alibi_dtype: the family.
         **kwargs: of `keras.Model`, such as `name`.
@@ -244,6 +267,7 @@ class FalconBackbone(Backbone):
             raise ValueError(f"FalconBackbone has no arguments named {', '.join(unknown)}.")
         config = FalconConfig(**{name: arguments[name] for name in CONFIG_FIELDS})
         adapt_layout_map(config)
+        policy = policy_of(dtype)
 
         # === Layers ===
         token_embedding = ReversibleEmbedding(
@@ -251,7 +275,7 @@ class FalconBackbone(Backbone):
             output_dim=hidden_dim,
             tie_weights=tie_word_embeddings,
             embeddings_initializer=kernel_initializer(),
-            dtype=dtype,
+            dtype=policy,
             name="token_embedding",
         )
         transformer_layers = [
@@ -268,13 +292,13 @@ class FalconBackbone(Backbone):
                 num_parallel_layer_norms=num_parallel_layer_norms,
                 use_bias=use_bias,
                 alibi_dtype=alibi_dtype,
-                dtype=dtype,
+                dtype=policy,
                 name=f"transformer_layer_{i}",
             )
             for i in range(num_layers)
         ]
         final_layernorm = keras.layers.LayerNormalization(
-            epsilon=layer_norm_epsilon, dtype=dtype, name="final_layernorm"
+            epsilon=layer_norm_epsilon, dtype=float_policy(policy), name="final_layernorm"
         )
 
         # === Functional Model ===
@@ -327,7 +351,9 @@ class FalconBackbone(Backbone):
         return x
 
     def get_config(self):
-        return {**super().get_config(), **self.config.to_dict()}
+        # The embedding's policy, since only that one tells of weights in eight bits.
+        policy = keras.dtype_policies.serialize(self.token_embedding.dtype_policy)
+        return {**super().get_config(), "dtype": policy, **self.config.to_dict()}
 
     @staticmethod
     def get_layout_map(

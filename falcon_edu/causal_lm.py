@@ -156,6 +156,11 @@ class FalconCausalLM(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
+    def quantize(self, mode=None, config=None, filters=None, **kwargs):
+        """Rounds the weights of the backbone in place, as `Backbone.quantize`."""
+        self.backbone.quantize(mode, config, filters, **kwargs)
+        self.train_function = self.test_function = self.predict_function = None
+
     # === Training ===
 
     def compile(

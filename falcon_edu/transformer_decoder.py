@@ -1,7 +1,9 @@
 """One decoder block: attention and MLP around the residual stream."""
 
 from falcon_edu.attention import FalconAttention, kernel_initializer, make_attention_mask
+from falcon_edu.dense import Dense
 from falcon_edu.positions import token_positions
+from falcon_edu.quantization import float_policy
 
 import keras
 
@@ -79,13 +81,13 @@ class FalconTransformerDecoder(keras.layers.Layer):
 
         def norm(name):
             layer = keras.layers.LayerNormalization(
-                epsilon=self.layer_norm_epsilon, dtype=self.dtype_policy, name=name
+                epsilon=self.layer_norm_epsilon, dtype=float_policy(self.dtype_policy), name=name
             )
             layer.build(inputs_shape)
             return layer
 
         def dense(name, input_dim, output_dim, activation=None):
-            layer = keras.layers.Dense(
+            layer = Dense(
                 output_dim,
                 activation=activation,
                 use_bias=self.use_bias,
@@ -97,7 +99,7 @@ class FalconTransformerDecoder(keras.layers.Layer):
             return layer
 
         def dropout(name, rate):
-            return keras.layers.Dropout(rate, dtype=self.dtype_policy, name=name)
+            return keras.layers.Dropout(rate, dtype=float_policy(self.dtype_policy), name=name)
 
         self.input_layernorm = norm("input_layernorm")
         self.attention_layer = FalconAttention(
@@ -148,6 +150,10 @@ class FalconTransformerDecoder(keras.layers.Layer):
     def mlp(self, x):
         """The feed-forward half: `(b, q, m)` to `(b, q, f)` and back."""
         return self.feedforward_dropout(self.dense_4h_to_h(self.dense_h_to_4h(x)))
+
+    def quantized_call(self, *args, **kwargs):
+        # Keras calls this with `dtype="int8"`: the dense layers see to that, each by itself.
+        return self.call(*args, **kwargs)
 
     def get_config(self):
         config = super().get_config()

@@ -21,7 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 # Each module may import those before it, and no others, not even inside a function.
 ORDER = """
-    config distribution memory files hdf5 positions attention transformer_decoder
+    config quantization distribution memory files hdf5 dense positions attention transformer_decoder
     inputs byte_level tokenizer_definition lora presets backbone tokenizer preprocessor
     samplers decoding generation causal_lm
     activations heads patterns interventions
@@ -144,6 +144,7 @@ def test_environments_follow_from_the_pins(path):
         ("constraints.txt", "classroom"),
         ("constraints-peers.txt", "test"),
         ("constraints-peers.txt", "peers"),
+        ("constraints-site.txt", "site"),
     ],
 )
 def test_pins_are_within_the_bounds(file, extra):

@@ -4,6 +4,9 @@ import contextlib
 import os
 from pathlib import Path
 
+from falcon_edu.files import size
+from falcon_edu.quantization import policy_of
+
 import jax
 import keras
 import ml_dtypes  # noqa: F401  (with it, NumPy knows bfloat16)
@@ -30,15 +33,16 @@ def check_size(config, source, dtype=None):
             f"`num_layers` in {source}/config.json must be at most {MOST_LAYERS:,}. "
             f"Received: {config.num_layers:,}"
         )
-    kept = keras.dtype_policies.get(dtype or keras.config.dtype_policy()).variable_dtype
+    policy = policy_of(dtype or keras.config.dtype_policy())
+    kept = "int8" if policy.quantization_mode == "int8" else policy.variable_dtype
     needed = config.num_parameters * np.dtype(kept).itemsize
     elsewhere = jax.default_backend() != "cpu" or keras.distribution.distribution() is not None
     available = None if elsewhere else machine_memory()
     if available is not None and needed > available:
         raise ValueError(
-            f"The model in {source} needs {needed / 1e9:,.1f} GB for its weights in {kept}, but "
-            f"this machine has {available / 1e9:,.1f} GB of memory. "
-            'A `dtype` of "bfloat16" halves what float32 needs.'
+            f"The model in {source} needs {size(needed)} for its weights in {kept}, but "
+            f"this machine has {size(available)} of memory. "
+            'A `dtype` of "bfloat16" halves what float32 needs, "int8" quarters it.'
         )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from falcon_edu.distribution import variable_sharding
+from falcon_edu.quantization import quantize
 
 import jax
 import keras
@@ -174,8 +175,9 @@ def load_backbone(make, tensors, table):
         backbone = make()
         for entry in table:
             for index, path in enumerate(entry.weights):
-                reader = _Reader(entry, tensors[entry.name], index, failures, progress)
-                _fill_later(find_weight(backbone, path), reader)
+                source = _Source(entry, tensors[entry.name], index, progress)
+                for variable, read in _readers(backbone, path, source):
+                    _fill_later(variable, _Reader(read, failures))
     if failures:
         if not isinstance(failures[0], Exception):
             raise failures[0]  # an interrupt
@@ -200,22 +202,59 @@ def _fill_later(variable, reader):
 
 
 @dataclass
+class _Source:
+    """One weight of a tensor in a file."""
+
+    entry: Entry
+    tensor: Tensor
+    index: int
+    progress: Any
+
+    def read(self):
+        value = self.entry.split(self.tensor.read())[self.index]
+        self.progress.update(value.nbytes)
+        return value
+
+
+class _Quantized:
+    """A weight in eight bits and its scales, which are two variables: read and rounded once."""
+
+    def __init__(self, source, axis):
+        self.source, self.axis, self.scales = source, axis, None
+
+    def weight(self):
+        weight, self.scales = quantize(self.source.read(), self.axis)
+        return weight
+
+    def scale(self):
+        return self.scales
+
+
+def _readers(backbone, path, source):
+    """The variables that hold the weight at a path, each with a function that reads its value."""
+    weight = find_weight(backbone, path)
+    if weight.dtype != "int8":
+        return [(weight, source.read)]
+    # Keras keeps one scale for a token's embedding, and for the output channels of all else.
+    quantized = _Quantized(source, axis=1 if path.endswith(".embeddings") else 0)
+    # Keras fills variables in the order in which they were made: scales after their weights.
+    return [(weight, quantized.weight), (find_weight(backbone, f"{path}_scale"), quantized.scale)]
+
+
+@dataclass
 class _Reader:
-    """An initializer that reads one weight of a tensor.
+    """An initializer that reads a value.
 
     It never raises: Keras would be left with half-made variables that it tries again later. After
     a failure the others read nothing more, and the caller raises.
     """
 
-    entry: Entry
-    tensor: Tensor
-    index: int
+    read: Callable[[], np.ndarray]
     failures: list
-    progress: Any
 
     def __call__(self, shape, dtype=None):
         return self._read(
-            lambda value: keras.ops.convert_to_tensor(value, dtype),
+            lambda value: keras.ops.convert_to_tensor(value.reshape(shape), dtype),
             lambda: keras.ops.zeros((), dtype),
         )
 
@@ -224,7 +263,9 @@ class _Reader:
 
         def spread(value):
             return jax.make_array_from_callback(
-                shape, sharding, lambda part: np.asarray(value[part]).astype(np.dtype(dtype))
+                shape,
+                sharding,
+                lambda part: np.asarray(value.reshape(shape)[part]).astype(np.dtype(dtype)),
             )
 
         return self._read(spread, lambda: spread(np.broadcast_to(np.float32(0), shape)))
@@ -233,9 +274,7 @@ class _Reader:
         if self.failures:
             return fail()
         try:
-            value = self.entry.split(self.tensor.read())[self.index]
-            self.progress.update(value.nbytes)
-            return place(value)
+            return place(self.read())
         except BaseException as failure:
             self.failures.append(failure)
             return fail()

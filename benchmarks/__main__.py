@@ -1,0 +1,101 @@
+"""Runs ours and the peers, interleaved, each measurement in a process of its own; prints a table.
+
+    make benchmark                        # everything; takes most of an hour
+    python -m benchmarks --quick          # the small models, under two minutes
+    python -m benchmarks --only decode    # the rows whose name begins so
+    python -m benchmarks --write          # also write benchmarks/RESULTS.md and results.json
+
+Needs the `peers` environment. Nothing else should run on the machine meanwhile.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+from benchmarks import rows
+from benchmarks.checkpoints import make
+
+import numpy as np
+from tqdm.auto import tqdm
+
+HERE = Path(__file__).resolve().parent
+CHECKPOINTS = HERE.parent / "build" / "benchmarks"
+
+
+def measure(run, folders):
+    """One run of one side of a row, in a fresh process: `{"value": ..., "peak": ...}`."""
+    task = dict(run)
+    if size := task.pop("size", None):
+        task["folder"] = str(folders[size][task.pop("format", "transformers")])
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "jax", "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-m", "benchmarks.worker", json.dumps(task)]
+    result = subprocess.run(
+        command, env={**os.environ, **quiet}, cwd=HERE.parent, capture_output=True, text=True
+    )
+    if result.returncode:
+        sys.exit(f"{task} failed:\n{result.stderr}")
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def measured(row, folders, repeats, bar):
+    """Every side of a row, several times, one after the other: `{side: [measurements]}`."""
+    sides = {"ours": row.ours, **row.peers}
+    results: dict[str, list] = {side: [] for side in sides}
+    for _ in range(repeats):
+        for side, run in sides.items():
+            bar.set_description(f"{row.name}: {side}")
+            results[side].append(measure(run, folders))
+            bar.update()
+    return results
+
+
+def machine():
+    """The machine's own ceilings, and the versions."""
+    command = [sys.executable, "-m", "benchmarks.machine"]
+    result = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=True)
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def main():
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="small models, one run each")
+    parser.add_argument("--only", default="", help="beginning of the names of rows to run")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of which the median counts")
+    parser.add_argument("--write", action="store_true", help="write RESULTS.md and results.json")
+    arguments = parser.parse_args()
+    chosen = [row for row in rows.ROWS if row.name.startswith(arguments.only)]
+    if arguments.quick:
+        chosen, arguments.repeats = [row for row in chosen if row.is_quick], 1
+    sizes = {run["size"] for row in chosen for run in row.runs() if "size" in run}
+    print(f"Checkpoints: {', '.join(sorted(sizes)) or 'none needed'}", flush=True)
+    CHECKPOINTS.mkdir(parents=True, exist_ok=True)
+    folders = {size: make(size, CHECKPOINTS) for size in sorted(sizes)}
+    results, about = {}, machine()
+    total = arguments.repeats * sum(len(row.peers) + 1 for row in chosen)
+    with tqdm(total=total, mininterval=5) as bar:
+        for row in chosen:
+            results[row.name] = measured(row, folders, arguments.repeats, bar)
+    text = rows.table(chosen, results, about, date.today().isoformat())
+    print(text)
+    if arguments.write:
+        (HERE / "RESULTS.md").write_text(text)
+        medians = {
+            name: {side: median(runs) for side, runs in sides.items()}
+            for name, sides in results.items()
+        }
+        content = {"date": date.today().isoformat(), "machine": about, "results": medians}
+        (HERE / "results.json").write_text(json.dumps(content, indent=2) + "\n")
+
+
+def median(runs):
+    """The median value and peak of several runs, rounded to what is meaningful."""
+    return {key: float(f"{np.median([run[key] for run in runs]):.4g}") for key in runs[0]}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""What the benchmark does with falcon_edu alone, besides what KerasHub can do too."""
+
+import falcon_edu
+from benchmarks.keras_works import KerasWorks, repeated, token_dict
+from falcon_edu.activations import pad_to_bucket, run_compiled
+
+
+class OurWorks(KerasWorks):
+    """The works of falcon_edu.
+
+    Args:
+        folder, dtype: as in `KerasWorks`.
+    """
+
+    def __init__(self, folder, dtype="float32"):
+        super().__init__(falcon_edu, folder, dtype)
+
+    def record(self, tokens=128):
+        """Seconds of `record`, everything kept."""
+        model = self.causal_lm()
+        inputs = token_dict(1, tokens, model.backbone.vocabulary_size)
+        return repeated(lambda: falcon_edu.record(model, inputs), 20)
+
+    def forward(self, tokens=128):
+        """Seconds of the plain forward pass to the logits, compiled."""
+        model = self.causal_lm()
+        inputs = pad_to_bucket(token_dict(1, tokens, model.backbone.vocabulary_size))
+        return repeated(lambda: run_compiled(model, inputs), 20)
+
+    def generate(self, new_tokens=32):
+        """A whole run: load, compile, generate."""
+        self._generate(self.causal_lm(), new_tokens)

@@ -1,0 +1,187 @@
+"""The rows of the benchmark: what is compared with what, and what we want to reach."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Args:
+        name: what is done.
+        unit: of the values: "s", "ms" or "tokens/s"; with the last, more is better.
+        ours: what we run, as `benchmarks.worker` takes it, with a `size` for the folder.
+        peers: `{name: run}`.
+        goals: `{peer: ratio}` of ours to theirs to be reached: at most, for "tokens/s" at least.
+        peak_goal: megabytes of anonymous memory that ours may take.
+        is_quick: whether `--quick` runs it.
+    """
+
+    name: str
+    unit: str
+    ours: dict
+    peers: dict = field(default_factory=dict)
+    goals: dict = field(default_factory=dict)
+    peak_goal: float | None = None
+    is_quick: bool = False
+
+    def runs(self):
+        """Everything that is run for it."""
+        return [self.ours, *self.peers.values()]
+
+
+def ours(work, size, dtype="float32"):
+    """A run of falcon_edu."""
+    return {"who": "falcon_edu", "work": work, "size": size, "dtype": dtype}
+
+
+def keras_hub(work, size, dtype="float32"):
+    """A run of KerasHub, from a preset of its own."""
+    return {**ours(work, size, dtype), "who": "keras_hub", "format": "keras_hub"}
+
+
+def transformers(work, size, dtype="float32"):
+    """A run of transformers, or of peft."""
+    return {**ours(work, size, dtype), "who": "transformers"}
+
+
+def training(work, size, name, goals, is_quick=False):
+    """A row of tokens per second beside both peers."""
+    return Row(
+        f"{name}, {size}",
+        "tokens/s",
+        ours(work, size),
+        {"keras_hub": keras_hub(work, size), "transformers": transformers(work, size)},
+        goals,
+        is_quick=is_quick,
+    )
+
+
+WEIGHTS_1B = 1_311_625_216 * 4 / 2**20  # megabytes in float32
+
+ROWS = [
+    Row(
+        "load, 1.3B",
+        "s",
+        ours("load", "1.3B"),
+        {"keras_hub": keras_hub("load", "1.3B"), "transformers": transformers("load", "1.3B")},
+        {"keras_hub": 0.25},
+        peak_goal=1.10 * WEIGHTS_1B,
+    ),
+    Row(
+        "decode float32, 1.3B",
+        "ms",
+        ours("decode", "1.3B"),
+        {"keras_hub": keras_hub("decode", "1.3B"), "transformers": transformers("decode", "1.3B")},
+        {"keras_hub": 0.65, "transformers": 0.65},
+    ),
+    Row(
+        "decode int8, 1.3B",
+        "ms",
+        ours("decode", "1.3B", "int8"),
+        {
+            "keras_hub": keras_hub("decode", "1.3B"),
+            "transformers bfloat16": transformers("decode", "1.3B", "bfloat16"),
+        },
+        {"keras_hub": 0.50, "transformers bfloat16": 0.80},
+    ),
+    Row(
+        "decode bfloat16, 1.3B",
+        "ms",
+        ours("decode", "1.3B", "bfloat16"),
+        {"our float32": ours("decode", "1.3B")},
+        {"our float32": 1.0},
+    ),
+    Row(
+        "prefill 512, 1.3B",
+        "s",
+        ours("prefill", "1.3B"),
+        {
+            "keras_hub": keras_hub("prefill", "1.3B"),
+            "transformers": transformers("prefill", "1.3B"),
+        },
+        {"keras_hub": 1.0, "transformers": 1.0},
+    ),
+    training("train", "tiny", "train", {"keras_hub": 1.6, "transformers": 1.0}, is_quick=True),
+    training("train", "small", "train", {"keras_hub": 1.6, "transformers": 1.0}),
+    training("lora", "125M", "LoRA step", {"keras_hub": 1.5, "transformers": 1.0}),
+    Row(
+        "record all, 128 tokens, tiny",
+        "ms",
+        ours("record", "tiny"),
+        {"our forward": ours("forward", "tiny")},
+        {"our forward": 1.3},
+        is_quick=True,
+    ),
+    Row(
+        "import",
+        "s",
+        {"who": "falcon_edu", "work": "import"},
+        {"keras": {"who": "keras", "work": "import"}},
+        {"keras": 1.15},
+        is_quick=True,
+    ),
+    Row(
+        "first generate, tiny",
+        "s",
+        ours("first_generate", "tiny"),
+        {"keras_hub": keras_hub("first_generate", "tiny")},
+        {"keras_hub": 0.6},
+        is_quick=True,
+    ),
+    Row("whole run in int8, 1.3B", "s", ours("generate", "1.3B", "int8"), peak_goal=1700),
+]
+
+
+def table(chosen, results, about, day):
+    """The results as Markdown."""
+    lines = [
+        "# Results of the benchmark",
+        "",
+        f"{day}, {about['cores']}; memory read at {about['read_bandwidth']:.0f} GB/s, float32 "
+        f"matrix products at {about['gemm_rate']:.0f} GFLOP/s.",
+        "",
+        ", ".join(f"{name} {version}" for name, version in about["versions"].items()) + ".",
+        "",
+        "Medians; every run in a process of its own, ours and the peers' in turn. "
+        "Peak is anonymous memory. Made by `make benchmark`.",
+        "",
+        "| work | ours | peak | beside | theirs | peak | ratio | wanted | |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in chosen:
+        lines += _lines(row, results[row.name])
+    return "\n".join(lines) + "\n"
+
+
+def _lines(row, results):
+    own, own_peak = _median(results["ours"])
+    shown = f"{row.name} | {_number(own, row.unit)} | {own_peak:,.0f} MB"
+    lines = []
+    if row.peak_goal:
+        met = "yes" if own_peak <= row.peak_goal else "no"
+        lines.append(f"| {shown} | | | | | {row.peak_goal:,.0f} MB | {met} |")
+    for peer in row.peers:
+        value, peak = _median(results[peer])
+        ratio, goal, met = own / value, row.goals.get(peer), ""
+        if goal:
+            met = "yes" if (ratio >= goal if row.unit == "tokens/s" else ratio <= goal) else "no"
+        sign = "≥" if row.unit == "tokens/s" else "≤"
+        wanted = f"{sign} {goal:.2f}" if goal else ""
+        lines.append(
+            f"| {shown} | {peer} | {_number(value, row.unit)} | {peak:,.0f} MB "
+            f"| {ratio:.2f} | {wanted} | {met} |"
+        )
+    return lines
+
+
+def _median(runs):
+    return tuple(float(np.median([run[key] for run in runs])) for key in ("value", "peak"))
+
+
+def _number(value, unit):
+    if unit == "ms":
+        return f"{1e3 * value:,.1f} ms"
+    return f"{value:,.0f} tokens/s" if unit == "tokens/s" else f"{value:,.2f} s"

@@ -1,0 +1,66 @@
+"""One measurement in a process of its own: `python -m benchmarks.worker '{"who": ..., ...}'`.
+
+Prints one line of JSON: the value of the work, and the most anonymous memory that it took. Pages of
+mapped files do not count: the system drops those when it needs the memory.
+"""
+
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+
+
+def anonymous_megabytes():
+    """The memory of this process that no file stands behind."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0]) / 1024
+
+
+def watch(peak):
+    """Keeps the largest of many looks, in the background."""
+    while True:
+        peak[0] = max(peak[0], anonymous_megabytes())
+        time.sleep(0.005)
+
+
+def works_of(who, folder, dtype):
+    """The works of a library."""
+    if who == "transformers":
+        from benchmarks.transformers_works import TransformersWorks
+
+        return TransformersWorks(folder, dtype)
+    from benchmarks.keras_works import KerasWorks
+
+    if who == "keras_hub":
+        import keras_hub
+
+        return KerasWorks(keras_hub.models, folder, dtype)
+    from benchmarks.our_works import OurWorks
+
+    return OurWorks(folder, dtype)
+
+
+def main():
+    """Does what the argument says."""
+    task = json.loads(sys.argv[1])
+    peak = [0.0]
+    if task["work"] == "import":
+        started = time.perf_counter()
+        if task["who"] == "falcon_edu":
+            import falcon_edu  # noqa: F401
+        else:
+            import keras  # noqa: F401
+        value = time.perf_counter() - started
+    else:
+        works = works_of(task["who"], task.get("folder"), task.get("dtype", "float32"))
+        threading.Thread(target=watch, args=(peak,), daemon=True).start()
+        started = time.perf_counter()
+        value = getattr(works, task["work"])(**task.get("arguments", {}))
+        # What a work returns is a number, or a thing that took some time to make.
+        value = value if isinstance(value, float) else time.perf_counter() - started
+    print(json.dumps({"value": value, "peak": max(peak[0], anonymous_megabytes())}))
+
+
+if __name__ == "__main__":
+    main()
