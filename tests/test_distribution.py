@@ -1,11 +1,18 @@
 """The layout map: every weight of every Falcon is shared out evenly, and as its file says."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 from falcon_edu import FALCON_FAMILY, FalconBackbone, FalconConfig
 from falcon_edu.distribution import FalconLayoutMap
 from falcon_edu.presets.weights import weight_shapes
 
 import keras
 import pytest
+
+HERE = Path(__file__).parent
 
 
 def make_map(shape=(1, 8), names=("batch", "model"), config=None):
@@ -140,3 +147,19 @@ def test_layouts_of_the_user_stay():
     assert layout_map["token_embedding/embeddings"].axes == (None, "model")
     assert layout_map["transformer_layer_3/dense_h_to_4h/kernel"] is None
     assert axes_of(layout_map, "block/attention/query_dense/kernel") == ("model", "batch", None)
+
+
+# === On devices ===
+
+
+@pytest.mark.slow
+def test_on_eight_devices():
+    """In a process of its own: how many devices there are is decided once."""
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    result = subprocess.run(
+        [*command, str(HERE / "on_eight_devices.py")],
+        env={**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout[-6000:]
