@@ -85,7 +85,7 @@ def test_cells_are_marked_for_nbgrader(path):
     assert sum(names.values()) == 20
     for name, points in names.items():
         statement, test = marks[f"{name}-task"].source, marks[f"{name}-test"].source
-        assert re.match(rf"### Task \d\.\d: .* \*\({points} points?\)\*", statement)
+        assert re.match(rf"### Task \d\.\d+: .* \*\({points} points?\)\*", statement)
         assert re.search(rf"points = check\.{name}\({name}\)\n", test)
         assert re.search(rf"check\.{name}\({name}, seed=[1-9]\d*\)", test)
         assert test.endswith("\npoints")
