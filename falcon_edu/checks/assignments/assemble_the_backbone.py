@@ -66,7 +66,8 @@ def _(answer, rng):
 
 @Norm.part(1, "scale and shift")
 def _(answer, rng):
-    x, gamma, beta = rng.normal(size=(4, 6)), *rng.normal(size=(2, 6))
+    x = rng.normal(size=(4, 6))
+    gamma, beta = rng.normal(size=(2, 6))
     layer = answer()
     given(layer(x))
     _give(layer, [gamma, beta])
