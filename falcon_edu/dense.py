@@ -71,7 +71,13 @@ class ReversibleEmbedding(_Quantized, keras.layers.ReversibleEmbedding):
         if self.tie_weights:
             logits = narrow_product_transposed(inputs, ops.convert_to_tensor(self._embeddings))
             logits = logits / self.embeddings_scale
+            if self.lora_enabled:  # as without rounding: an adapter changes both directions
+                logits = logits + (self.lora_alpha / self.lora_rank) * self._lora_update(inputs)
         else:
             logits = narrow_product(inputs, ops.convert_to_tensor(self.reverse_embeddings))
             logits = logits / self.reverse_embeddings_scale
         return ops.cast(logits, self.compute_dtype)
+
+    def _lora_update(self, inputs):
+        hidden = ops.matmul(inputs, ops.transpose(self.lora_embeddings_b))
+        return ops.matmul(hidden, ops.transpose(self.lora_embeddings_a))

@@ -220,6 +220,25 @@ def test_lora_learns_beside_frozen_bytes(tmp_path):
         backbone.merge_lora()
 
 
+def test_an_adapter_does_the_same_on_floats_and_on_bytes():
+    names = ["query_dense", "output_dense", "dense_4h_to_h", "token_embedding"]
+    keras.utils.set_random_seed(0)
+    backbone = build("rw")
+    backbone.quantize("int8")
+    plain = dequantized(backbone, "rw")
+    factors = []
+    for model in (backbone, plain):
+        model.enable_lora(2, names)
+        rng = np.random.default_rng(0)
+        for variable in model.trainable_variables:
+            variable.assign(rng.normal(size=variable.shape) / 10)
+        factors.append([variable.path for variable in model.trainable_variables])
+    assert factors[0] == factors[1]
+    inputs = inputs_for(backbone.config)
+    own, other = (record(model, inputs).logits for model in (backbone, plain))
+    np.testing.assert_allclose(own, other, atol=2e-5 * abs(other).max())
+
+
 def test_memory_is_asked_for_bytes():
     from falcon_edu.presets.capacity import check_size, machine_memory
 
