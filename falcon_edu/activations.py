@@ -5,9 +5,11 @@ outputs. It needs no hooks, and costs what it returns.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from weakref import WeakKeyDictionary
 
 from falcon_edu.inputs import backbone_of, encode, tokenizer_of
+from falcon_edu.lora import adapted_layers
 
 import jax
 import keras
@@ -119,15 +121,17 @@ def run_compiled(graph, inputs, replaced=None):
     """
     if not hasattr(graph, "run_compiled"):
 
-        @jax.jit
-        def compiled(values, inputs):
+        @partial(jax.jit, static_argnums=2)
+        def compiled(values, inputs, alphas):
             variables = zip(graph.variables, values, strict=True)
             with keras.StatelessScope(state_mapping=list(variables)):
                 return graph(inputs, training=False)
 
         graph.run_compiled = compiled
     values = [(replaced or {}).get(variable.path, variable.value) for variable in graph.variables]
-    outputs = graph.run_compiled(values, inputs)
+    # A layer's `lora_alpha` is no variable but a part of the program: another, another program.
+    alphas = tuple(layer.lora_alpha for layer in adapted_layers(graph))
+    outputs = graph.run_compiled(values, inputs, alphas)
     return jax.tree.map(lambda x: np.asarray(x, dtype="float32"), outputs)
 
 

@@ -11,6 +11,7 @@ from falcon_edu.attention import make_attention_mask
 from falcon_edu.inputs import backbone_of, encode
 from falcon_edu.positions import token_positions
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -118,19 +119,19 @@ def _run(backbone, inputs, outputs, chosen):
     }
 
 
-class _PatchedModel:
+class _PatchedModel(keras.Model):
     """The forward pass, in which chosen heads give what they are told to.
 
     It holds the layers but not the backbone, so that it does not keep the backbone alive.
     """
 
     def __init__(self, backbone):
-        self.variables = backbone.variables
+        super().__init__()
         self.token_embedding = backbone.token_embedding
         self.transformer_layers = backbone.transformer_layers
         self.final_layernorm = backbone.final_layernorm
 
-    def __call__(self, inputs, training=False):
+    def call(self, inputs):
         padding_mask = inputs["padding_mask"]
         hidden_states = self.token_embedding(inputs["token_ids"])  # (b, t, m)
         head_outputs = []

@@ -81,10 +81,8 @@ def quantize(weights, axis=0):
     blocks = [slice(start, start + rows) for start in range(0, len(weights), rows)]
     axes = axis if isinstance(axis, tuple) else (axis,)
     axes = tuple(a % weights.ndim for a in axes)
-    largest = [np.max(np.abs(weights[b].astype("float32")), axes, keepdims=True) for b in blocks]
-    if 0 in axes:
-        largest = [np.max(largest, axis=0)]
-    largest = np.concatenate(largest)
+    found = [np.max(np.abs(weights[b].astype("float32")), axes, keepdims=True) for b in blocks]
+    largest = np.max(found, axis=0) if 0 in axes else np.concatenate(found)
     if not np.isfinite(largest).all():
         raise ValueError("Weights that are not finite can't be quantized.")
     scale = (LARGEST / (largest + EPSILON)).astype("float32")

@@ -1,7 +1,16 @@
 """record, patch, tail models and head ablation, for every layout."""
 
-from falcon_edu import FalconCausalLM, ablate_heads, patch, record, tail_model
+from falcon_edu import (
+    FalconCausalLM,
+    ablate_heads,
+    head_outputs,
+    patch,
+    patch_heads,
+    record,
+    tail_model,
+)
 from falcon_edu.interventions import run_tail
+from falcon_edu.lora import adapted_layers
 from tests.layouts import (
     LAYOUTS,
     build,
@@ -142,6 +151,30 @@ def test_record_follows_the_weights():
     assert np.abs(adapted - before).max() > 1e-2
     backbone.merge_lora()
     np.testing.assert_allclose(record(backbone, inputs()).logits, adapted, atol=1e-3)
+
+
+def recorded(model):
+    return record(model, inputs()).logits
+
+
+def patched(model):
+    """A run in which no head is replaced."""
+    return patch_heads(model, inputs(), head_outputs(model, inputs()), [])
+
+
+@pytest.mark.parametrize("reading", [recorded, patched])
+def test_runs_follow_what_became_of_lora_since(reading):
+    """A compiled program is made again when LoRA is enabled, or when only its alpha changes."""
+    backbone = build("rw")
+    before = reading(backbone)
+    backbone.enable_lora(2)
+    for variable in backbone.trainable_variables:
+        variable.assign(np.ones(variable.shape) / 10)
+    adapted = reading(backbone)
+    assert np.abs(adapted - before).max() > 1e-2
+    for layer in adapted_layers(backbone):
+        layer.lora_alpha = 0
+    np.testing.assert_allclose(reading(backbone), before, atol=1e-5)
 
 
 def test_record_reads_a_causal_lm_and_its_backbone_alike():

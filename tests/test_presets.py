@@ -945,20 +945,6 @@ def test_without_a_network_the_offline_presets_are_named(monkeypatch, tmp_path):
         Backbone.from_preset("kaggle://keras/falcon/keras/falcon_refinedweb_1b_en/2")
 
 
-def test_kaggle_handles(rw, in_keras_hub, monkeypatch):
-    asked = []
-    download = SimpleNamespace(
-        model_download=lambda handle: asked.append(handle) or str(in_keras_hub)
-    )
-    monkeypatch.setitem(sys.modules, "kagglehub", download)
-    preset = "kaggle://keras/falcon/keras/falcon_refinedweb_1b_en/2"
-    assert same(Backbone.from_preset(preset), rw)
-    assert asked == ["keras/falcon/keras/falcon_refinedweb_1b_en/2"]
-    monkeypatch.setattr(download, "model_download", fail)
-    with pytest.raises(FileNotFoundError, match=r"could not be fetched \(OSError: .*No space"):
-        Backbone.from_preset(preset)
-
-
 def test_links_of_the_hubs_own_cache_may_leave_the_folder(rw, in_keras_hub, tmp_path):
     snapshots, blobs = tmp_path / "cache/snapshots/abc", tmp_path / "cache/blobs"
     shutil.copytree(in_keras_hub, blobs)

@@ -72,7 +72,7 @@ def save_pytorch(backbone, folder, is_sharded=False):
     if not is_sharded:
         return write_pytorch(folder / "pytorch_model.bin", arrays)
     names = list(arrays)
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for i, part in enumerate([names[::2], names[1::2]], 1):
         file = f"pytorch_model-{i:05}-of-00002.bin"
         write_pytorch(folder / file, {name: arrays[name] for name in part})

@@ -28,9 +28,9 @@ DATA = ROOT / "falcon_edu" / "presets" / "data"
 VOCABULARY_SIZE = 1280
 BATCH_SIZE = 16
 LEARNING_RATE = 3e-3
-# Three rounds, each with a learning rate that rises and falls. Words that the grammar forces are few,
-# and finding them takes a look back: their loss counts more, so that the heads that look back form
-# early. Hardest is who holds which thing, so that counts most; with RoPE from the beginning, for
+# Three rounds, each with a learning rate that rises and falls. Words that the grammar forces are
+# few, and finding them takes a look back: their loss counts more, so that the heads that look back
+# form early. Hardest is who holds which thing, so that counts most; with RoPE from the beginning, for
 # ALiBi from the second round on. What is best for each context stays the same.
 ROUNDS = (
     {"tales": 72_000, "learning_rate": LEARNING_RATE, "warmup": 200},

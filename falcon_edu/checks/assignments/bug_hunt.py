@@ -68,7 +68,7 @@ def _with_other_weights(falcon, rng):
     """The same Falcon, but `random(seed)` gives weights that nobody has seen."""
     shift = int(rng.integers(1000, 2000))
 
-    class Other(falcon):
+    class Other(falcon):  # type: ignore[valid-type, misc]
         @classmethod
         def random(cls, seed=0, **settings):
             return super().random(seed + shift, **settings)
@@ -104,7 +104,7 @@ def _examination(number):
     @task.part(1, f"stops patient {number}, and no healthy Falcon")
     def _(answer, rng):
         expect(callable(answer), "an examination is a function of a class.")
-        healthy = {"a healthy Falcon": SmallFalcon}
+        healthy: dict = {"a healthy Falcon": SmallFalcon}
         if number == 9:
             healthy = {"a healthy backbone": FalconBackbone}
         else:

@@ -102,7 +102,8 @@ class SmallFalcon:
 
     def decode(self, token_ids):
         """Logits `(b, t, v)` as generation computes them: token by token, with a cache."""
-        token_ids, cache = np.asarray(token_ids), {}
+        token_ids = np.asarray(token_ids)
+        cache: dict = {}
         real = np.ones(token_ids.shape)
         steps = [
             self.run(token_ids[:, t : t + 1], real[:, : t + 1], cache).logits
@@ -203,8 +204,8 @@ class SmallFalcon:
         Group by group, as everywhere in the Falcon family: the group's queries, its key, its value.
         """
         groups = self.config.key_value_heads
-        parts = (self.weights[f"{layer}.{name}"] for name in ("query", "key", "value"))
-        parts = [np.moveaxis(part, 0, 2) for part in parts]  # each (heads, h, m)
+        kernels = (self.weights[f"{layer}.{name}"] for name in ("query", "key", "value"))
+        parts = [np.moveaxis(kernel, 0, 2) for kernel in kernels]  # each (heads, h, m)
         grouped = [part.reshape(groups, -1, *part.shape[1:]) for part in parts]
         return np.concatenate(grouped, axis=1).reshape(-1, self.config.hidden_dim)
 
@@ -235,7 +236,7 @@ def shapes(config):
     has_two_norms = not config.parallel_attention or config.num_parallel_layer_norms == 2
     for norm in ["norm", "mlp_norm"][: 1 + has_two_norms]:
         block |= {f"{norm}.scale": (m,), f"{norm}.shift": (m,)}
-    names = {"token_embedding": (config.vocabulary_size, m)}
+    names: dict[str, tuple] = {"token_embedding": (config.vocabulary_size, m)}
     for layer in range(config.num_layers):
         names |= {f"{layer}.{name}": shape for name, shape in block.items()}
     names |= {"final_norm.scale": (m,), "final_norm.shift": (m,)}
