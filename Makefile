@@ -3,13 +3,15 @@ PYTHON ?= python3
 JOBS   ?= 2
 VENV   := .venv
 PEERS  := .venv-peers
+SITE   := .venv-site
 BINDER := .venv-binder
 BIN    := $(VENV)/bin
 FIRST  := notebooks/00_welcome.ipynb
 COURSE ?= classroom
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test unit notebooks browser lint test-peers parity evaluate binder-check address classroom grades clean
+.PHONY: help install lab test unit notebooks browser site lint test-peers parity evaluate \
+	binder-check matrix address classroom grades clean
 
 help: ## list the tasks
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1	/' | expand -t 20
@@ -34,7 +36,7 @@ notebooks: install ## run every notebook and compare with what it shows
 	$(BIN)/python -m pytest -p tools.notebook_report --nbval --nbval-current-env --nbval-cell-timeout=120 \
 		-n $(JOBS) --dist loadscope notebooks
 
-browser: install ## open the notebooks in a real JupyterLab
+browser: install site ## open the notebooks in a real JupyterLab, and the site
 	$(BIN)/python -m pytest -m browser tests
 
 test-peers: $(PEERS)/installed ## compare with keras-hub and transformers, in .venv-peers
@@ -46,6 +48,13 @@ parity: $(PEERS)/installed ## print how far every layout is from float64, transf
 
 evaluate: install ## print how well the shipped models tell tales, against the grammar's entropy
 	$(BIN)/python tools/train_tales.py --evaluate
+
+site: $(SITE)/installed ## build the course as a static site, in build/site
+	$(SITE)/bin/python -m tools.make_site
+
+matrix: install ## run a part of all this on each Python, with the oldest and the newest versions
+	$(BIN)/python -m pip install -q --disable-pip-version-check uv
+	$(BIN)/python tools/matrix.py $(ROWS)
 
 binder-check: $(BINDER)/installed ## check what Binder would build, without Docker
 	$(BINDER)/bin/python tools/binder.py check
@@ -60,7 +69,8 @@ grades: install ## print what good, wrong and blank answers get in each assignme
 	$(BIN)/python -m tools.grading_table
 
 clean: ## remove the environments and what the tools left
-	rm -rf $(VENV) $(PEERS) $(BINDER) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis screenshots
+	rm -rf $(VENV) $(PEERS) $(SITE) $(BINDER) .venv-matrix build dist
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis screenshots
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -71,6 +81,11 @@ $(VENV)/installed: pyproject.toml constraints.txt
 $(PEERS)/installed: pyproject.toml constraints-peers.txt
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install -q --disable-pip-version-check -c constraints-peers.txt -e ".[test,peers]"
+	touch $@
+
+$(SITE)/installed: pyproject.toml constraints-site.txt
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python -m pip install -q --disable-pip-version-check -c constraints-site.txt -e ".[site]"
 	touch $@
 
 # Binder runs the newest repo2docker; this one was looked at.

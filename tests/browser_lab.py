@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tools.notebook_report import megabytes
 from tools.notebooks import BINDER
+from tools.peak import megabytes
 
 import psutil
 import pytest

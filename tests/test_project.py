@@ -179,13 +179,6 @@ def test_links_lead_somewhere(page):
     assert [to for to in links if "://" not in to and not (ROOT / to).exists()] == []
 
 
-def test_addresses_of_the_project_agree():
-    (home,) = PROJECT["urls"].values()
-    owner_and_name = home.removeprefix("https://github.com/")
-    text = (ROOT / "README.md").read_text()
-    assert set(re.findall(r"/(?:github|gh|github\.com)/([\w-]+/[\w-]+)", text)) == {owner_and_name}
-
-
 @pytest.mark.slow
 def test_code_of_the_readme_runs(capsys):
     for code in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL):

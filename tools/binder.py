@@ -63,6 +63,7 @@ def limit() -> None:
     """Hold this process, and the kernels it starts, to one core and to Binder's memory."""
     import resource
 
+    os.environ["MEM_LIMIT"] = str(MEMORY)  # as JupyterHub tells it
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     # What a process writes to. Binder counts only what is touched, which is less.
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
@@ -72,7 +73,7 @@ def run(path: Path) -> tuple[float, float]:
     """Run a notebook; the seconds it took, and the megabytes of its kernel at the peak."""
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))
-    from tools.notebook_report import megabytes
+    from tools.peak import megabytes
 
     import nbformat
     import psutil

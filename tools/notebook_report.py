@@ -3,12 +3,12 @@
 python -m pytest -p tools.notebook_report --nbval --nbval-current-env notebooks
 """
 
-import contextlib
 import os
 import time
 from pathlib import Path
 
 from tools.notebooks import BINDER
+from tools.peak import megabytes
 
 import psutil
 import pytest
@@ -66,16 +66,3 @@ def is_cell(item):
 def last_cell(item):
     """The last cell that nbval runs of the notebook of this one."""
     return [other for other in item.session.items if other.parent is item.parent][-1]
-
-
-def megabytes(process):
-    """The most memory that a process has held, where the system tells (Linux), or holds now.
-
-    Args:
-        process: a `psutil.Process`.
-    """
-    with contextlib.suppress(FileNotFoundError):
-        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
-    return process.memory_info().rss / 2**20

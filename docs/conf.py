@@ -1,0 +1,72 @@
+"""How Sphinx builds the site; `tools/site.py` calls it. Nothing is loaded from elsewhere."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+
+_project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+
+# === Project ===
+
+project = _project["name"]
+author = _project["authors"][0]["name"]
+project_copyright = author
+release = version = _project["version"]
+
+# === Pages ===
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+myst_enable_extensions = ["amsmath", "dollarmath"]
+myst_heading_anchors = 3
+nb_execution_mode = "off"  # the outputs are those that are committed, and tested
+nb_merge_streams = True
+nb_number_source_lines = False
+highlight_language = "python3"
+suppress_warnings = ["misc.highlighting_failure"]  # `%pip` is no Python
+
+# === Reference: docstrings in Google's form, with Markdown's backticks ===
+
+default_role = "code"
+add_module_names = False
+autodoc_inherit_docstrings = False  # Keras's own are in another markup
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+napoleon_custom_sections = [("Call arguments", "params_style")]
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+napoleon_use_rtype = False
+
+# === Look ===
+
+html_theme = "furo"
+html_title = project
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_js_files = ["site.js"]
+html_copy_source = False
+html_show_sourcelink = False
+html_math_renderer = "mathml"
+html_permalinks_icon = "#"
+
+
+def math(self, node):
+    """A formula in the browsers' own language: no script, no font, and readers speak it."""
+    is_block = isinstance(node, nodes.math_block)
+    self.body.append(tex2mathml(node.astext(), as_block=is_block))
+    raise nodes.SkipNode
+
+
+def tidy(app, what, name, obj, options, lines):
+    """A docstring whose lists of arguments Sphinx understands: on one line, without markup."""
+    text = "\n".join(lines)
+    text = re.sub(r"^( +[\w, *]+,)\n +(?=[\w, *]+[,:])", r"\1 ", text, flags=re.MULTILINE)
+    lines[:] = re.sub(r"(?<=, )\*\*(?=\w+[,:])", r"\*\*", text).split("\n")
+
+
+def setup(app):
+    """Formulas need no extension, and docstrings a little help before napoleon reads them."""
+    app.connect("autodoc-process-docstring", tidy, priority=400)
+    app.add_html_math_renderer("mathml", (math, None), (math, None))

@@ -1,0 +1,129 @@
+"""The site as a reader has it: in a browser, on a phone, in the dark, and without a network.
+
+`make site` builds it; `make browser` does so before these tests.
+"""
+
+import functools
+import http.server
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browser_lab import is_elsewhere, start_browser
+from site_links import Page, dead_links, loads_from_elsewhere, read_site
+
+ROOT = Path(__file__).resolve().parents[1]
+SITE = ROOT / "build" / "site"
+PHONE = {"width": 360, "height": 740}
+DESK = {"width": 1280, "height": 900}
+SERIOUS = ("serious", "critical")
+
+pytestmark = pytest.mark.browser
+
+
+def pages_of_the_site():
+    """The pages, but for those that are made for Sphinx's own use."""
+    found = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html"))
+    return found or ["index.html"]
+
+
+@pytest.fixture(scope="module")
+def site():
+    """The address of the site, from a server on this machine."""
+    if not (SITE / "index.html").is_file():
+        (pytest.fail if "CI" in os.environ else pytest.skip)("there is no site yet: make site")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(SITE))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with start_browser() as browser:
+        yield browser
+
+
+def violations(page):
+    """What axe finds, as far as it keeps somebody from reading."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{rule['id']}: {node['target']} {node['html'][:120]}"
+        for rule in found
+        if rule["impact"] in SERIOUS
+        for node in rule["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("path", pages_of_the_site())
+def test_page(site, browser, path):
+    """Everything comes from the site; a phone shows it all; axe has no serious objection."""
+    requests = []
+    for scheme, size in (("light", PHONE), ("dark", DESK)):
+        context = browser.new_context(viewport=size, color_scheme=scheme)
+        context.on("request", lambda request: requests.append(request.url))
+        page = context.new_page()
+        failed = []
+        page.on("requestfailed", lambda request: failed.append(request.url))  # noqa: B023
+        page.on("pageerror", lambda error: failed.append(str(error)))  # noqa: B023
+        page.goto(f"{site}/{path}", wait_until="load")
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= size["width"], f"{width} pixels wide on a screen of {size['width']}"
+        assert violations(page) == []
+        assert failed == []
+        if folder := os.environ.get("FALCON_EDU_SCREENSHOTS"):
+            name = f"site_{path.replace('/', '_').removesuffix('.html')}_{scheme}.png"
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=Path(folder) / name)
+        context.close()
+    assert [url for url in requests if is_elsewhere(url)] == []
+
+
+def test_links_lead_somewhere(site):
+    assert list(dead_links(read_site(SITE))) == []
+
+
+def test_nothing_is_loaded_from_elsewhere(site):
+    assert list(loads_from_elsewhere(read_site(SITE))) == []
+
+
+def test_the_course_is_there_with_its_pictures(site):
+    pages = read_site(SITE)
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        page = pages[SITE / "notebooks" / f"{path.stem}.html"]
+        assert any("_images/" in url for url in page.loads), path.stem
+
+
+# === The checks themselves ===
+
+
+def test_dead_links_are_seen(tmp_path):
+    (tmp_path / "a.html").write_text('<a href="b.html#x">b</a><a href="https://example.org">e</a>')
+    (tmp_path / "b.html").write_text('<p id="y"></p><a href="c.html">c</a><img src="d.png">')
+    assert sorted(dead_links(read_site(tmp_path))) == [
+        "a.html: b.html#x (no such place)",
+        "b.html: c.html",
+        "b.html: d.png",
+    ]
+
+
+def test_loads_from_elsewhere_are_seen():
+    page = Page()
+    page.feed('<script src="//cdn.example/x.js"></script><a href="https://example.org">e</a>')
+    assert list(loads_from_elsewhere({Path("a.html"): page})) == ["a.html: //cdn.example/x.js"]
+
+
+def test_what_axe_finds_is_seen(browser):
+    page = browser.new_page()
+    page.set_content('<html lang="en"><title>t</title><main><h1>t</h1><img src="x.png"></main>')
+    assert [found.partition(":")[0] for found in violations(page)] == ["image-alt"]
+    page.close()

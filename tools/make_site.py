@@ -1,0 +1,134 @@
+"""Build the course as a static site, offline: `make site`, into build/site.
+
+Sphinx reads one folder, so the pages are gathered first: the README as the front page, the
+notebooks with their outputs as committed, the pages of docs/, and the reference (`site_api.py`).
+Nothing is executed and nothing is fetched; `docs/conf.py` says how it looks.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tools import address, site_api
+
+import nbformat
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "build" / "site-source"
+TARGET = ROOT / "build" / "site"
+FRONT = {"README.md": "index.md"}  # a page, and where it is on the site
+ABOUT = ["CONTRIBUTING.md", "CHANGELOG.md"]
+LINK = re.compile(r"(\]\()([^)#:\s]+)((?:#[^)\s]*)?\))")  # within the repository
+EXPLORER = re.compile(r"\w+Explorer: ")
+LIVE = "It stands still here; in Jupyter, on Binder and on Colab it is live."
+
+
+# === Gathering ===
+
+
+def gather() -> None:
+    """Put every page where Sphinx will read it, in the layout of the repository."""
+    shutil.rmtree(SOURCE, ignore_errors=True)
+    lessons = [path.relative_to(ROOT).as_posix() for path in address.lessons()]
+    texts = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").glob("*.md"))]
+    there = FRONT | {name: name for name in [*lessons, *texts, *ABOUT]}
+    copied = {path.relative_to(ROOT).as_posix() for path in pictures_and_solutions()}
+
+    for name in copied:
+        put(name, (ROOT / name).read_bytes())
+    for name, page in there.items():
+        if name in lessons:
+            notebook = prepared(nbformat.read(ROOT / name, as_version=4))
+            for cell in notebook.cells:
+                if cell.cell_type == "markdown":
+                    cell.source = relinked(cell.source, name, there, copied)
+            put(page, nbformat.writes(notebook).encode())
+        else:
+            put(page, relinked((ROOT / name).read_text(), name, there, copied).encode())
+    reference = site_api.pages()
+    for page, text in reference.items():
+        put(page, text.encode())
+    with (SOURCE / "index.md").open("a") as index:
+        index.write(contents("The course", lessons))
+        index.write(contents("Reference", list(reference)))
+        index.write(contents("More", [*texts, *ABOUT]))
+
+
+def pictures_and_solutions() -> list[Path]:
+    """The files that pages show or offer, as they are."""
+    docs = [path for path in (ROOT / "docs").glob("*") if path.suffix in (".png", ".svg")]
+    return [*docs, *(ROOT / "notebooks" / "solutions").glob("*.py")]
+
+
+def put(name: str, content: bytes) -> None:
+    """Write a file below the folder that Sphinx reads."""
+    path = SOURCE / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def contents(title: str, pages: list[str]) -> str:
+    """An entry of the menu, as MyST has it."""
+    names = "\n".join(str(Path(page).with_suffix("")) for page in pages)
+    return f"\n```{{toctree}}\n:hidden:\n:caption: {title}\n\n{names}\n```\n"
+
+
+# === What pages say ===
+
+
+def relinked(text: str, name: str, there: dict[str, str], copied: set[str]) -> str:
+    """A page whose links within the repository lead to pages of the site, or to the repository.
+
+    Args:
+        text: Markdown.
+        name: path of the page in the repository.
+        there: the pages of the site, by their paths in the repository.
+        copied: files that are offered as they are.
+    """
+
+    def lead(match: re.Match[str]) -> str:
+        before, to, after = match.groups()
+        path = os.path.normpath(os.path.join(os.path.dirname(name), to)).replace(os.sep, "/")
+        if path in there:
+            start = os.path.dirname(there[name])
+            return before + os.path.relpath(there[path], start or ".").replace(os.sep, "/") + after
+        if path in copied:
+            return match.group()
+        return f"{before}{address.address()}/tree/{address.BRANCH}/{path}{after}"
+
+    return LINK.sub(lead, text)
+
+
+def prepared(notebook: NotebookNode) -> NotebookNode:
+    """A notebook whose pictures have their words, and whose live views are told as such."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "image/png" not in output.get("data", {}):
+                continue
+            options: dict = {"image": {"alt": output.metadata["image/png"].get("alt", "")}}
+            if EXPLORER.match(output["data"].get("text/plain", "")):
+                options["figure"] = {"caption": LIVE}
+            cell.metadata["mystnb"] = options
+    return notebook
+
+
+# === Building ===
+
+
+def main() -> int:
+    """Gather and build; a warning is an error, for it is a page that looks wrong."""
+    gather()
+    shutil.rmtree(TARGET, ignore_errors=True)
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
+    command += ["-c", str(ROOT / "docs"), "-d", str(ROOT / "build" / "doctrees")]
+    status = subprocess.run([*command, str(SOURCE), str(TARGET)], cwd=ROOT).returncode
+    print(f"{TARGET / 'index.html'}" if status == 0 else "the site has warnings: see above")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
