@@ -21,8 +21,10 @@ README = Path(__file__).parents[1] / "README.md"
 def miniature(monkeypatch, tmp_path):
     """Three stretches of four batches, of a model with one layer."""
     small = {"num_layers": 1, "num_attention_heads": 2, "hidden_dim": 16}
+    parts = ((0, 64), (64, 48), (112, 48), (128, 32))
     rounds = [
-        {**plan, "tales": tales, "warmup": 2} for plan, tales in zip(ROUNDS, (128, 64), strict=True)
+        {**plan, "first": first, "tales": tales, "warmup": 2}
+        for plan, (first, tales) in zip(ROUNDS, parts, strict=True)
     ]
     sizes = {"SHAPE": small, "ROUNDS": rounds, "EPOCHS": 3, "ROOT": tmp_path}
     sizes["DATA"] = tmp_path / "data"

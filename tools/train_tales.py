@@ -28,17 +28,23 @@ DATA = ROOT / "falcon_edu" / "presets" / "data"
 VOCABULARY_SIZE = 1280
 BATCH_SIZE = 16
 LEARNING_RATE = 3e-3
-# Three rounds, each with a learning rate that rises and falls. Words that the grammar forces are
-# few, and finding them takes a look back: their loss counts more, so that the heads that look back
-# form early. Hardest is who holds which thing, so that counts most; with RoPE from the beginning, for
-# ALiBi from the second round on. What is best for each context stays the same.
+# Rounds, each with a learning rate that rises and falls, on tales from `first` on. Words that the
+# grammar forces are few, and finding them takes a look back: their loss counts more, so that the
+# heads that look back form early. Hardest is who holds which thing, so that counts most; with RoPE
+# from the beginning, for ALiBi from the second round on. What is best for each context stays the
+# same. All three models see the same tales; one reads the last ones once more.
 ROUNDS = (
-    {"tales": 72_000, "learning_rate": LEARNING_RATE, "warmup": 200},
-    {"tales": 12_000, "learning_rate": LEARNING_RATE / 2, "warmup": 50},
-    {"tales": 24_000, "learning_rate": LEARNING_RATE / 2, "warmup": 50},
+    {"first": 0, "tales": 72_000, "learning_rate": LEARNING_RATE, "warmup": 200},
+    {"first": 72_000, "tales": 12_000, "learning_rate": LEARNING_RATE / 2, "warmup": 50},
+    {"first": 84_000, "tales": 24_000, "learning_rate": LEARNING_RATE / 2, "warmup": 50},
+    {"first": 96_000, "tales": 12_000, "learning_rate": LEARNING_RATE / 2, "warmup": 50},
 )
 FACT_WEIGHT = 5.0
-HOLDING_WEIGHTS = {"alibi": (5.0, 20.0, 25.0), "rope": (15.0, 25.0, 25.0)}  # of each round
+HOLDING_WEIGHTS = {  # of each round; a model has as many rounds as weights
+    "falcon_tales_rw_en": (5.0, 20.0, 25.0),
+    "falcon_tales_7b_en": (15.0, 25.0, 25.0),
+    "falcon_tales_40b_en": (15.0, 25.0, 25.0, 35.0),
+}
 EPOCHS = 30  # stretches after which the training can go on
 
 # Equal in depth, width and heads; the feed-forward width makes up for the heads that share keys
@@ -168,8 +174,16 @@ def tokenized_tales(tokenizer, stream, count, weights):
 
 def fact_weights(name, number):
     """How much the loss of forced words counts, in one of the rounds: `{kind of fact: weight}`."""
-    holding = HOLDING_WEIGHTS[PRESETS[name].get("position_encoding", "alibi")][number]
+    holding = HOLDING_WEIGHTS[name][number]
     return {"fact": FACT_WEIGHT, "object": holding, "holder": holding}
+
+
+def rounds_of(name):
+    """The rounds of a preset: a list of `ROUNDS`' plans, each with its weights."""
+    return [
+        {**plan, "weights": fact_weights(name, number)}
+        for number, plan in enumerate(ROUNDS[: len(HOLDING_WEIGHTS[name])])
+    ]
 
 
 class Rounds(keras.optimizers.schedules.LearningRateSchedule):
@@ -198,12 +212,14 @@ def train(name):
     build = ROOT / "build" / name
     build.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer()
-    stream, schedules, tokens = tale_stream(seed=0), [], 0
+    schedules, tokens, seen = [], 0, 0
     batches: list[tuple[Batches, int]] = []
-    for seed, plan in enumerate(ROUNDS):
-        facts = fact_weights(name, seed)
-        token_ids, weights = tokenized_tales(tokenizer, stream, plan["tales"], facts)
-        tokens += sum(map(len, token_ids))
+    for seed, plan in enumerate(rounds_of(name)):
+        stream = islice(tale_stream(seed=0), plan["first"], None)
+        token_ids, weights = tokenized_tales(tokenizer, stream, plan["tales"], plan["weights"])
+        if plan["first"] >= seen:
+            tokens += sum(map(len, token_ids))
+            seen = plan["first"] + plan["tales"]
         part = Batches(token_ids, weights, seed)
         schedule = keras.optimizers.schedules.CosineDecay(
             plan["learning_rate"] / 50,
@@ -257,10 +273,7 @@ def write_metadata(name, causal_lm, tokens, minutes):
             "seed": 0,
             "optimizer": "Muon",
             "batch_size": BATCH_SIZE,
-            "rounds": [
-                {**plan, "weights": fact_weights(name, number)}
-                for number, plan in enumerate(ROUNDS)
-            ],
+            "rounds": rounds_of(name),
             "minutes": round(minutes),  # of the last start, where it was interrupted
             "versions": {"keras": keras.__version__, "python": platform.python_version()},
         },
