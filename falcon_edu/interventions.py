@@ -12,6 +12,7 @@ from falcon_edu.inputs import backbone_of, encode
 
 import keras
 import numpy as np
+from keras import ops
 
 # The tails of a backbone by layer, kept as long as the backbone.
 _TAILS: WeakKeyDictionary = WeakKeyDictionary()
@@ -187,6 +188,8 @@ def tail_model(model, layer):
         x = hidden_states
         for transformer_layer in backbone.transformer_layers[layer:]:
             x, _ = transformer_layer(x, padding_mask=padding_mask)
+        # After the last layer nothing needs the mask, and Keras 3.13 wants every input to be read.
+        ops.cast(padding_mask, "bool")
         logits = backbone.token_embedding(backbone.final_layernorm(x), reverse=True)
         tails[layer] = keras.Model([hidden_states, padding_mask], logits)
     return tails[layer]
