@@ -34,8 +34,8 @@ WRONG = {
         "normed after": (1, "self.attention(self.norm1(x))", "self.norm1(self.attention(x))"),
     },
     "Model": {
-        "no final norm": (0, "self.norm(x)", "x"),
-        "one block only": (0, "range(layers)", "range(1)"),
+        "no final norm": (1, "self.norm(x)", "x"),
+        "one block only": (1, "range(layers)", "range(1)"),
         "the stream instead of logits": (
             0,
             'ops.einsum("btm,vm->btv", self.norm(x), self.embedding.embeddings)',
