@@ -10,7 +10,7 @@ FIRST  := notebooks/00_welcome.ipynb
 COURSE ?= classroom
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test unit notebooks browser site lint test-peers parity evaluate \
+.PHONY: help install lab test unit notebooks browser site lint test-peers parity benchmark evaluate \
 	binder-check matrix address classroom grades clean
 
 help: ## list the tasks
@@ -45,6 +45,9 @@ test-peers: $(PEERS)/installed ## compare with keras-hub and transformers, in .v
 parity: $(PEERS)/installed ## print how far every layout is from float64, transformers and keras-hub
 	$(PEERS)/bin/python tools/parity.py
 	$(PEERS)/bin/python tools/parity_routes.py
+
+benchmark: $(PEERS)/installed ## compare speed and memory with keras-hub, transformers and peft
+	$(PEERS)/bin/python -m benchmarks --write
 
 evaluate: install ## print how well the shipped models tell tales, against the grammar's entropy
 	$(BIN)/python tools/train_tales.py --evaluate
