@@ -1,11 +1,17 @@
 """How Sphinx builds the site; `tools/site.py` calls it. Nothing is loaded from elsewhere."""
 
+import html
+import inspect
 import re
 import tomllib
 from pathlib import Path
 
 from docutils import nodes
+from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
 
 _project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 
@@ -54,8 +60,13 @@ html_permalinks_icon = "#"
 
 def math(self, node):
     """A formula in the browsers' own language: no script, no font, and readers speak it."""
-    is_block = isinstance(node, nodes.math_block)
-    self.body.append(tex2mathml(node.astext(), as_block=is_block))
+    tex = re.sub(r"\\frac(\d)(\d)", r"\\frac{\1}{\2}", node.astext())  # docutils wants the braces
+    try:
+        formula = tex2mathml(tex, as_block=isinstance(node, nodes.math_block))
+    except MathError as error:
+        logger.warning("the formula %r can't be read: %s", tex, error, location=node)
+        formula = f"<code>{html.escape(tex)}</code>"
+    self.body.append(formula)
     raise nodes.SkipNode
 
 
@@ -66,7 +77,16 @@ def tidy(app, what, name, obj, options, lines):
     lines[:] = re.sub(r"(?<=, )\*\*(?=\w+[,:])", r"\*\*", text).split("\n")
 
 
+def arguments(app, what, name, obj, options, signature, returned):
+    """The arguments of a class are those of `__init__`; Keras hides them behind `__new__`."""
+    if what == "class":
+        own = [*inspect.signature(obj.__init__).parameters.values()][1:]
+        signature = f"({', '.join(map(str, own))})"
+    return signature, returned
+
+
 def setup(app):
     """Formulas need no extension, and docstrings a little help before napoleon reads them."""
     app.connect("autodoc-process-docstring", tidy, priority=400)
+    app.connect("autodoc-process-signature", arguments)
     app.add_html_math_renderer("mathml", (math, None), (math, None))

@@ -53,7 +53,7 @@ def gather() -> None:
     for page, text in reference.items():
         put(page, text.encode())
     with (SOURCE / "index.md").open("a") as index:
-        index.write(contents("The course", lessons))
+        index.write(contents("The course", lessons, numbered=True))
         index.write(contents("Reference", list(reference)))
         index.write(contents("More", [*texts, *ABOUT]))
 
@@ -71,10 +71,20 @@ def put(name: str, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def contents(title: str, pages: list[str]) -> str:
-    """An entry of the menu, as MyST has it."""
-    names = "\n".join(str(Path(page).with_suffix("")) for page in pages)
-    return f"\n```{{toctree}}\n:hidden:\n:caption: {title}\n\n{names}\n```\n"
+def contents(title: str, pages: list[str], numbered: bool = False) -> str:
+    """An entry of the menu, as MyST has it; a notebook may go by the number in its name."""
+    names = [str(Path(page).with_suffix("")) for page in pages]
+    if numbered:
+        titles = [heading(ROOT / f"{name}.ipynb") for name in names]
+        names = [f"{Path(n).name[:2]} {t} <{n}>" for n, t in zip(names, titles, strict=True)]
+    listed = "\n".join(names)
+    return f"\n```{{toctree}}\n:hidden:\n:caption: {title}\n\n{listed}\n```\n"
+
+
+def heading(path: Path) -> str:
+    """The title of a notebook, up to its colon."""
+    first = nbformat.read(path, as_version=4).cells[0].source
+    return first.partition("\n")[0].removeprefix("# ").partition(":")[0]
 
 
 # === What pages say ===
