@@ -387,8 +387,8 @@ class FalconBackbone(Backbone):
         ... )
         >>> with distribution.scope():
         ...     backbone = FalconBackbone.from_preset("falcon_tales_40b_en")
-        >>> backbone.token_embedding.embeddings.value.sharding.spec
-        PartitionSpec('model', 'batch')
+        >>> tuple(backbone.token_embedding.embeddings.value.sharding.spec)
+        ('model', 'batch')
 
         Shoeybi et al. 2019, https://arxiv.org/abs/1909.08053, section 3.
         """

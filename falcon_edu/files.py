@@ -55,7 +55,7 @@ def check_space(path, needed):
 
     >>> check_space(tempfile.gettempdir(), 10**18)
     Traceback (most recent call last):
-    OSError: [Errno 28] Saving to ... needs about 1,000.0 PB, but its disk has ... free.
+    OSError: [Errno 28] Saving to ... needs about 1,000.0 PB, but its disk has ... free. ...
     """
     place = Path(path).resolve()
     while not place.exists():
