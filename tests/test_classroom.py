@@ -203,11 +203,14 @@ def test_what_is_no_notebook_is_said(course, tmp_path, capsys):
     assert "JSON" in course.grade("eve", "tiny")
 
 
-def test_scores_are_written(course):
+def test_scores_are_written(course, tmp_path):
+    hand_in(tmp_path, "ada", tiny(), "tiny")
+    course.take_in(tmp_path)
+    assert course.grade("ada", "tiny") == ""
     with course.write_scores().open(newline="") as file:
         rows = list(csv.DictReader(file))
-    good = [row for row in rows if row["student"] == "good"]
-    assert [(row["task"], float(row["points"])) for row in good] == [("first", 2), ("second", 2)]
+    own = [row for row in rows if row["student"] == "ada"]
+    assert [(row["task"], float(row["points"])) for row in own] == [("first", 2), ("second", 2)]
 
 
 # === The command ===
