@@ -68,6 +68,10 @@ def values(model):
 
 def compute(model):
     """The output, and the gradient of every weight: of kernels, norms and biases, and factors."""
+    # With the logits, since an untied head has a gradient from nothing else.
+    model = keras.Model(
+        model.input, [model.output, model.token_embedding(model.output, reverse=True)]
+    )
     model.trainable = True
     for variable in model.variables:
         variable.trainable = True
@@ -76,8 +80,8 @@ def compute(model):
     @jax.jit
     def run(weights):
         def loss(weights):
-            output, _ = model.stateless_call(weights, [], inputs)
-            return ((output - targets) ** 2).mean(), output
+            (output, logits), _ = model.stateless_call(weights, [], inputs)
+            return ((output - targets) ** 2).mean() + (logits**2).mean(), output
 
         (_, output), gradients = jax.value_and_grad(loss, has_aux=True)(weights)
         return output, gradients
