@@ -80,7 +80,7 @@ def _builtin(name, weights):
             if key in known:
                 return resolve(known[key], weights)
         except (FileNotFoundError, ImportError) as error:
-            tried.append(f"{known[key]}: {error}")
+            tried.append(str(error))  # which names the handle
     if tried:
         raise FileNotFoundError(f"{name!r} is in no place that was tried. " + " ".join(tried))
     raise FileNotFoundError(f"{name!r} should ship with falcon_edu, but this copy lacks it.")
