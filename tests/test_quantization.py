@@ -1,5 +1,7 @@
 """Weights of eight bits: how they are made, multiplied with, loaded, and trained beside."""
 
+import gc
+
 from falcon_edu import FalconBackbone, FalconCausalLM, FalconConfig, record
 from falcon_edu.corpora import tales
 from falcon_edu.dense import Dense, EinsumDense, ReversibleEmbedding
@@ -14,6 +16,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+
+@pytest.fixture(autouse=True)
+def small_heap():
+    """Keras collects garbage for every kernel it rounds: seconds, after a thousand other tests."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @given(st.data())
