@@ -28,6 +28,15 @@ def stay_on_this_machine(monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", guarded)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def forget_programs():
+    """No other file needs what one has compiled; kept, it would fill gigabytes."""
+    yield
+    import jax
+
+    jax.clear_caches()
+
+
 def is_local(host):
     """Whether a host is this machine: the name localhost, or a loopback address."""
     try:
