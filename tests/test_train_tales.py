@@ -23,10 +23,10 @@ def miniature(monkeypatch, tmp_path):
     small = {"num_layers": 1, "num_attention_heads": 2, "hidden_dim": 16}
     parts = ((0, 64), (64, 48), (112, 48), (128, 32))
     rounds = [
-        {**plan, "first": first, "tales": tales, "warmup": 2}
-        for plan, (first, tales) in zip(ROUNDS, parts, strict=True)
+        {**each, "first": first, "tales": tales, "warmup": 2}
+        for each, (first, tales) in zip(ROUNDS[NAME], parts, strict=True)
     ]
-    sizes = {"SHAPE": small, "ROUNDS": rounds, "EPOCHS": 3, "ROOT": tmp_path}
+    sizes = {"SHAPE": small, "ROUNDS": {NAME: rounds}, "EPOCHS": 3, "ROOT": tmp_path}
     sizes["DATA"] = tmp_path / "data"
     for name, value in sizes.items():
         monkeypatch.setattr(train_tales, name, value)

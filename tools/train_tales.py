@@ -28,22 +28,45 @@ DATA = ROOT / "falcon_edu" / "presets" / "data"
 VOCABULARY_SIZE = 1280
 BATCH_SIZE = 16
 LEARNING_RATE = 3e-3
-# Rounds, each with a learning rate that rises and falls, on tales from `first` on. Words that the
-# grammar forces are few, and finding them takes a look back: their loss counts more, so that the
-# heads that look back form early. Hardest is who holds which thing, so that counts most; with RoPE
-# from the beginning, for ALiBi from the second round on. What is best for each context stays the
-# same. All three models see the same tales; one reads the last ones once more.
-ROUNDS = (
-    {"first": 0, "tales": 72_000, "learning_rate": LEARNING_RATE, "warmup": 200},
-    {"first": 72_000, "tales": 12_000, "learning_rate": LEARNING_RATE / 2, "warmup": 50},
-    {"first": 84_000, "tales": 24_000, "learning_rate": LEARNING_RATE / 2, "warmup": 50},
-    {"first": 96_000, "tales": 12_000, "learning_rate": LEARNING_RATE / 2, "warmup": 50},
-)
-FACT_WEIGHT = 5.0
-HOLDING_WEIGHTS = {  # of each round; a model has as many rounds as weights
-    "falcon_tales_rw_en": (5.0, 20.0, 25.0),
-    "falcon_tales_7b_en": (15.0, 25.0, 25.0),
-    "falcon_tales_40b_en": (15.0, 25.0, 25.0, 35.0),
+
+
+def plan(first, tales, learning_rate, holding, warmup=50, shuffled=None):
+    """One round of training: a learning rate that rises and falls, on tales from `first` on.
+
+    Words that the grammar forces are few, and finding them takes a look back: their loss counts
+    more, so that the heads that look back form early. Hardest is who holds which thing, so that
+    counts most, `holding`. What is best for each context stays the same.
+
+    Args:
+        shuffled: seed of the order; by default the number of the round.
+    """
+    weights = {"fact": 5.0, "object": holding, "holder": holding}
+    rates = {"learning_rate": learning_rate, "warmup": warmup}
+    return {"first": first, "tales": tales, **rates, "weights": weights, "shuffled": shuffled}
+
+
+# All three models see the same tales, in the first three rounds. With RoPE the holders count much
+# from the beginning, with ALiBi from the second round on. Where after that too many of them were
+# still wrong, more rounds followed.
+ROUNDS = {
+    "falcon_tales_rw_en": (
+        plan(0, 72_000, LEARNING_RATE, holding=5.0, warmup=200),
+        plan(72_000, 12_000, LEARNING_RATE / 2, holding=20.0),
+        plan(84_000, 24_000, LEARNING_RATE / 2, holding=25.0),
+    ),
+    "falcon_tales_7b_en": (
+        plan(0, 72_000, LEARNING_RATE, holding=15.0, warmup=200),
+        plan(72_000, 12_000, LEARNING_RATE / 2, holding=25.0),
+        plan(84_000, 24_000, LEARNING_RATE / 2, holding=25.0),
+        plan(96_000, 24_000, LEARNING_RATE / 3, holding=25.0),
+        plan(120_000, 24_000, LEARNING_RATE / 2, holding=60.0, shuffled=3),
+    ),
+    "falcon_tales_40b_en": (
+        plan(0, 72_000, LEARNING_RATE, holding=15.0, warmup=200),
+        plan(72_000, 12_000, LEARNING_RATE / 2, holding=25.0),
+        plan(84_000, 24_000, LEARNING_RATE / 2, holding=25.0),
+        plan(96_000, 12_000, LEARNING_RATE / 2, holding=35.0),
+    ),
 }
 EPOCHS = 30  # stretches after which the training can go on
 
@@ -172,20 +195,6 @@ def tokenized_tales(tokenizer, stream, count, weights):
     return token_ids, token_weights
 
 
-def fact_weights(name, number):
-    """How much the loss of forced words counts, in one of the rounds: `{kind of fact: weight}`."""
-    holding = HOLDING_WEIGHTS[name][number]
-    return {"fact": FACT_WEIGHT, "object": holding, "holder": holding}
-
-
-def rounds_of(name):
-    """The rounds of a preset: a list of `ROUNDS`' plans, each with its weights."""
-    return [
-        {**plan, "weights": fact_weights(name, number)}
-        for number, plan in enumerate(ROUNDS[: len(HOLDING_WEIGHTS[name])])
-    ]
-
-
 class Rounds(keras.optimizers.schedules.LearningRateSchedule):
     """One cosine after the other.
 
@@ -214,19 +223,18 @@ def train(name):
     tokenizer = train_tokenizer()
     schedules, tokens, seen = [], 0, 0
     batches: list[tuple[Batches, int]] = []
-    for seed, plan in enumerate(rounds_of(name)):
-        stream = islice(tale_stream(seed=0), plan["first"], None)
-        token_ids, weights = tokenized_tales(tokenizer, stream, plan["tales"], plan["weights"])
-        if plan["first"] >= seen:
-            tokens += sum(map(len, token_ids))
-            seen = plan["first"] + plan["tales"]
-        part = Batches(token_ids, weights, seed)
+    for number, each in enumerate(ROUNDS[name]):
+        stream = islice(tale_stream(seed=0), each["first"], None)
+        token_ids, weights = tokenized_tales(tokenizer, stream, each["tales"], each["weights"])
+        tokens += sum(map(len, token_ids[max(0, seen - each["first"]) :]))  # new ones only
+        seen = max(seen, each["first"] + each["tales"])
+        part = Batches(token_ids, weights, number if each["shuffled"] is None else each["shuffled"])
         schedule = keras.optimizers.schedules.CosineDecay(
-            plan["learning_rate"] / 50,
+            each["learning_rate"] / 50,
             len(part),
             alpha=0.01,
-            warmup_target=plan["learning_rate"],
-            warmup_steps=plan["warmup"],
+            warmup_target=each["learning_rate"],
+            warmup_steps=each["warmup"],
         )
         schedules.append((len(batches), schedule))
         batches += [(part, index) for index in range(len(part))]
@@ -273,7 +281,7 @@ def write_metadata(name, causal_lm, tokens, minutes):
             "seed": 0,
             "optimizer": "Muon",
             "batch_size": BATCH_SIZE,
-            "rounds": rounds_of(name),
+            "rounds": ROUNDS[name],
             "minutes": round(minutes),  # of the last start, where it was interrupted
             "versions": {"keras": keras.__version__, "python": platform.python_version()},
         },
