@@ -157,7 +157,7 @@ def narrow_product_transposed(x, kernel):
     """
     f, m = kernel.shape
     rows = x.reshape(-1, m).astype("float32")
-    size = max(1, min(f, BLOCK // m))
+    size = max(1, min(f, WIDENED // m))
 
     @functools.partial(jax.checkpoint, static_argnums=1)
     def block(start, size):

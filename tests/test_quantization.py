@@ -61,7 +61,7 @@ def test_products_are_exact(b, m, f, block):
     x = rng.integers(-9, 9, (b, 1, m)).astype("float32")
     kernel = rng.integers(-127, 128, (m, f)).astype("int8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("falcon_edu.quantization.BLOCK", block)
+        patch.setattr("falcon_edu.quantization.WIDENED", block)
         np.testing.assert_array_equal(narrow_product(x, kernel), x @ kernel.astype("float32"))
         turned = jnp.asarray(kernel.T)
         np.testing.assert_array_equal(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from falcon_edu.distribution import variable_sharding
+from falcon_edu.presets.casting import cast
 from falcon_edu.quantization import quantize
 
 import jax
@@ -254,7 +255,7 @@ class _Reader:
 
     def __call__(self, shape, dtype=None):
         return self._read(
-            lambda value: keras.ops.convert_to_tensor(value.reshape(shape), dtype),
+            lambda value: jax.device_put(cast(value.reshape(shape), dtype)),
             lambda: keras.ops.zeros((), dtype),
         )
 

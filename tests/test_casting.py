@@ -1,0 +1,40 @@
+"""Casting on the way from the file: the same numbers, in order, whatever the strides were."""
+
+from falcon_edu.presets import casting
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+shapes = st.lists(st.integers(1, 9), min_size=1, max_size=4)
+
+
+@given(shapes, st.permutations(range(4)), st.sampled_from([1, 2, 5, 64]))
+def test_tiles_make_no_difference(shape, order, tile):
+    value = np.arange(np.prod(shape), dtype="float16").reshape(shape)
+    value = value.transpose([axis for axis in order if axis < len(shape)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(casting, "TILE", tile)
+        result = casting.cast(value, "float32")
+    assert result.dtype == "float32"
+    assert result.flags.c_contiguous
+    np.testing.assert_array_equal(result, value)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_bfloat16_is_rounded_as_by_jax(dtype):
+    value = np.random.default_rng(0).normal(size=(300, 500)).astype("float32").T
+    wanted = np.asarray(jax.numpy.asarray(value).astype(dtype))
+    np.testing.assert_array_equal(casting.cast(value, dtype), wanted)
+
+
+def test_jax_takes_it_without_a_copy():
+    value = casting.cast(np.ones((300, 400), "float16").T, "float32")
+    assert jax.device_put(value).unsafe_buffer_pointer() == value.ctypes.data
+
+
+def test_a_scalar_row_and_no_numbers_at_all():
+    for shape in ((1,), (0, 3), (3, 0)):
+        assert casting.cast(np.ones(shape, "float16"), "float32").shape == shape
