@@ -14,8 +14,6 @@ import numpy as np
 
 TILE = 256  # rows and columns of a tile: half a megabyte, in both forms
 
-ALIGNMENT = 64  # bytes; what begins at a multiple of it, `jax.device_put` takes without a copy
-
 
 def cast(value, dtype):
     """An array in another dtype, in memory of its own.
@@ -25,7 +23,7 @@ def cast(value, dtype):
         dtype: name of a dtype, or a dtype.
 
     Returns:
-        The array, C-contiguous and aligned.
+        The array, C-contiguous.
 
     Example:
 
@@ -33,7 +31,7 @@ def cast(value, dtype):
     >>> cast(kernel.T, "float32").tolist()
     [[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]
     """
-    result = _aligned(value.shape, np.dtype(dtype))
+    result = np.empty(value.shape, np.dtype(dtype))
     if value.size <= TILE**2:
         result[...] = value
         return result
@@ -56,9 +54,3 @@ def cast(value, dtype):
 
 def _pieces(length, size):
     return [slice(start, start + size) for start in range(0, length, size)]
-
-
-def _aligned(shape, dtype):
-    memory = np.empty(np.prod(shape, dtype=int) * dtype.itemsize + ALIGNMENT, "uint8")
-    start = -memory.ctypes.data % ALIGNMENT
-    return memory[start : start + len(memory) - ALIGNMENT].view(dtype).reshape(shape)

@@ -255,7 +255,8 @@ class _Reader:
 
     def __call__(self, shape, dtype=None):
         return self._read(
-            lambda value: jax.device_put(cast(value.reshape(shape), dtype)),
+            # JAX's own memory: what it borrows from NumPy, Keras's `predict` and `fit` would copy.
+            lambda value: jax.device_put(cast(value.reshape(shape), dtype), may_alias=False),
             lambda: keras.ops.zeros((), dtype),
         )
 
