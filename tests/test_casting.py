@@ -29,13 +29,13 @@ def test_tiles_make_no_difference(shape, order, tile):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
-def test_bfloat16_is_rounded_as_by_jax(dtype):
+def test_numbers_are_rounded_as_by_jax(dtype):
     value = np.random.default_rng(0).normal(size=(300, 500)).astype("float32").T
     wanted = np.asarray(jax.numpy.asarray(value).astype(dtype))
     np.testing.assert_array_equal(casting.cast(value, dtype), wanted)
 
 
-def test_a_scalar_row_and_no_numbers_at_all():
+def test_one_number_and_none():
     for shape in ((1,), (0, 3), (3, 0)):
         assert casting.cast(np.ones(shape, "float16"), "float32").shape == shape
 

@@ -190,7 +190,7 @@ def test_code_of_the_readme_runs(capsys):
 
 ELSEWHERE = re.compile(
     r"pypi\.(?:org|python)|pythonhosted\.org|npmjs\.org|deb\.debian\.org|anaconda\.org"
-    r"|download\.pytorch\.org|/work/(?:main|shared)|/[r]oot/|/opt/(?:wheels|pypi)"
+    r"|download\.pytorch\.org|/[w]ork/(?:main|shared)|/[r]oot/|/opt/(?:wheels|pypi)"
 )
 
 

@@ -38,7 +38,8 @@ def plan(first, tales, learning_rate, holding, warmup=50, shuffled=None):
     counts most, `holding`. What is best for each context stays the same.
 
     Args:
-        shuffled: seed of the order; by default the number of the round.
+        shuffled: seed of the order, where it is not the number of the round: the one round that
+            has it was drawn with the seed of the round before.
     """
     weights = {"fact": 5.0, "object": holding, "holder": holding}
     rates = {"learning_rate": learning_rate, "warmup": warmup}

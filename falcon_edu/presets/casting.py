@@ -2,8 +2,8 @@
 
 A checkpoint of transformers holds kernels as `(outputs, inputs)` in bfloat16, and a model wants
 `(inputs, outputs)` in float32. NumPy would walk through one of the two in steps of kilobytes, each
-a miss of the cache. In tiles both sides stay in it, and each core takes a part of them: measured on
-two cores, a kernel `(8192, 2048)` took 22 ms instead of 82.
+a miss of the cache. In tiles both sides stay in it, and each core takes a part of them: on two
+cores a kernel of 8192 by 2048 takes 22 ms, with one core and whole rows 70.
 """
 
 import os
@@ -38,6 +38,7 @@ def cast(value, dtype):
     source, target = value, result
     if value.flags.c_contiguous:  # then it is cut into pieces, no matter where its rows end
         source, target = value.reshape(1, -1), result.reshape(1, -1)
+    # A tile has TILE rows, and of the axes behind them as much as makes about TILE numbers.
     sizes, room = [], TILE if len(source) > 1 else TILE**2
     for length in reversed(source.shape[1:]):
         sizes.append(min(length, room))

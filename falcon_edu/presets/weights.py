@@ -267,7 +267,7 @@ class _Reader:
             return jax.make_array_from_callback(
                 shape,
                 sharding,
-                lambda part: np.asarray(value.reshape(shape)[part]).astype(np.dtype(dtype)),
+                lambda part: cast(value.reshape(shape)[part], dtype),
             )
 
         return self._read(spread, lambda: spread(np.broadcast_to(np.float32(0), shape)))
