@@ -33,8 +33,8 @@ def small_disk(tmp_path, monkeypatch):
         usage = Usage(1024 * KILOBYTES, 0, 1024 * KILOBYTES)
         monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     yield folder
-    if is_mounted:
-        subprocess.run(["umount", str(folder)], check=True)
+    if is_mounted:  # lazily: what has a file on it open a moment longer does not stand in the way
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def refuses(save, folder):
