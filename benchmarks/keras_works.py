@@ -74,13 +74,7 @@ class KerasWorks:
         return self._fit(model, keras.optimizers.AdamW(1e-4), batch, tokens)
 
     def _fit(self, model, optimizer, batch, tokens):
-        import keras
-
-        model.compile(
-            optimizer=optimizer,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            weighted_metrics=[],
-        )
+        model.compile(optimizer=optimizer, weighted_metrics=[])  # the library's own loss
         x = token_dict(batch * STEPS, tokens, model.backbone.vocabulary_size)
         y = np.roll(x["token_ids"], -1, axis=1)
 

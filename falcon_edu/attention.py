@@ -3,6 +3,7 @@
 import math
 
 from falcon_edu.dense import Dense, EinsumDense
+from falcon_edu.gradients import masked_softmax
 from falcon_edu.positions import alibi_bias, rotary_embedding
 
 import keras
@@ -69,10 +70,7 @@ def dot_product_attention(query, key, value, bias=None, mask=None, dropout=None)
     if mask is None:
         attention_weights = ops.softmax(attention_scores, axis=-1)
     else:
-        # A finite number, not -inf: a row without any key would be 0 / 0.
-        attention_scores = ops.where(mask[:, None], attention_scores, -1e30)
-        attention_weights = ops.softmax(attention_scores, axis=-1)
-        attention_weights = ops.where(mask[:, None], attention_weights, 0.0)
+        attention_weights = masked_softmax(attention_scores, mask[:, None])
     weights = attention_weights if dropout is None else dropout(attention_weights)
     weights = ops.reshape(ops.cast(weights, value.dtype), (b, g, n // g, q, k))
     output = ops.einsum("bgrqk,bkgh->bqgrh", weights, value)

@@ -5,6 +5,7 @@ from falcon_edu.attention import kernel_initializer
 from falcon_edu.config import CONFIG_FIELDS, FalconConfig
 from falcon_edu.dense import ReversibleEmbedding
 from falcon_edu.distribution import FalconLayoutMap, adapt_layout_map
+from falcon_edu.gradients import LayerNormalization
 from falcon_edu.inputs import check_inputs, prepare_inputs
 from falcon_edu.quantization import float_policy, policy_of
 from falcon_edu.transformer_decoder import FalconTransformerDecoder
@@ -297,7 +298,7 @@ class FalconBackbone(Backbone):
             )
             for i in range(num_layers)
         ]
-        final_layernorm = keras.layers.LayerNormalization(
+        final_layernorm = LayerNormalization(
             epsilon=layer_norm_epsilon, dtype=float_policy(policy), name="final_layernorm"
         )
 

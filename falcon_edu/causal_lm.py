@@ -2,6 +2,7 @@
 
 from falcon_edu import decoding, generation, samplers
 from falcon_edu.backbone import FalconBackbone, classproperty
+from falcon_edu.gradients import NextTokenLoss
 from falcon_edu.inputs import check_inputs, prepare_inputs
 from falcon_edu.preprocessor import FalconCausalLMPreprocessor
 
@@ -189,11 +190,7 @@ class FalconCausalLM(keras.Model):
         if optimizer == "auto":
             optimizer = keras.optimizers.Adam(2e-5)
         if loss == "auto":
-            # Keras's default reduction divides by all places, padding included: the more of it in
-            # a batch, the smaller the loss and the step. This one divides by the sum of weights.
-            loss = keras.losses.SparseCategoricalCrossentropy(
-                from_logits=True, reduction="mean_with_sample_weight"
-            )
+            loss = NextTokenLoss()
         if weighted_metrics == "auto":
             weighted_metrics = [keras.metrics.SparseCategoricalAccuracy()]
         super().compile(optimizer=optimizer, loss=loss, weighted_metrics=weighted_metrics, **kwargs)

@@ -91,7 +91,8 @@ class DecodingLoop:
         """Reads the prompts and chooses the first token after them.
 
         Args:
-            weights, seeds: values of the variables of the backbone and of the sampler.
+            weights, seeds: values of the variables of the backbone, from `dense.values_with_bits`,
+                and of the sampler.
             prompts: `{"token_ids": (b, t), "padding_mask": (b, t)}`.
             column: where the prompts end, and the first new token will stand.
             ends: `(b,)`, where each row is full.
@@ -170,8 +171,11 @@ class DecodingLoop:
     def _variables(self, weights, seeds):
         """A scope in which the variables have these values, so that they are no constants."""
         variables = [*self.backbone.variables, *self.sampler.variables]
-        mapping = zip(variables, [*weights, *seeds], strict=True)
-        return keras.StatelessScope(state_mapping=list(mapping))
+        scope = keras.StatelessScope()
+        for variable, value in zip(variables, [*weights, *seeds], strict=True):
+            # Not by the argument `state_mapping`, which would take bits for numbers and cast them.
+            scope.state_mapping[id(variable)] = value
+        return scope
 
     def _new_seeds(self, scope):
         return [scope.get_current_value(variable) for variable in self.sampler.variables]

@@ -1,11 +1,21 @@
 """Keras's dense layers and embedding, which may also hold their weights in eight bits.
 
-They differ from Keras's own in two things when quantized to int8: only the weights are rounded, not
-what flows through the model; and the product is the one of `quantization`, which is fast on a CPU.
-Keras rounds both by default, and XLA's product of whole numbers is some fifteen times slower there.
+They differ from Keras's own in two things. Quantized to int8, only the weights are rounded, not
+what flows through the model: Keras rounds both by default, and XLA's product of whole numbers is
+some fifteen times slower on a CPU. And where one text grows token by token, or the weights have
+fewer bytes than float32, the products are those of `products`.
 """
 
-from falcon_edu.quantization import narrow_product, narrow_product_transposed, weights_only
+from falcon_edu.products import (
+    as_bits,
+    is_one_row,
+    narrow_product,
+    narrow_product_transposed,
+    row_product,
+    row_product_transposed,
+    widen,
+)
+from falcon_edu.quantization import weights_only
 
 import keras
 from keras import ops
@@ -29,14 +39,31 @@ class _Quantized:
 
 
 class _QuantizedDense(_Quantized):
+    def call(self, inputs, training=None):
+        if self.lora_enabled:
+            return super().call(inputs, training=training)
+        kernel = ops.convert_to_tensor(self._kernel)
+        if kernel.dtype == "uint16":
+            return self._finish(self._product(narrow_product, inputs, kernel))
+        if is_one_row(inputs) and kernel.dtype == "float32":
+            return self._finish(self._product(row_product, inputs, kernel))
+        return super().call(inputs, training=training)
+
     def _int8_call(self, inputs, training=None):
         kernel = ops.convert_to_tensor(self._kernel)
-        m, *outputs = kernel.shape
-        x = narrow_product(inputs, ops.reshape(kernel, (m, -1)))
-        x = ops.reshape(x, (*inputs.shape[:-1], *outputs)) / self.kernel_scale
+        x = self._product(narrow_product, inputs, kernel) / self.kernel_scale
         x = ops.cast(x, self.compute_dtype)
         if self.lora_enabled:
             x = x + (self.lora_alpha / self.lora_rank) * self._lora_update(inputs)
+        return self._finish(x)
+
+    def _product(self, product, inputs, kernel):
+        m, *outputs = kernel.shape
+        x = product(inputs, ops.reshape(kernel, (m, -1)))
+        return ops.reshape(x, (*inputs.shape[:-1], *outputs))
+
+    def _finish(self, x):
+        x = ops.cast(x, self.compute_dtype)
         if self.bias is not None:
             x = ops.add(x, self.bias)
         return x if self.activation is None else self.activation(x)
@@ -65,6 +92,24 @@ class EinsumDense(_QuantizedDense, keras.layers.EinsumDense):
 class ReversibleEmbedding(_Quantized, keras.layers.ReversibleEmbedding):
     """`keras.layers.ReversibleEmbedding`, with each token's embedding on a scale of its own."""
 
+    def call(self, inputs, reverse=False):
+        if self.lora_enabled:
+            return super().call(inputs, reverse=reverse)
+        is_head = reverse and not self.tie_weights
+        weights = ops.convert_to_tensor(self.reverse_embeddings if is_head else self._embeddings)
+        is_narrow = weights.dtype == "uint16"
+        if not reverse and is_narrow:
+            outputs = widen(ops.take(weights, inputs, axis=0))
+        elif reverse and is_narrow:
+            product = narrow_product if is_head else narrow_product_transposed
+            outputs = product(inputs, weights)
+        elif reverse and is_one_row(inputs) and weights.dtype == "float32":
+            product = row_product if is_head else row_product_transposed
+            outputs = product(inputs, weights)
+        else:
+            return super().call(inputs, reverse=reverse)
+        return ops.cast(outputs, self.compute_dtype)
+
     def _int8_call(self, inputs, reverse=False):
         if not reverse:
             return super()._int8_call(inputs, reverse=reverse)
@@ -81,3 +126,34 @@ class ReversibleEmbedding(_Quantized, keras.layers.ReversibleEmbedding):
     def _lora_update(self, inputs):
         hidden = ops.matmul(inputs, ops.transpose(self.lora_embeddings_b))
         return ops.matmul(hidden, ops.transpose(self.lora_embeddings_a))
+
+
+def values_with_bits(model):
+    """The values of a model's variables for a program that is fast in bfloat16 on a CPU too.
+
+    The weights that the layers here multiply by are handed over `as_bits` where they are bfloat16;
+    a layer that finds uint16 in their place knows what to do. With LoRA a layer computes with its
+    whole kernel, and gets it as it is.
+
+    Args:
+        model: a `keras.Model`.
+
+    Returns:
+        A list of JAX arrays, in the order of `model.variables`.
+
+    Example:
+
+    >>> from falcon_edu import FalconBackbone
+    >>> backbone = FalconBackbone(10, 1, 2, 4, 8, dtype="bfloat16")
+    >>> sorted({str(value.dtype) for value in values_with_bits(backbone)})
+    ['bfloat16', 'uint16']
+    """
+    multiplied = set()
+    for layer in model._flatten_layers():
+        if isinstance(layer, (_QuantizedDense, ReversibleEmbedding)) and not layer.lora_enabled:
+            names = ("_kernel", "_embeddings", "reverse_embeddings")
+            multiplied |= {id(getattr(layer, name, None)) for name in names}
+    return [
+        as_bits(variable.value) if id(variable) in multiplied else variable.value
+        for variable in model.variables
+    ]

@@ -12,6 +12,7 @@ import copy
 
 from falcon_edu import samplers
 from falcon_edu.decoding import DecodingLoop
+from falcon_edu.dense import values_with_bits
 from falcon_edu.inputs import encode, tokenizer_of
 
 import numpy as np
@@ -30,7 +31,6 @@ class Run:
     def __init__(self, model, prompts, max_length, stop_token_ids):
         self.model = model
         self.loop = loop_of(model)
-        self.weights = model.backbone.variables
         self.max_length = max_length
         self.stop_token_ids = np.array(stop_token_ids, "int32")
         self.pad_token_id = getattr(tokenizer_of(model), "pad_token_id", 0)
@@ -57,7 +57,7 @@ class Run:
     def _call(self, function, **arguments):
         sampler = self.model.sampler
         seeds, state = function(
-            [variable.value for variable in self.weights],
+            values_with_bits(self.model.backbone),
             [variable.value for variable in sampler.variables],
             stop_token_ids=self.stop_token_ids,
             **arguments,

@@ -1,4 +1,4 @@
-"""Weights of eight bits: how they are made, and how to multiply with them at the memory's speed.
+"""Weights of eight bits: how they are made, and how a model is told to have them.
 
 A token that is decoded reads every weight once, so what counts is how many bytes there are. Eight
 bits for a weight are a quarter of float32. Each output channel has a scale of its own, so that a
@@ -6,10 +6,6 @@ channel with small weights is not rounded away next to one with large weights.
 Dettmers et al. 2022, https://arxiv.org/abs/2208.07339, section 2.1.
 """
 
-import functools
-
-import jax
-import jax.numpy as jnp
 import keras
 import numpy as np
 
@@ -18,10 +14,6 @@ LARGEST = 127  # -128 has no counterpart, and is left out
 EPSILON = np.float32(1e-7)  # Keras's, against a division by zero
 
 BLOCK = 2**18  # numbers that are rounded at once: in float32 a megabyte
-
-# Numbers that are widened at once: in float32 eight megabytes. Fewer, and XLA lets one core do it:
-# with 2**18 a product took 2.7 times as long. More, and they leave the cache.
-WIDENED = 2**21
 
 
 def policy_of(dtype):
@@ -94,81 +86,3 @@ def quantize(weights, axis=0):
         own = scale if 0 in axes else scale[block]
         np.rint(weights[block].astype("float32") * own, out=quantized[block], casting="unsafe")
     return quantized, scale
-
-
-def narrow_product(x, kernel):
-    """A matrix product with a kernel that is widened to float32 a block of rows at a time.
-
-    XLA multiplies only floats quickly on a CPU, and would widen the whole kernel first: four times
-    as many bytes to write and to read again as there were. A block stays in the cache.
-
-    Args:
-        x: `(..., m)` floats.
-        kernel: `(m, f)`, int8.
-
-    Returns:
-        `(..., f)` float32. Its gradient reaches `x`; in the backward pass, the blocks are widened
-        anew, and not kept.
-
-    Example:
-
-    >>> narrow_product(jnp.array([[1.0, 2.0]]), jnp.array([[3], [4]], "int8")).tolist()
-    [[11.0]]
-    """
-    m, f = kernel.shape
-    rows = x.reshape(-1, m).astype("float32")
-    count = rows.shape[0]
-    size = WIDENED // f
-    if isinstance(count, int):  # it has no value while Keras works out shapes
-        # With many rows of `x`, the sums are the larger traffic, so the blocks are larger, too.
-        size = max(size, count)
-    size = max(1, min(m, size))
-
-    @functools.partial(jax.checkpoint, static_argnums=1)
-    def block(start, size):
-        part = jax.lax.dynamic_slice(kernel, (start, 0), (size, f)).astype("float32")
-        return jax.lax.dynamic_slice(rows, (0, start), (count, size)) @ part
-
-    total = jax.lax.fori_loop(
-        0,
-        m // size,
-        lambda i, total: total + block(i * size, size),
-        jnp.zeros((count, f), "float32"),
-    )
-    if m % size:
-        total = total + block(m - m % size, m % size)
-    return total.reshape(*x.shape[:-1], f)
-
-
-def narrow_product_transposed(x, kernel):
-    """`narrow_product` with a kernel of which each row is an output channel, as in embeddings.
-
-    Args:
-        x: `(..., m)` floats.
-        kernel: `(f, m)`, int8.
-
-    Returns:
-        `(..., f)` float32.
-
-    Example:
-
-    >>> narrow_product_transposed(jnp.array([[1.0, 2.0]]), jnp.array([[3, 4]], "int8")).tolist()
-    [[11.0]]
-    """
-    f, m = kernel.shape
-    rows = x.reshape(-1, m).astype("float32")
-    size = max(1, min(f, WIDENED // m))
-
-    @functools.partial(jax.checkpoint, static_argnums=1)
-    def block(start, size):
-        part = jax.lax.dynamic_slice(kernel, (start, 0), (size, m)).astype("float32")
-        return rows @ part.T
-
-    def step(i, outputs):
-        return jax.lax.dynamic_update_slice(outputs, block(i * size, size), (0, i * size))
-
-    outputs = jax.lax.fori_loop(0, f // size, step, jnp.zeros((rows.shape[0], f), "float32"))
-    if f % size:
-        rest = f - f % size
-        outputs = jax.lax.dynamic_update_slice(outputs, block(rest, f % size), (0, rest))
-    return outputs.reshape(*x.shape[:-1], f)

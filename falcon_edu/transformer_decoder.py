@@ -2,6 +2,7 @@
 
 from falcon_edu.attention import FalconAttention, kernel_initializer, make_attention_mask
 from falcon_edu.dense import Dense
+from falcon_edu.gradients import LayerNormalization, gelu
 from falcon_edu.positions import token_positions
 from falcon_edu.quantization import float_policy
 
@@ -80,7 +81,7 @@ class FalconTransformerDecoder(keras.layers.Layer):
         hidden_dim = inputs_shape[-1]
 
         def norm(name):
-            layer = keras.layers.LayerNormalization(
+            layer = LayerNormalization(
                 epsilon=self.layer_norm_epsilon, dtype=float_policy(self.dtype_policy), name=name
             )
             layer.build(inputs_shape)
@@ -119,10 +120,7 @@ class FalconTransformerDecoder(keras.layers.Layer):
             self.post_attention_layernorm = norm("post_attention_layernorm")
         elif self.num_parallel_layer_norms == 2:
             self.mlp_layernorm = norm("mlp_layernorm")
-        # keras.activations.gelu is the exact one, with erf, as Falcon has it.
-        self.dense_h_to_4h = dense(
-            "dense_h_to_4h", hidden_dim, self.intermediate_dim, keras.activations.gelu
-        )
+        self.dense_h_to_4h = dense("dense_h_to_4h", hidden_dim, self.intermediate_dim, gelu)
         self.dense_4h_to_h = dense("dense_4h_to_h", self.intermediate_dim, hidden_dim)
         self.feedforward_dropout = dropout("feedforward_dropout", self.feedforward_dropout_rate)
         self.built = True

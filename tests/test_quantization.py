@@ -6,7 +6,8 @@ from falcon_edu import FalconBackbone, FalconCausalLM, FalconConfig, record
 from falcon_edu.corpora import tales
 from falcon_edu.dense import Dense, EinsumDense, ReversibleEmbedding
 from falcon_edu.evaluation import evaluate_on_tales
-from falcon_edu.quantization import narrow_product, narrow_product_transposed, quantize
+from falcon_edu.products import narrow_product, narrow_product_transposed
+from falcon_edu.quantization import quantize
 from tests.layouts import LAYOUTS, build
 
 import jax
@@ -61,7 +62,7 @@ def test_products_are_exact(b, m, f, block):
     x = rng.integers(-9, 9, (b, 1, m)).astype("float32")
     kernel = rng.integers(-127, 128, (m, f)).astype("int8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("falcon_edu.quantization.WIDENED", block)
+        patch.setattr("falcon_edu.products.WIDENED", block)
         np.testing.assert_array_equal(narrow_product(x, kernel), x @ kernel.astype("float32"))
         turned = jnp.asarray(kernel.T)
         np.testing.assert_array_equal(

@@ -1,0 +1,113 @@
+"""The gradients written out by hand are the automatic ones, and keep less for the backward pass."""
+
+from falcon_edu import FalconCausalLM
+from falcon_edu.gradients import (
+    LayerNormalization,
+    NextTokenLoss,
+    cross_entropy,
+    gelu,
+    layer_norm,
+    masked_softmax,
+)
+from tests.layouts import build
+
+import jax
+import keras
+import numpy as np
+import pytest
+from jax import numpy as jnp
+from keras import ops
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(2, 3, 5)).astype("float32") * 3
+GAMMA, BETA = RNG.normal(size=(2, 5)).astype("float32")
+MASK = np.array([[True, True, False, True, False], [True] * 5, [False] * 5])  # one row sees nothing
+LABELS = np.array([[0, 4, 2], [1, 1, 3]])
+
+
+def automatic_softmax(scores):
+    weights = ops.softmax(ops.where(MASK, scores, -1e30), axis=-1)
+    return ops.where(MASK, weights, 0.0)
+
+
+def automatic_cross_entropy(logits):
+    return keras.losses.sparse_categorical_crossentropy(LABELS, logits, from_logits=True)
+
+
+def automatic_layer_norm(x, gamma, beta):
+    return ops.layer_normalization(ops.cast(x, "float32"), gamma, beta, axis=-1, epsilon=1e-5)
+
+
+# name: (ours, the automatic one, arguments)
+PAIRS = {
+    "gelu": (gelu, keras.activations.gelu, (X,)),
+    "masked_softmax": (lambda scores: masked_softmax(scores, MASK), automatic_softmax, (X,)),
+    "layer_norm": (
+        lambda x, gamma, beta: layer_norm(x, gamma, beta, 1e-5),
+        automatic_layer_norm,
+        (X, GAMMA, BETA),
+    ),
+    "cross_entropy": (
+        lambda logits: cross_entropy(logits, LABELS),
+        automatic_cross_entropy,
+        (X,),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_values_and_gradients_are_the_automatic_ones(name):
+    ours, automatic, arguments = PAIRS[name]
+    value, backward = jax.vjp(jax.jit(ours), *map(jnp.asarray, arguments))
+    want, automatic_backward = jax.vjp(automatic, *map(jnp.asarray, arguments))
+    assert value.dtype == want.dtype
+    assert np.allclose(value, want, rtol=1e-5, atol=1e-6)
+    upstream = jnp.asarray(RNG.normal(size=value.shape).astype("float32"))
+    for gradient, other in zip(backward(upstream), automatic_backward(upstream), strict=True):
+        assert gradient.dtype == other.dtype
+        assert np.allclose(gradient, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["gelu", "layer_norm", "cross_entropy"])
+def test_bfloat16_is_computed_in_float32_and_rounded_once(name):
+    ours, _, arguments = PAIRS[name]
+    narrow = jnp.asarray(arguments[0], "bfloat16")
+    value, backward = jax.vjp(lambda x: ours(x, *arguments[1:]), narrow)
+    want, wide_backward = jax.vjp(lambda x: ours(x, *arguments[1:]), narrow.astype("float32"))
+    assert np.array_equal(value, want.astype(value.dtype))
+    (gradient,), (other,) = backward(jnp.ones_like(value)), wide_backward(jnp.ones_like(want))
+    assert gradient.dtype == "bfloat16"
+    assert np.array_equal(gradient, other.astype("bfloat16"))
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_less_is_kept_for_the_backward_pass(name):
+    def kept(function, arguments):
+        backward = jax.vjp(function, *map(jnp.asarray, arguments))[1]
+        return sum(leaf.size for leaf in jax.tree.leaves(backward) if leaf.size >= X.size)
+
+    ours, automatic, arguments = PAIRS[name]
+    assert kept(ours, arguments) <= X.size < kept(automatic, arguments)
+
+
+def test_layer_is_kerass_own_in_names_and_values():
+    ours, theirs = LayerNormalization(epsilon=1e-3), keras.layers.LayerNormalization(epsilon=1e-3)
+    assert np.allclose(ours(X), theirs(X), atol=1e-6)
+    assert [w.name for w in ours.weights] == [w.name for w in theirs.weights]
+    assert LayerNormalization(dtype="bfloat16")(X).dtype == "bfloat16"
+
+
+@pytest.mark.parametrize("reduction", ["mean_with_sample_weight", "sum_over_batch_size", "sum"])
+def test_loss_is_kerass_own_in_value(reduction):
+    theirs = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
+    weights = np.array([[1.0, 0.0, 2.0], [0.0, 1.0, 1.0]])
+    ours = NextTokenLoss(reduction=reduction)
+    assert np.allclose(ours(LABELS, X, weights), theirs(LABELS, X, weights), rtol=1e-6)
+    assert np.allclose(ours(LABELS, X), theirs(LABELS, X), rtol=1e-6)
+
+
+def test_loss_travels_with_a_saved_model(tmp_path):
+    FalconCausalLM(build("rw")).save(tmp_path / "model.keras")
+    loss = keras.saving.load_model(tmp_path / "model.keras").loss
+    assert isinstance(loss, NextTokenLoss)
+    assert loss.reduction == "mean_with_sample_weight"
