@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from falcon_edu.distribution import variable_sharding
+from falcon_edu.presets.capacity import give_back_freed_memory
 from falcon_edu.presets.casting import cast
 from falcon_edu.quantization import quantize
 
@@ -183,6 +184,8 @@ def load_backbone(make, tensors, table):
         if not isinstance(failures[0], Exception):
             raise failures[0]  # an interrupt
         raise ValueError(f"The weights could not be read: {failures[0]}") from failures[0]
+    if not is_quick:
+        give_back_freed_memory()
     return backbone
 
 
