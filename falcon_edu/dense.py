@@ -150,7 +150,7 @@ def values_with_bits(model):
     """
     multiplied = set()
     for layer in model._flatten_layers():
-        if isinstance(layer, (_QuantizedDense, ReversibleEmbedding)) and not layer.lora_enabled:
+        if isinstance(layer, (Dense, EinsumDense, ReversibleEmbedding)) and not layer.lora_enabled:
             names = ("_kernel", "_embeddings", "reverse_embeddings")
             multiplied |= {id(getattr(layer, name, None)) for name in names}
     return [
