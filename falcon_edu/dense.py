@@ -38,7 +38,9 @@ class _Quantized:
         super().quantize(mode, type_check=False, config=config)
 
 
-class _QuantizedDense(_Quantized):
+class _Dense(_Quantized):
+    """What the two dense layers have in common: the choice of the product."""
+
     def call(self, inputs, training=None):
         if self.lora_enabled:
             return super().call(inputs, training=training)
@@ -73,7 +75,7 @@ class _QuantizedDense(_Quantized):
         return ops.matmul(hidden, self.lora_kernel_b)
 
 
-class Dense(_QuantizedDense, keras.layers.Dense):
+class Dense(_Dense, keras.layers.Dense):
     """`keras.layers.Dense`; with `dtype="int8_from_float32"`, weights of eight bits.
 
     Example:
@@ -85,7 +87,7 @@ class Dense(_QuantizedDense, keras.layers.Dense):
     """
 
 
-class EinsumDense(_QuantizedDense, keras.layers.EinsumDense):
+class EinsumDense(_Dense, keras.layers.EinsumDense):
     """`keras.layers.EinsumDense` of equations that sum over the last axis of the inputs."""
 
 

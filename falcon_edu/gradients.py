@@ -4,6 +4,8 @@ The backward pass needs values of the forward pass. Derived automatically, it ke
 between; the functions here keep the one array from which the gradient follows. What is not kept
 need not be written and read, and on a CPU that is most of what these functions cost. Outside a
 compiled model `jax.jit` makes each of them one program: a program for every step would cost memory.
+
+JAX takes such gradients in reverse only: `jax.grad` and `jax.vjp` work, `jax.jvp` says it can't.
 """
 
 import math

@@ -17,7 +17,7 @@ from nbformat import v4
 
 pytest.importorskip("nbgrader")
 
-from falcon_edu.classroom.__main__ import main
+from falcon_edu.classroom.__main__ import grade, main
 from falcon_edu.classroom.course import CONFIG, Course
 
 pytestmark = pytest.mark.slow
@@ -201,6 +201,21 @@ def test_what_is_no_notebook_is_said(course, tmp_path, capsys):
     (tmp_path / "eve" / "tiny.ipynb").write_text("my answers")
     course.take_in(tmp_path)
     assert "JSON" in course.grade("eve", "tiny")
+
+
+def test_misnamed_submissions_are_named(course, tmp_path, monkeypatch, capsys):
+    hand_in(tmp_path, "ada", tiny(), "tiny")
+    hand_in(tmp_path, "cy", tiny(), "tiny (1)")  # a second download
+    hand_in(tmp_path, "", tiny(), "tiny")  # in no student's folder
+    hand_in(tmp_path / "ada", ".ipynb_checkpoints", tiny(), "tiny-checkpoint")  # Jupyter's own
+    assert course.take_in(tmp_path) == [("ada", "tiny")]
+    names = [str(path.relative_to(tmp_path)) for path in course.left_out(tmp_path)]
+    assert names == ["cy/tiny (1).ipynb", "tiny.ipynb"]
+    monkeypatch.setattr(course, "grade", lambda student, assignment: "")  # tried above
+    assert grade(course, tmp_path, ["tiny"]) == 1
+    said = capsys.readouterr().err
+    assert "tiny (1).ipynb" in said
+    assert "STUDENT/tiny.ipynb" in said
 
 
 def test_scores_are_written(course, tmp_path):

@@ -8,7 +8,7 @@ from falcon_edu.notebooks import course_folder
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Does what the command line says; the exit status is 1 where a submission has no score."""
+    """Does what the command line says; the exit status is 1 where a file has no score."""
     parser = argparse.ArgumentParser("python -m falcon_edu.classroom", description=__doc__)
     parser.add_argument("folder", type=Path, help="the course folder; it is made if need be")
     parser.add_argument("--submissions", type=Path, help="a folder with one for each student")
@@ -45,6 +45,12 @@ def grade(course, submissions: Path, names: list[str]) -> int:
     print(table(course.scores()))
     print("scores:  ", course.write_scores())
     print("feedback:", course.folder / "feedback")
+    for path in course.left_out(submissions):
+        failed += 1
+        print(
+            f"not graded: {path}. A submission is a file such as STUDENT/{names[0]}.ipynb",
+            file=sys.stderr,
+        )
     return 1 if failed else 0
 
 

@@ -92,19 +92,33 @@ class Course:
             FileNotFoundError: no assignment is found there.
         """
         taken = []
-        for path in sorted(Path(submissions).rglob("*.ipynb")):
-            student = path.relative_to(submissions).parts[0]
-            if path.stem in self.assignments and student != path.name:
-                target = self.folder / "submitted" / student / path.stem / path.name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(path, target)
-                taken.append((student, path.stem))
+        for student, path in self._submitted(submissions):
+            target = self.folder / "submitted" / student / path.stem / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+            taken.append((student, path.stem))
         if not taken:
             raise FileNotFoundError(
                 f"No submission is in {submissions}. A submission is a file such as "
                 f"STUDENT/{self.assignments[0]}.ipynb"
             )
         return taken
+
+    def left_out(self, submissions: str | Path) -> list[Path]:
+        """The notebooks below `submissions` that `take_in` does not take.
+
+        Such are those in no student's folder, and those that are not named as an assignment is: a
+        browser calls a second download `01_attention_by_hand (1).ipynb`.
+        """
+        taken = {path for _, path in self._submitted(submissions)}
+        found = Path(submissions).rglob("*.ipynb")
+        return sorted(p for p in found if p not in taken and ".ipynb_checkpoints" not in p.parts)
+
+    def _submitted(self, submissions: str | Path) -> Iterator[tuple[str, Path]]:
+        for path in sorted(Path(submissions).rglob("*.ipynb")):
+            student = path.relative_to(submissions).parts[0]
+            if path.stem in self.assignments and student != path.name:
+                yield student, path
 
     def grade(self, student: str, assignment: str) -> str:
         """Runs and scores a submission, and writes the feedback for the student.

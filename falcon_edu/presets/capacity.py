@@ -1,4 +1,4 @@
-"""Whether a model fits into this machine, asked before anything is allocated."""
+"""This machine's memory: whether a model fits, before it loads, and what comes back after."""
 
 import contextlib
 import ctypes
