@@ -18,7 +18,7 @@ help: ## list the tasks
 
 install: $(VENV)/installed ## make .venv with everything in it
 
-lab: install ## open JupyterLab on the first notebook
+lab: $(VENV)/lab-installed ## open JupyterLab on the first notebook
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(FIRST) $(if $(filter 0,$(shell id -u)),--allow-root)
 
 test: lint unit notebooks browser ## check everything: what follows
@@ -76,8 +76,13 @@ clean: ## remove the environments and what the tools left
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis screenshots
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-$(VENV)/installed: pyproject.toml constraints.txt
+# What a learner needs is a part of what the tests need, and JupyterLab stays without nbgrader's menu.
+$(VENV)/lab-installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[lab]"
+	touch $@
+
+$(VENV)/installed: $(VENV)/lab-installed
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[lab,test,classroom]"
 	touch $@
 

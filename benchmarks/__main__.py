@@ -26,12 +26,14 @@ HERE = Path(__file__).resolve().parent
 CHECKPOINTS = HERE.parent / "build" / "benchmarks"
 
 
-def measure(run, folders):
+def measure(run, folders, device):
     """One run of one side of a row, in a fresh process: `{"value": ..., "peak": ...}`."""
     task = dict(run)
     if size := task.pop("size", None):
         task["folder"] = str(folders[size][task.pop("format", "transformers")])
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "jax", "HF_HUB_OFFLINE": "1"}
+    if device == "cpu":
+        quiet["JAX_PLATFORMS"] = "cpu"
     command = [sys.executable, "-m", "benchmarks.worker", json.dumps(task)]
     result = subprocess.run(
         command, env={**os.environ, **quiet}, cwd=HERE.parent, capture_output=True, text=True
@@ -48,7 +50,7 @@ def measured(row, folders, repeats, bar):
     for _ in range(repeats):
         for side, run in sides.items():
             bar.set_description(f"{row.name}: {side}")
-            results[side].append(measure(run, folders))
+            results[side].append(measure(run, folders, row.device))
             bar.update()
     return results
 
@@ -71,11 +73,14 @@ def main():
     chosen = [row for row in rows.ROWS if row.name.startswith(arguments.only)]
     if arguments.quick:
         chosen, arguments.repeats = [row for row in chosen if row.is_quick], 1
+    about = machine()
+    if not about["gpu"]:
+        chosen = [row for row in chosen if row.device == "cpu"]
     sizes = {run["size"] for row in chosen for run in row.runs() if "size" in run}
     print(f"Checkpoints: {', '.join(sorted(sizes)) or 'none needed'}", flush=True)
     CHECKPOINTS.mkdir(parents=True, exist_ok=True)
     folders = {size: make(size, CHECKPOINTS) for size in sorted(sizes)}
-    results, about = {}, machine()
+    results = {}
     total = arguments.repeats * sum(len(row.peers) + 1 for row in chosen)
     with tqdm(total=total, mininterval=5) as bar:
         for row in chosen:

@@ -58,6 +58,9 @@ def has_gpu():
 if __name__ == "__main__":
     import json
 
-    ceilings = {"read_bandwidth": read_bandwidth(), "gemm_rate": gemm_rate()}
+    import jax
+
+    with jax.default_device(jax.devices("cpu")[0]):
+        ceilings = {"read_bandwidth": read_bandwidth(), "gemm_rate": gemm_rate()}
     print(json.dumps({"cores": cores(), **ceilings, "versions": versions(), "gpu": has_gpu()}))
     assert np.isfinite(list(ceilings.values())).all()

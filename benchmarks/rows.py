@@ -17,6 +17,7 @@ class Row:
         goals: `{peer: ratio}` of ours to theirs to be reached: at most, for "tokens/s" at least.
         peak_goal: megabytes of anonymous memory that ours may take.
         is_quick: whether `--quick` runs it.
+        device: "cpu" or "gpu"; rows of a GPU run where there is one.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Row:
     goals: dict = field(default_factory=dict)
     peak_goal: float | None = None
     is_quick: bool = False
+    device: str = "cpu"
 
     def runs(self):
         """Everything that is run for it."""
@@ -132,6 +134,21 @@ ROWS = [
         is_quick=True,
     ),
     Row("whole run in int8, 1.3B", "s", ours("generate", "1.3B", "int8"), peak_goal=1700),
+    # PyTorch is the CPU's here, so that on a GPU only KerasHub is beside us.
+    *(
+        Row(
+            f"{name} bfloat16, {size}, GPU",
+            unit,
+            ours(work, size, "bfloat16"),
+            {"keras_hub": keras_hub(work, size, "bfloat16")},
+            device="gpu",
+        )
+        for name, work, size, unit in [
+            ("prefill 512", "prefill", "1.3B", "s"),
+            ("decode", "decode", "1.3B", "ms"),
+            ("train", "train", "125M", "tokens/s"),
+        ]
+    ),
 ]
 
 

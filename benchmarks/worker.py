@@ -1,7 +1,8 @@
 """One measurement in a process of its own: `python -m benchmarks.worker '{"who": ..., ...}'`.
 
 Prints one line of JSON: the value of the work, and the most anonymous memory that it took. Pages of
-mapped files do not count: the system drops those when it needs the memory.
+mapped files do not count: the system drops those when it needs the memory. On a GPU it is the GPU's
+memory.
 """
 
 import json
@@ -15,6 +16,14 @@ def anonymous_megabytes():
     """The memory of this process that no file stands behind."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("RssAnon:")[2].split()[0]) / 1024
+
+
+def gpu_megabytes():
+    """The most memory that JAX held on a GPU; 0 without one."""
+    jax = sys.modules.get("jax")
+    if jax is None or jax.default_backend() != "gpu":
+        return 0
+    return jax.devices()[0].memory_stats()["peak_bytes_in_use"] / 2**20
 
 
 def watch(peak):
@@ -59,7 +68,8 @@ def main():
         value = getattr(works, task["work"])(**task.get("arguments", {}))
         # What a work returns is a number, or a thing that took some time to make.
         value = value if isinstance(value, float) else time.perf_counter() - started
-    print(json.dumps({"value": value, "peak": max(peak[0], anonymous_megabytes())}))
+    memory = gpu_megabytes() or max(peak[0], anonymous_megabytes())
+    print(json.dumps({"value": value, "peak": memory}))
 
 
 if __name__ == "__main__":

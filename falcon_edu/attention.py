@@ -3,6 +3,7 @@
 import math
 
 from falcon_edu.dense import Dense, EinsumDense
+from falcon_edu.fused_attention import can_fuse, fused_attention
 from falcon_edu.gradients import masked_softmax
 from falcon_edu.positions import alibi_bias, rotary_embedding
 
@@ -186,6 +187,10 @@ class FalconAttention(keras.layers.Layer):
         output, attention_weights = dot_product_attention(
             query, key, value, bias, attention_mask, self.attention_dropout
         )
+        if can_fuse(query, key, self.attention_dropout_rate):
+            # The weights above are left out by the compiler, unless somebody reads them.
+            offset = 0 if cache_index is None else cache_index
+            output = fused_attention(query, key, value, bias, attention_mask, offset)
         output = self.output_dense(ops.reshape(output, (b, q, m)))
         if cache is not None:
             return output, attention_weights, (key, value)

@@ -25,7 +25,8 @@ RULES = {
     # A feed-forward unit reads one column of the first matrix and writes one row of the second.
     "{block}/dense_h_to_4h/kernel": ("mf", "fm"),
     "{block}/dense_4h_to_h/kernel": ("fm", "fm"),
-    # Norms and biases have no rule. They are less than a thousandth: every device has them whole.
+    # Norms and biases have no rule, nor have the scales of weights in eight bits. They are about a
+    # thousandth: every device has them whole.
 }
 
 

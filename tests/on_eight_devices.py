@@ -135,6 +135,23 @@ def test_a_training_step_of_keras_is_the_same(mesh):
         np.testing.assert_allclose(after[1][path], wanted, atol=1e-4, err_msg=path)
 
 
+@pytest.mark.parametrize("mesh", [(1, 8), (4, 2)])
+@pytest.mark.parametrize("layout", ["rw", "40b", "falcon2_11b"])
+def test_weights_of_eight_bits_are_shared_out_too(tmp_path, layout, mesh):
+    layouts.build(layout, num_layers=1).save_to_preset(tmp_path / "falcon")
+    outputs = []
+    for current in (None, distribution(mesh)):
+        keras.distribution.set_distribution(current)
+        model = FalconBackbone.from_preset(tmp_path / "falcon", dtype="int8")
+        logits = keras.Model(model.input, model.token_embedding(model.output, reverse=True))
+        outputs.append(logits.predict(batch()[0], verbose=0))
+    keras.distribution.set_distribution(None)
+    kernel = model.transformer_layers[0].dense_4h_to_h.kernel.value
+    assert kernel.dtype == "int8"
+    assert kernel.addressable_shards[0].data.size * math.prod(mesh) == kernel.size
+    np.testing.assert_allclose(*outputs, atol=1e-4 * np.abs(outputs[0]).max())
+
+
 @pytest.mark.parametrize(("layout", "mesh"), CASES)
 def test_every_weight_lies_as_the_map_says(layout, mesh):
     current = distribution(mesh)

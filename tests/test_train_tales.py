@@ -21,7 +21,7 @@ README = Path(__file__).parents[1] / "README.md"
 def miniature(monkeypatch, tmp_path):
     """Three stretches of four batches, of a model with one layer."""
     small = {"num_layers": 1, "num_attention_heads": 2, "hidden_dim": 16}
-    parts = ((0, 64), (64, 48), (112, 48), (128, 32))
+    parts = ((0, 64), (64, 48), (112, 32), (128, 16), (144, 32))
     rounds = [
         {**each, "first": first, "tales": tales, "warmup": 2}
         for each, (first, tales) in zip(ROUNDS[NAME], parts, strict=True)
@@ -64,6 +64,23 @@ def test_interrupted_training_goes_on(miniature, monkeypatch):
     for ours, theirs in zip(resumed, whole, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
     assert (miniature / "build" / NAME / "log.csv").read_text().count("\n") == log.count("\n")
+
+
+@pytest.mark.slow
+def test_last_round_is_averaged(miniature, monkeypatch):
+    train_tales.train(NAME)
+    averaged = FalconCausalLM.from_preset(miniature / "data" / NAME)
+    (miniature / "build").rename(miniature / "first")
+    *rounds, last = train_tales.ROUNDS[NAME]
+    monkeypatch.setitem(train_tales.ROUNDS, NAME, [*rounds, {**last, "averaged": False}])
+    train_tales.train(NAME)
+    after = FalconCausalLM.from_preset(miniature / "data" / NAME)
+    before = FalconCausalLM.from_preset(miniature / "data" / NAME)
+    before.load_weights(miniature / "build" / NAME / "before_last_round.weights.h5")
+    weights = [model.get_weights() for model in (before, after, averaged)]
+    for ours, theirs, mean in zip(*weights, strict=True):
+        assert np.abs(ours - theirs).max() > 0  # the round did something
+        np.testing.assert_allclose(mean, (ours + theirs) / 2, rtol=1e-5, atol=1e-7)
 
 
 def test_metadata_of_the_shipped_models():
