@@ -4,6 +4,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 
 POSITION_ENCODINGS = ("alibi", "rope")
+MOST = 2**31 - 1  # sizes are indices, and JAX counts with 32 bits
 ALIBI_DTYPES = (None, "float32", "bfloat16", "float16")
 
 # The family arguments that KerasHub's FalconBackbone does not have. At these values a
@@ -166,12 +167,18 @@ CONFIG_FIELDS = tuple(field.name for field in fields(FalconConfig))
 def _check_positive_integer(name, value):
     if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
         raise ValueError(f"`{name}` must be a whole number of at least 1. Received: {value!r}")
+    if value > MOST:
+        raise ValueError(f"`{name}` must be at most {MOST:,}. Received: {value!r:.80}")
 
 
 def _check_number(name, value, low, high, words):
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not low < value < high:
-        raise ValueError(f"`{name}` must be a number {words}. Received: {value!r}")
+    try:
+        fits = is_number and low < float(value) < high
+    except OverflowError:  # a whole number beyond all floats
+        fits = False
+    if not fits:
+        raise ValueError(f"`{name}` must be a number {words}. Received: {value!r:.80}")
 
 
 def _check_choice(name, value, choices):

@@ -7,6 +7,8 @@ import h5py
 
 LINKS = {h5py.SoftLink: "a soft link", h5py.ExternalLink: "an external link"}
 # What h5py raises where a file is broken; it has no class of its own.
+MOST_MEMBERS = 20_000  # groups and datasets: Falcon-180B has some 3,000, and each costs 20 KB
+MOST_DEPTH = 20
 BROKEN = (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError)
 
 
@@ -55,7 +57,7 @@ def open_datasets(path):
 
 def _datasets(file, path):
     """All datasets below a file's root; whatever could lead elsewhere is refused."""
-    datasets, open_groups, seen = {}, [("", file)], set()
+    datasets, open_groups, seen, members = {}, [("", file)], set(), 0
     while open_groups:
         prefix, group = open_groups.pop()
         if group.id in seen:
@@ -63,6 +65,9 @@ def _datasets(file, path):
         seen.add(group.id)
         for name in group:
             inner = f"{prefix}{name}"
+            members += 1
+            if members > MOST_MEMBERS or inner.count("/") > MOST_DEPTH:
+                raise Refusal(f"{path} is refused: it has far more groups than weights need.")
             link = group.get(name, getlink=True)
             if not isinstance(link, h5py.HardLink):
                 what = LINKS.get(type(link), "a link of an unknown kind")

@@ -1,6 +1,6 @@
 """FalconCausalLMPreprocessor: texts to the padded arrays that a causal LM reads, and back."""
 
-from falcon_edu.tokenizer import FalconTokenizer
+from falcon_edu.tokenizer import FalconTokenizer, check_length
 
 import keras
 import numpy as np
@@ -54,13 +54,13 @@ class FalconCausalLMPreprocessor:
         name="falcon_causal_lm_preprocessor",
     ):
         self.tokenizer = tokenizer
-        self.sequence_length = _check_length(sequence_length)
+        self.sequence_length = check_length(sequence_length)
         self.add_start_token = add_start_token
         self.add_end_token = add_end_token
         self.name = name
 
     def __call__(self, x, y=None, sample_weight=None, sequence_length=None):
-        length = _check_length(sequence_length or self.sequence_length)
+        length = check_length(sequence_length or self.sequence_length)
         # One token more than asked for: the last one is only a label.
         token_ids, padding_mask = self._pack(x, length + 1, self.add_end_token)
         x = {"token_ids": token_ids[..., :-1], "padding_mask": padding_mask[..., :-1]}
@@ -78,7 +78,7 @@ class FalconCausalLMPreprocessor:
         Returns:
             `{"token_ids": (b, t), "padding_mask": (b, t)}`.
         """
-        length = _check_length(sequence_length or self.sequence_length)
+        length = check_length(sequence_length or self.sequence_length)
         token_ids, padding_mask = self._pack(x, length, add_end_token=False)
         return {"token_ids": token_ids, "padding_mask": padding_mask}
 
@@ -162,11 +162,3 @@ class FalconCausalLMPreprocessor:
         if isinstance(texts, str):
             return token_ids[0], padding_mask[0]
         return token_ids, padding_mask
-
-
-def _check_length(length):
-    if isinstance(length, bool) or not hasattr(length, "__index__") or length < 1:
-        raise ValueError(
-            f"`sequence_length` must be a whole number of at least 1. Received: {length!r}"
-        )
-    return length

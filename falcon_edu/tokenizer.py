@@ -17,6 +17,7 @@ import keras
 import numpy as np
 
 END_OF_TEXT = "<|endoftext|>"
+MOST_TOKENS = 2**20  # in a sequence; Falcon2-11B has learned from 8,192
 
 
 @keras.saving.register_keras_serializable(package="falcon_edu")
@@ -123,8 +124,8 @@ class FalconTokenizer:
 
     def _set_up(self, definition, sequence_length, unsplittable_tokens, dtype, name):
         self.definition = definition
-        self.sequence_length = sequence_length
-        self.unsplittable_tokens = list(unsplittable_tokens or [])
+        self.sequence_length = None if sequence_length is None else check_length(sequence_length)
+        self.unsplittable_tokens = _check_tokens(unsplittable_tokens)
         self.dtype = _check_dtype(dtype)
         self.name = name
         added = {token["content"]: token["id"] for token in definition.get("added_tokens") or []}
@@ -326,8 +327,35 @@ def _as_list(ids):
     return np.asarray(ids).tolist() if hasattr(ids, "ndim") else ids
 
 
+def check_length(length):
+    """A number of tokens that a sequence can have, as it came.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(length, bool) or not hasattr(length, "__index__") or length < 1:
+        raise ValueError(
+            f"`sequence_length` must be a whole number of at least 1. Received: {length!r}"
+        )
+    if length > MOST_TOKENS:
+        raise ValueError(
+            f"`sequence_length` must be at most {MOST_TOKENS:,}. Received: {length!r:.80}"
+        )
+    return length
+
+
+def _check_tokens(tokens):
+    tokens = [] if tokens is None else tokens
+    if not isinstance(tokens, (list, tuple)) or not all(isinstance(t, str) for t in tokens):
+        raise ValueError(
+            f"`unsplittable_tokens` must be a list of strings. Received: {tokens!r:.80}"
+        )
+    return list(tokens)
+
+
 def _check_dtype(dtype):
     dtype = str(dtype)
-    if dtype != "string" and not dtype.startswith(("int", "uint")):
+    known = {"string", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
+    if dtype not in known:
         raise ValueError(f'`dtype` must be an integer type or "string". Received: {dtype!r}')
     return dtype

@@ -1,9 +1,12 @@
 """What a byte-level BPE tokenizer is: vocabulary, merges and splitting rules, as a dictionary."""
 
 import json
+import re
 from pathlib import Path
 
 import tokenizers
+
+MOST_BYTES = 10 * 1024**2  # Falcon's `tokenizer.json` has 3 MB
 
 
 def make_definition(vocabulary, merges, add_prefix_space=False, special_tokens=()):
@@ -86,7 +89,11 @@ def check_definition(definition, source="the definition"):
     merges = _read_merges(model["merges"])
     for merge in merges:
         check_merge(merge, vocabulary)
-    for token in definition.get("added_tokens") or []:
+    _check_steps(definition, source)
+    added = definition.get("added_tokens") or []
+    if not isinstance(added, list) or not all(isinstance(token, dict) for token in added):
+        raise ValueError(f"{source} is broken: `added_tokens` must be a list of objects.")
+    for token in added:
         kinds = {"content": str, "id": int, "special": bool}
         if not all(type(token.get(key)) is kind for key, kind in kinds.items()):
             raise ValueError(f"{source} has an added token without {list(kinds)}: {token}")
@@ -111,8 +118,12 @@ def make_encoder(definition, unsplittable_tokens, vocabulary):
     runtime |= {"truncation": None, "padding": None}
     try:
         return tokenizers.Tokenizer.from_str(json.dumps(runtime))
-    except Exception as error:  # the library raises nothing more specific
-        raise ValueError(f"The tokenizers library refuses this definition: {error}") from None
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic of the library, which is in Rust, is no Exception
+        raise ValueError(
+            f"The tokenizers library refuses this definition: {error!s:.500}"
+        ) from None
 
 
 def added_token(token, vocabulary):
@@ -132,7 +143,7 @@ def check_vocabulary(vocabulary):
         if not isinstance(token, str) or type(index) is not int or index < 0:
             raise ValueError(
                 "A vocabulary must map strings to whole numbers of at least 0. "
-                f"Received: {token!r}: {index!r}"
+                f"Received: {token!r:.80}: {index!r:.80}"
             )
     owners = {index: token for token, index in vocabulary.items()}
     if len(owners) < len(vocabulary):
@@ -148,12 +159,54 @@ def check_merge(merge, vocabulary):
     """Refuses a merge whose parts, or whose result, the vocabulary does not have."""
     parts = merge.split(" ") if isinstance(merge, str) else []
     if len(parts) != 2 or not all(parts):
-        raise ValueError(f"A merge must be two tokens with a space between. Received: {merge!r}")
+        raise ValueError(
+            f"A merge must be two tokens with a space between. Received: {merge!r:.80}"
+        )
     for token in (*parts, "".join(parts)):
         if token not in vocabulary:
             raise ValueError(
-                f"Merge {merge!r} needs {token!r}, which the vocabulary does not have."
+                f"Merge {merge!r:.80} needs {token!r:.80}, which the vocabulary does not have."
             )
+
+
+# What may come before and after the pieces. Not among them: steps that put other text in the place
+# of what is there, of which a hundred characters can become a hundred million.
+STEPS = {
+    "normalizer": {"Sequence", "NFC", "NFD", "NFKC", "NFKD", "Lowercase", "Strip", "StripAccents"},
+    "pre_tokenizer": {"Sequence", "ByteLevel", "Punctuation", "Digits", "Split", "Whitespace"},
+    "decoder": {"Sequence", "ByteLevel", "Fuse"},
+}
+# With one of these a regular expression can take exponential time. Falcon's is `[0-9][0-9][0-9]`.
+REPEATS = re.compile(r"[*+?{(\\]")
+
+
+def _check_steps(definition, source):
+    """Refuses steps that are no part of a byte-level tokenizer, or could run forever."""
+    for field, known in STEPS.items():
+        steps = [definition.get(field)]
+        while steps:
+            step = steps.pop()
+            if step is None:
+                continue
+            kind = step.get("type") if isinstance(step, dict) else step
+            if not isinstance(kind, str) or kind not in known:
+                raise ValueError(
+                    f"`{field}` in {source} has a step {kind!r:.80}, which is no part of a "
+                    f"tokenizer of Falcon. It may have {', '.join(sorted(known))}."
+                )
+            for inner in ("normalizers", "pretokenizers", "decoders"):
+                more = step.get(inner) or []
+                steps += more if isinstance(more, list) else [more]
+            pattern = step.get("pattern")
+            regex = pattern.get("Regex", "") if isinstance(pattern, dict) else pattern or ""
+            if not isinstance(regex, str) or REPEATS.search(regex):
+                raise ValueError(
+                    f"`{field}` in {source} splits by {regex!r:.80}: only regular expressions "
+                    "without repetition are run, since others can take forever."
+                )
+    for field in ("continuing_subword_prefix", "end_of_word_suffix"):
+        if definition["model"].get(field):
+            raise ValueError(f"`{field}` in {source} must be empty: bytes need no marks.")
 
 
 def _read_vocabulary(vocabulary):
@@ -183,6 +236,8 @@ def _read_json(path, what):
 
 def _read(path, what):
     try:
+        if (length := Path(path).stat().st_size) > MOST_BYTES:
+            raise ValueError(f"{path} is too long to be read: {length:,} bytes.")
         return Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no {what} file at {path}") from None

@@ -6,11 +6,13 @@ from falcon_edu import merge_peft_adapter
 from falcon_edu.presets.transformers import weight_table
 from falcon_edu.presets.weights import weight_value
 from tests.layouts import LAYOUTS, build
+from tests.pytorch_writer import write_pytorch
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+SAFETENSORS = "adapter_model.safetensors"
 LINEAR = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
 IN_TRANSFORMERS = [name for name in LAYOUTS if name != "grouped_alibi_sequential"]
 
@@ -62,6 +64,9 @@ def test_update_is_added_and_nothing_else_changes(tmp_path, layout, targets):
         ({"use_rslora": True}, 12 / np.sqrt(3)),
         ({"alpha_pattern": {"query_key_value": 6}}, 2),
         ({"alpha_pattern": {"key_value": 6}}, 4),
+        ({"alpha_pattern": {"attention.query_key_value": 6}}, 4),
+        ({"alpha_pattern": {"self_attention.query_key_value": 6, "query_key_value": 3}}, 2),
+        ({"rank_pattern": {"query_key_value": 3}, "r": 7}, 4),
     ],
 )
 def test_scaling(tmp_path, changes, scaling):
@@ -92,6 +97,16 @@ def transposed(factors):
     factors[name] = np.ascontiguousarray(factors[name].T)
 
 
+def without_rank(factors):
+    for name, value in factors.items():
+        factors[name] = value[:0] if "lora_A" in name else value[:, :0]
+
+
+def whole_numbers(factors):
+    for name, value in factors.items():
+        factors[name] = value.astype("int64")
+
+
 def not_finite(factors):
     factors[next(iter(factors))][:] = np.nan
 
@@ -109,6 +124,16 @@ def of_another_model(factors):
         ({"modules_to_save": ["lm_head"]}, None, "`modules_to_save`"),
         ({"r": 0}, None, "`r` in .* must be a number above 0"),
         ({"lora_alpha": "much"}, None, "`lora_alpha`"),
+        ({"lora_alpha": 10**400}, None, "`lora_alpha`"),
+        ({"alpha_pattern": [1]}, None, "`alpha_pattern`"),
+        ({"alpha_pattern": {"dense": "x"}}, None, "`alpha_pattern`"),
+        ({"alpha_pattern": {r"h\.[0-9]+\.mlp": 3}}, None, "a regular expression"),
+        ({"init_lora_weights": "pissa"}, None, "`init_lora_weights`"),
+        ({"init_lora_weights": "olora"}, None, "`init_lora_weights`"),
+        ({"alora_invocation_tokens": [1, 2]}, None, "`alora_invocation_tokens`"),
+        ({"r": 7}, None, "factors of rank 3, but `r` is 7"),
+        ({}, spoil_factors(without_rank), "factors of rank 0"),
+        ({}, spoil_factors(whole_numbers), "factors in I64|factors in int64"),
         ({}, spoil_factors(without_b), "only one of its two factors"),
         ({}, spoil_factors(transposed), "has factors of shapes"),
         ({}, spoil_factors(not_finite), "is not finite"),
@@ -124,6 +149,29 @@ def test_what_does_not_fit_changes_nothing(tmp_path, changes, spoil, message):
         spoil(tmp_path / "adapter")
     with pytest.raises(ValueError, match=message):
         merge_peft_adapter(backbone, tmp_path / "adapter")
+    assert all(map(np.array_equal, backbone.get_weights(), before))
+
+
+def test_the_older_file(tmp_path):
+    merged = []
+    for old in (False, True):
+        backbone = build("7b")
+        write_adapter(tmp_path, backbone)
+        if old:
+            write_pytorch(tmp_path / "adapter_model.bin", load_file(tmp_path / SAFETENSORS))
+            (tmp_path / SAFETENSORS).unlink()
+        merge_peft_adapter(backbone, tmp_path)
+        merged.append(backbone.get_weights())
+    assert all(map(np.array_equal, *merged))
+
+
+def test_weights_of_eight_bits_are_not_merged_into(tmp_path):
+    backbone = build("7b")
+    write_adapter(tmp_path, backbone)
+    backbone.quantize("int8")
+    before = backbone.get_weights()
+    with pytest.raises(ValueError, match="eight bits"):
+        merge_peft_adapter(backbone, tmp_path)
     assert all(map(np.array_equal, backbone.get_weights(), before))
 
 

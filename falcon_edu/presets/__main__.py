@@ -20,7 +20,7 @@ def main(arguments=None):
         return 0
     try:
         found = describe_preset(chosen.preset)
-    except (FileNotFoundError, ImportError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     print("\n".join(f"{what:13} {text}" for what, text in found.items()))

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
-MOST_JSON_BYTES = 100 * 1024**2  # the index of Falcon-180B has some 60 KB, its tokenizer 3 MB
+# The index of Falcon-180B has some 60 KB, its tokenizer 3 MB. Read, `{},` takes 25 times its size.
+MOST_JSON_BYTES = 10 * 1024**2
 
 
 def file_in(folder, name):
@@ -79,7 +80,10 @@ def shard_paths(folder, index):
     """
     paths = {name: file_in(folder, name) for name in shard_names(folder, index)}
     if missing := [name for name, path in paths.items() if path is None]:
-        raise FileNotFoundError(f"{folder} lacks shards that {index} names: {', '.join(missing)}")
+        others = f" and {len(missing) - 5:,} more" if len(missing) > 5 else ""
+        raise FileNotFoundError(
+            f"{folder} lacks shards that {index} names: {', '.join(missing[:5])}{others}"
+        )
     return list(paths.values())
 
 

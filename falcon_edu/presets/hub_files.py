@@ -22,8 +22,11 @@ WEIGHT_FILES = (
 OFFLINE = "The falcon_tales presets and local folders need no network."
 CONNECTION = {
     "ConnectionError": "it can't be reached",
+    "ConnectError": "it can't be reached",
     "ConnectTimeout": "it can't be reached",
     "ReadTimeout": "it does not answer",
+    "LocalEntryNotFoundError": "it can't be reached",
+    "RemoteProtocolError": "the connection broke off; what came is kept for the next try",
     "ChunkedEncodingError": "the connection broke off; what came is kept for the next try",
     "DataCorruptionError": "what came is not what was sent; try again",
 }
@@ -37,6 +40,8 @@ def status(error):
 def reason(error):
     """Why a file could not be fetched, for a sentence in parentheses."""
     code = status(error)
+    if code in (401, 403):
+        return f"the hub refuses to give it, with status {code}: log in, or check your token"
     if code == 429:
         return "the hub asks to wait, it had too many requests: try again in some minutes"
     if code is not None and code >= 500:

@@ -39,13 +39,13 @@ def fetch(handle, weights=True):
     except Exception as error:  # of the hub, of its client, of the network: no common class
         refused = _refusal(error)
         if refused:
-            raise FileNotFoundError(f"hf://{handle} {refused} {OFFLINE}") from error
+            raise FileNotFoundError(f"hf://{handle} {refused} {OFFLINE}") from None
         cached = _cached(name, revision, weights, hub)
         if cached is None:
             raise FileNotFoundError(
                 f"hf://{handle} could not be fetched ({reason(error)}) and is not in the cache"
                 f"{' with its weights' if weights else ''}. {OFFLINE}"
-            ) from error
+            ) from None
         return cached
 
 

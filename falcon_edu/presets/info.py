@@ -1,5 +1,8 @@
 """What a preset holds, told without loading its weights."""
 
+import math
+import re
+
 from falcon_edu.files import size
 from falcon_edu.presets.registry import builtin_presets
 
@@ -70,13 +73,19 @@ def table():
     return lines
 
 
+def _itemsize(dtype):
+    try:
+        return np.dtype(dtype).itemsize
+    except TypeError:  # safetensors' own names, of types that no weight of Falcon has
+        return int(re.sub(r"\D", "", dtype) or 8) // 8
+
+
 def _weights(folder, file_format, config):
     try:
         with file_format.open_weights(folder, config) as tensors:
             dtypes = sorted({tensor.dtype for tensor in tensors.values()})
             held = sum(
-                int(np.prod(tensor.shape, dtype="int64")) * np.dtype(tensor.dtype).itemsize
-                for tensor in tensors.values()
+                math.prod(tensor.shape) * _itemsize(tensor.dtype) for tensor in tensors.values()
             )
             return f"{len(tensors)} tensors in {', '.join(dtypes)}, {size(held)}"
     except FileNotFoundError:

@@ -43,7 +43,7 @@ def fetch(handle, weights=True):
     try:
         return _fetch(kagglehub, handle, weights)
     except Exception as error:  # kagglehub has many, and no common one
-        raise FileNotFoundError(f"kaggle://{handle} {_refusal(error)} {OFFLINE}") from error
+        raise FileNotFoundError(f"kaggle://{handle} {_refusal(error)} {OFFLINE}") from None
 
 
 def _fetch(kagglehub, handle, weights):

@@ -2,16 +2,19 @@
 
 import math
 import re
+from contextlib import contextmanager
 from pathlib import Path
 
 from falcon_edu.presets.folders import file_in, read_json
+from falcon_edu.presets.pytorch_files import read_pytorch
 from falcon_edu.presets.safetensors_files import open_safetensors
 from falcon_edu.presets.transformers import weight_table
 from falcon_edu.presets.weights import find_weight
 
 import numpy as np
 
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+WEIGHTS, OLD_WEIGHTS = "adapter_model.safetensors", "adapter_model.bin"
 NAME = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
 # What an adapter may also be, and this function does not do; each with the value that is none.
 UNSUPPORTED: dict[str, tuple] = {
@@ -22,7 +25,16 @@ UNSUPPORTED: dict[str, tuple] = {
     "trainable_token_indices": (None, []),
     "layer_replication": (None, []),
     "lora_bias": (False, None),
+    "target_parameters": (None, []),
+    **dict.fromkeys(("use_qalora", "use_bdlora"), (False, None)),
+    **dict.fromkeys(("alora_invocation_tokens", "arrow_config", "kasa_config"), (None,)),
+    **dict.fromkeys(("lora_ga_config", "monteclora_config", "velora_config"), (None,)),
+    # Other ways to start (PiSSA, OLoRA, CorDA, LoftQ) change the weights that the adapter is for.
+    "init_lora_weights": (True, False, None, "gaussian", "eva", "orthogonal"),
 }
+FLOATS = {"float16", "bfloat16", "float32", "float64"}
+# A key of `alpha_pattern` may be a regular expression, which from a stranger can take forever.
+PLAIN = re.compile(r"[\w.]+")
 
 
 def merge_peft_adapter(backbone, path):
@@ -35,11 +47,13 @@ def merge_peft_adapter(backbone, path):
 
     Args:
         backbone: a `FalconBackbone`, without LoRA enabled.
-        path: path of a folder with `adapter_config.json` and `adapter_model.safetensors`.
+        path: path of a folder with `adapter_config.json` and `adapter_model.safetensors` (or
+            `adapter_model.bin`, as peft wrote it at first).
 
     Raises:
         FileNotFoundError: one of the two files is missing.
-        ValueError: the adapter is of another kind, for another model, or does not fit.
+        ValueError: the adapter is of another kind, for another model, or does not fit; or the
+            backbone has weights of eight bits, in which small updates are lost.
 
     Example:
 
@@ -56,11 +70,32 @@ def merge_peft_adapter(backbone, path):
     config = _read_config(folder)
     if any(variable.name.startswith("lora_") for variable in backbone.variables):
         raise ValueError("LoRA is enabled on this backbone: merge the adapter into a fresh one.")
-    updates = _read_updates(folder, config, backbone.config)
-    for weights, values in updates:
-        for weight, value in zip(weights, values, strict=True):
-            variable = _kernel(backbone, weight)
-            variable.assign(np.asarray(variable.value, dtype="float32") + value)
+    if any(str(variable.dtype) == "int8" for variable in backbone.variables):
+        raise ValueError(
+            "This backbone has weights of eight bits: merge the adapter into one in float32 or "
+            'bfloat16, and call `quantize("int8")` after.'
+        )
+    with _open_weights(folder) as tensors:
+        updates = _check_factors(folder, config, backbone.config, tensors)
+        # One at a time: together they may be as large as the model. The first round only looks.
+        for update in updates:
+            update()
+        for update in updates:
+            for weight, value in update():
+                variable = _kernel(backbone, weight)
+                variable.assign(np.asarray(variable.value, dtype="float32") + value)
+
+
+@contextmanager
+def _open_weights(folder):
+    """The factors by name, in either of the files that peft writes."""
+    if file_in(folder, WEIGHTS):
+        with open_safetensors(folder, WEIGHTS) as tensors:
+            yield tensors
+    elif path := file_in(folder, OLD_WEIGHTS):
+        yield read_pytorch(path)
+    else:
+        raise FileNotFoundError(f"There is no {WEIGHTS} in {folder}, nor {OLD_WEIGHTS}.")
 
 
 def _read_config(folder):
@@ -77,38 +112,58 @@ def _read_config(folder):
                 f"Received: {config[field]!r}"
             )
     for field in ("r", "lora_alpha"):
-        number = config.get(field)
-        is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
-        if not is_number or not 0 < number < math.inf:
+        _check_number(config.get(field), f"`{field}` in {source}")
+    patterns = config.get("alpha_pattern") or {}
+    if not isinstance(patterns, dict):
+        raise ValueError(
+            f"`alpha_pattern` in {source} must be an object. Received: {patterns!r:.80}"
+        )
+    for pattern, alpha in patterns.items():
+        _check_number(alpha, f"`alpha_pattern` of {pattern!r:.80} in {source}")
+        if not PLAIN.fullmatch(pattern):
             raise ValueError(
-                f"`{field}` in {source} must be a number above 0. Received: {number!r}"
+                f"`alpha_pattern` in {source} has {pattern!r:.80}: a regular expression of a "
+                "stranger is not run. Write out the names of the modules."
             )
     return config
 
 
-def _read_updates(folder, config, backbone_config):
-    """What to add: for every adapted tensor the paths of its weights, and a value for each."""
-    if file_in(folder, WEIGHTS) is None:
-        raise FileNotFoundError(f"There is no {WEIGHTS} in {folder}.")
+def _check_number(number, what):
+    is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
+    if not is_number or not 0 < number < 1e9:
+        raise ValueError(f"{what} must be a number above 0. Received: {number!r:.80}")
+
+
+def _check_factors(folder, config, backbone_config, tensors):
+    """What to add: a function for every adapted tensor, which gives `[(path of a weight, value)]`.
+
+    Raises:
+        ValueError: some factors fit nowhere; all are named.
+    """
+    source = next(folder / name for name in (WEIGHTS, OLD_WEIGHTS) if file_in(folder, name))
     entries = {entry.name: entry for entry in weight_table(backbone_config)}
-    with open_safetensors(folder, WEIGHTS) as tensors:
-        factors, problems = _pairs(tensors, entries)
-        for module, pair in factors.items():
-            problems += _misfits(module, pair, entries[f"{module}.weight"].shape)
-        if problems or not factors:
-            raise ValueError(
-                f"{folder / WEIGHTS} does not fit this backbone, nothing was merged: "
-                f"{'; '.join(problems) or 'it has no LoRA factors'}."
-            )
-        updates = []
-        for module, pair in factors.items():
+    factors, problems = _pairs(tensors, entries)
+    rank = None if config.get("rank_pattern") else config["r"]
+    for module, pair in factors.items():
+        problems += _misfits(module, pair, entries[f"{module}.weight"].shape, rank)
+    if problems or not factors:
+        raise ValueError(
+            f"{source} does not fit this backbone, nothing was merged: "
+            f"{'; '.join(problems[:20]) or 'it has no LoRA factors'}."
+        )
+
+    def updates_of(module, pair):
+        def updates():
             entry = entries[f"{module}.weight"]
             a, b = (pair[side].read().astype("float32") for side in "AB")
             update = _scaling(module, config, a.shape[0]) * (b @ a)
             if not np.isfinite(update).all():
-                raise ValueError(f"The update of {module} in {folder / WEIGHTS} is not finite.")
-            updates.append((entry.weights, entry.split(update)))
-    return updates
+                raise ValueError(f"The update of {module} in {source} is not finite.")
+            return zip(entry.weights, entry.split(update), strict=True)
+
+        return updates
+
+    return [updates_of(module, pair) for module, pair in factors.items()]
 
 
 def _pairs(tensors, entries):
@@ -124,12 +179,16 @@ def _pairs(tensors, entries):
     return factors, problems
 
 
-def _misfits(module, pair, shape):
+def _misfits(module, pair, shape, rank):
     if set(pair) != {"A", "B"}:
         return [f"{module} has only one of its two factors"]
+    if types := {pair[side].dtype for side in "AB"} - FLOATS:
+        return [f"{module} has factors in {', '.join(sorted(types))}"]
     a, b = pair["A"].shape, pair["B"].shape
     if len(a) != 2 or len(b) != 2 or (b[0], a[1]) != shape or a[0] != b[1]:
         return [f"{module} has factors of shapes {a} and {b} for a weight of shape {shape}"]
+    if not a[0] or rank not in (None, a[0]):
+        return [f"{module} has factors of rank {a[0]}, but `r` is {rank}"]
     return []
 
 
@@ -137,8 +196,9 @@ def _scaling(module, config, rank):
     """alpha / rank; both may differ for modules whose names match a pattern."""
     alpha = config["lora_alpha"]
     for pattern, value in (config.get("alpha_pattern") or {}).items():
-        if re.fullmatch(rf"(.*\.)?({re.escape(pattern)})", module):
+        if f".{module}".endswith(f".{pattern}"):
             alpha = value
+            break  # as in peft, the first one counts
     return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
 
 

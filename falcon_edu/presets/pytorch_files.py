@@ -3,6 +3,8 @@
 Such a file is a zip archive: a pickle says which tensors there are, and the numbers lie beside it,
 stored as they are. A pickle is a program. Here its instructions are looked through first, and the
 few functions that it may call are ours: they note a tensor's shape and place, and nothing else.
+What it makes is never asked for its hash or its whole text, since a few bytes can nest so deep, or
+refer to themselves so often, that either would not end.
 """
 
 import collections
@@ -10,9 +12,11 @@ import io
 import math
 import pickle
 import pickletools
+import reprlib
 import struct
 import zipfile
 from contextlib import contextmanager
+from typing import Any
 
 from falcon_edu.presets.folders import file_in, shard_paths
 from falcon_edu.presets.weights import Tensor
@@ -33,7 +37,10 @@ DTYPES = {
     "ByteStorage": np.dtype("uint8"),
     "BoolStorage": np.dtype("bool"),
 }
-MOST_PICKLE_BYTES = 16 * 1024**2  # the pickle of Falcon-180B has some 200 KB
+MOST_PICKLE_BYTES = 2 * 1024**2  # Falcon-180B has 200 KB of it, in all of its files together
+MOST_AXES = 8
+# Python has its unpickler twice. In this one, single instructions can be made to do less.
+IN_PYTHON: Any = pickle._Unpickler
 # What a list of tensors is written with. Not among them: instructions that make objects of classes
 # by other ways than `find_class`, or that load code from a registry.
 OPCODES = frozenset(
@@ -94,7 +101,9 @@ def read_pytorch(path):
         raise ValueError(f"{path} must hold a dictionary of tensors. It holds: {type(content)}")
     for name, tensor in content.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise ValueError(f"{path} must hold tensors by name. It holds {name!r}: {tensor!r:.80}")
+            raise ValueError(
+                f"{path} must hold tensors by name. It holds {name!r:.80}: {reprlib.repr(tensor)}"
+            )
     return dict(content)
 
 
@@ -140,10 +149,47 @@ def _instructions(data):
         raise ValueError(f"its pickle is broken: {error}") from None
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(IN_PYTHON):
     """Rebuilds a list of tensors; whatever else a file asks for is refused by name."""
 
     storages: "_Storages"
+    dispatch = dict(IN_PYTHON.dispatch)
+
+    def load_build(self):
+        """Attributes for what was made last, be it one of our functions: only for a dictionary."""
+        self.stack.pop()  # what PyTorch attaches, versions of modules, is dropped
+        if not isinstance(self.stack[-1], collections.OrderedDict):
+            raise ValueError("its pickle sets attributes of something that is no dictionary")
+
+    def load_setitems(self):
+        """Keys must be names: the hash of a tuple of tuples may take forever."""
+        items = self.pop_mark()
+        self.set_items(items)
+
+    def load_setitem(self):
+        """As above, one item."""
+        value, name = self.stack.pop(), self.stack.pop()
+        self.set_items([name, value])
+
+    def load_dict(self):
+        """As above, a dictionary in one go."""
+        items = self.pop_mark()
+        self.append({})
+        self.set_items(items)
+
+    def set_items(self, items):
+        """Name, value, name, value: into the dictionary on top of the stack."""
+        names = items[::2]
+        if not all(isinstance(name, str) for name in names):
+            raise ValueError("its pickle has a dictionary whose keys are no names")
+        if not isinstance(self.stack[-1], dict):
+            raise ValueError("its pickle puts an item into something that is no dictionary")
+        self.stack[-1].update(zip(names, items[1::2], strict=True))
+
+    dispatch[pickle.BUILD[0]] = load_build
+    dispatch[pickle.SETITEMS[0]] = load_setitems
+    dispatch[pickle.SETITEM[0]] = load_setitem
+    dispatch[pickle.DICT[0]] = load_dict
 
     def find_class(self, module, name):
         if (module, name) == ("collections", "OrderedDict"):
@@ -158,26 +204,23 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, pid):
         kind, dtype, key, _, count = pid
-        if kind != "storage" or dtype not in DTYPES or not isinstance(key, str):
-            raise ValueError(f"its pickle asks for an unknown thing: {pid!r:.80}")
+        if not all(isinstance(x, str) for x in (kind, dtype, key)) or dtype not in DTYPES:
+            raise ValueError(f"its pickle asks for an unknown thing: {reprlib.repr(pid)}")
+        if kind != "storage":
+            raise ValueError(f"its pickle asks for a {kind!r:.80}, which is no storage")
         return self.storages.open(key, DTYPES[dtype], _whole(count))
 
 
-class _Names(collections.OrderedDict):
-    """A dictionary of tensors; what PyTorch attaches to it (versions of modules) is dropped."""
-
-    def __setstate__(self, state):
-        pass
-
-
 def _ordered_dict():
-    return _Names()
+    return collections.OrderedDict()
 
 
 def _rebuild_tensor(storage, offset, shape, strides, *rest):
     """A `Tensor` that looks at a part of a storage; checked, so that it can't look beyond."""
     if not isinstance(storage, np.ndarray):
         raise ValueError("a tensor without a storage")
+    if max(len(shape), len(strides)) > MOST_AXES:
+        raise ValueError(f"a tensor of {len(shape)} axes")
     shape, strides = tuple(map(_whole, shape)), tuple(map(_whole, strides))
     last = _whole(offset) + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
     if math.prod(shape) and last >= storage.size:
@@ -198,7 +241,7 @@ def _rebuild_parameter(tensor, *rest):
 
 def _whole(number):
     if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-        raise ValueError(f"a size or place of {number!r}")
+        raise ValueError(f"a size or place of {reprlib.repr(number)}")
     return number
 
 

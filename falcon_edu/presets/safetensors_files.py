@@ -11,6 +11,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+# As for JSON files. The header of a shard of Falcon-180B has some 10 KB.
+MOST_HEADER_BYTES = 10 * 1024**2
 DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
 
 
@@ -32,6 +34,7 @@ def open_safetensors(folder, single=SINGLE):
     with ExitStack() as stack:
         tensors: dict[str, Tensor] = {}
         for path in _paths(folder, single):
+            _check_header(path)
             try:
                 file = stack.enter_context(safe_open(path, framework="numpy"))
             except SafetensorError as error:
@@ -57,6 +60,27 @@ def _paths(folder, single):
         f"{folder} has no weights: neither {SINGLE} nor {INDEX}, nor pytorch_model.bin. "
         "Pass `load_weights=False` for random ones."
     )
+
+
+def _check_header(path):
+    """Refuses what the library would read in good faith: a huge header, a name that is twice."""
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > MOST_HEADER_BYTES:
+            raise ValueError(f"{path} is refused: its header claims to have {length:,} bytes.")
+        header = file.read(length)
+
+    def once(pairs):
+        names = [name for name, _ in pairs]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"{path} is refused: its header has {twice!r:.80} twice.")
+        return dict(pairs)
+
+    try:
+        json.loads(header, object_pairs_hook=once)
+    except (RecursionError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is no whole safetensors file: {error}") from None
 
 
 def _header(path):

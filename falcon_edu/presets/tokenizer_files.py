@@ -26,6 +26,13 @@ def read_tokenizer(cls, folder, overrides):
     """
     known = set(inspect.signature(cls.from_tokenizer_json).parameters) - {"path"}
     check_overrides(overrides, known, "the tokenizer")
+    try:
+        return _read_tokenizer(cls, folder, known, overrides)
+    except ValueError as error:
+        raise ValueError(f"The tokenizer in {folder} is refused: {error}") from None
+
+
+def _read_tokenizer(cls, folder, known, overrides):
     content = read_json(folder, "tokenizer.json")
     if "model" in content:
         return cls.from_tokenizer_json(folder / "tokenizer.json", **overrides)

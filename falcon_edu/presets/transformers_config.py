@@ -32,9 +32,9 @@ def from_transformers(config, source):
     """
     model_type = config.get("model_type")
     if model_type not in ("falcon", *OLD_DIALECT):
-        why = REFUSED.get(model_type, "")
+        why = REFUSED.get(model_type, "") if isinstance(model_type, str) else ""
         raise ValueError(
-            f"{source} is of a {model_type!r}, which is another architecture than Falcon. {why}"
+            f"{source} is of a {model_type!r:.80}, which is another architecture than Falcon. {why}"
         )
     for field, usual in (
         ("activation", "gelu"),
