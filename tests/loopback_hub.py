@@ -25,6 +25,8 @@ class Hub:
         cut: breaks off after this many bytes of a file, so many `times`.
         short: sends so many bytes fewer than it announces... and announces what it sends.
         delay: seconds before each answer.
+        changed: `{path: bytes}`, what a file becomes between a look at it and its download.
+        elsewhere: address of another host, to which it sends those who fetch a file.
     """
 
     repository = "tiiuae/falcon-tiny"
@@ -33,6 +35,7 @@ class Hub:
         self.files, self.requests = dict(files), []
         self.status, self.error, self.headers = None, "", {}
         self.cut, self.times, self.short, self.delay = None, 0, 0, 0.0
+        self.changed, self.elsewhere = {}, ""
         self.address = ""
 
     def asked(self, part):
@@ -89,7 +92,12 @@ class Handler(BaseHTTPRequestHandler):
         if name not in hub.files:
             return self.send(404, b"{}", {"X-Error-Code": "EntryNotFound"})
         data = hub.files[name]
+        if has_body and name in hub.changed:
+            data = hub.files[name] = hub.changed.pop(name)
         headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{etag(data)}"', "Accept-Ranges": "bytes"}
+        if hub.elsewhere:
+            linked = {"X-Linked-Etag": headers["ETag"], "X-Linked-Size": str(len(data))}
+            return self.send(302, b"", {**headers, **linked, "Location": hub.elsewhere + self.path})
         if not has_body:
             headers["Content-Length"] = str(len(data))
             return self.send(200, b"", headers)

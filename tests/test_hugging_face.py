@@ -131,6 +131,8 @@ def test_cut_connection_is_resumed(hub, backbone, monkeypatch):
         (401, "RepoNotFound", "does not exist, or is private"),
         (401, "GatedRepo", "is gated: accept its conditions"),
         (403, "GatedRepo", "is gated: accept its conditions"),
+        (401, "", "does not exist, or is private|refuses to give it, with status 401"),
+        (403, "", "refuses to give it, with status 403"),
         (429, "", "the hub asks to wait"),
         (500, "", "the hub is in trouble, it answers 500"),
         (503, "", "the hub is in trouble, it answers 503"),
@@ -144,12 +146,30 @@ def test_refusals_are_one_sentence(hub, status, error, message, monkeypatch):
     assert HANDLE in str(caught.value)
     assert "falcon_tales presets" in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert is_alone(caught.value)
+
+
+def is_alone(error):
+    """Whether Python would print an error without those that led to it."""
+    return error.__cause__ is None and (error.__suppress_context__ or error.__context__ is None)
 
 
 def test_unreachable_hub(hub, monkeypatch):
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(FileNotFoundError, match=r"could not be fetched .* falcon_tales presets"):
+    with pytest.raises(
+        FileNotFoundError, match=r"\(it can't be reached\) .* falcon_tales"
+    ) as caught:
         Backbone.from_preset(HANDLE)
+    assert is_alone(caught.value)
+
+
+def test_answers_that_are_too_slow(hub, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.2)
+    monkeypatch.setattr(constants, "HF_HUB_ETAG_TIMEOUT", 0.2)
+    hub.delay = 1
+    with pytest.raises(FileNotFoundError, match=r"does not answer|can't be reached") as caught:
+        Backbone.from_preset(HANDLE)
+    assert is_alone(caught.value)
 
 
 def test_file_shorter_than_its_size_is_never_loaded(hub):
@@ -167,6 +187,17 @@ def test_file_that_changes_after_the_list_is_checked_like_any_other(hub):
         Backbone.from_preset(HANDLE)
 
 
+def test_file_that_changes_while_it_is_fetched(hub, backbone):
+    """The client asks for its size, and then gets another file: it is not loaded, nor kept."""
+    whole = hub.files["model.safetensors"]
+    hub.changed["model.safetensors"] = whole[:-64]
+    with pytest.raises(FileNotFoundError, match="could not be fetched") as caught:
+        Backbone.from_preset(HANDLE)
+    assert "\n" not in str(caught.value)
+    hub.files["model.safetensors"] = whole
+    assert same_weights(Backbone.from_preset(HANDLE), backbone)
+
+
 def test_slow_answers_are_waited_for(hub, backbone):
     hub.delay = 0.3
     assert same_weights(Backbone.from_preset(HANDLE), backbone)
@@ -178,6 +209,18 @@ def test_no_token_reaches_another_host(hub, monkeypatch):
     Backbone.from_preset(HANDLE)
     assert hub.requests
     assert all("authorization" not in map(str.lower, headers) for _, _, headers in hub.requests)
+
+
+def test_no_token_goes_along_to_where_the_files_lie(hub, backbone, monkeypatch):
+    """The hub itself gets the token, the host that it sends us to does not."""
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    monkeypatch.setattr(hugging_face, "HUB", hub.address)
+    with serve(hub.files) as other:
+        hub.elsewhere = other.address.replace("127.0.0.1", "localhost")
+        assert same_weights(Backbone.from_preset(HANDLE), backbone)
+        assert other.asked("model.safetensors")
+        assert "hf_secret" not in str([headers for _, _, headers in other.requests])
+    assert "hf_secret" in str([headers for _, _, headers in hub.requests])
 
 
 def test_token_goes_to_its_own_hub(hub, monkeypatch):

@@ -56,6 +56,7 @@ def save_safetensors(backbone, folder, dtype=None, **options):
             (folder / "half").mkdir()
             write_safetensors(folder / "half", cast)
         shutil.move(folder / "half/model.safetensors", folder / "model.safetensors")
+        (folder / "half").rmdir()
 
 
 def cast_tensor(tensor, dtype):
@@ -150,18 +151,23 @@ def to_keras_hub(backbone, folder):
     return models.read_keras_hub(loaded, INPUTS)["logits"]
 
 
+FORMATS: dict[str, tuple[Callable, dict]] = {
+    "KerasHub": (save_keras_hub, {}),
+    "KerasHub, shards": (save_keras_hub, {"max_shard_size": SHARDED}),
+    "safetensors": (save_safetensors, {}),
+    "safetensors, shards": (save_safetensors, {"max_shard_size": SHARDED}),
+    "safetensors, float16": (save_safetensors, {"dtype": "float16"}),
+    "safetensors, bfloat16": (save_safetensors, {"dtype": "bfloat16"}),
+    "pytorch_model.bin": (save_pytorch, {}),
+    "pytorch_model, shards": (save_pytorch, {"is_sharded": True}),
+}
+SOURCES = {"": Backbone.from_preset, "hf://, ": load_from_hub, "kaggle://, ": load_from_kaggle}
 ROUTES: dict[str, Callable] = {
-    "KerasHub": through(save_keras_hub),
-    "KerasHub, shards": through(save_keras_hub, max_shard_size=SHARDED),
-    "safetensors": through(save_safetensors),
-    "safetensors, shards": through(save_safetensors, max_shard_size=SHARDED),
-    "safetensors, float16": through(save_safetensors, dtype="float16"),
-    "safetensors, bfloat16": through(save_safetensors, dtype="bfloat16"),
-    "pytorch_model.bin": through(save_pytorch),
-    "pytorch_model, shards": through(save_pytorch, is_sharded=True),
-    "hf://, KerasHub": through(save_keras_hub, load_from_hub),
-    "hf://, safetensors": through(save_safetensors, load_from_hub),
-    "kaggle://": through(save_keras_hub, load_from_kaggle),
+    **{
+        source + name: through(save, load, **options)
+        for source, load in SOURCES.items()
+        for name, (save, options) in FORMATS.items()
+    },
     ".keras": in_one_file,
     "to transformers": to_transformers,
     "to keras-hub": to_keras_hub,
@@ -217,7 +223,7 @@ def difference(route, layout, folder):
 
 def is_from_keras(route):
     """Whether a route keeps KerasHub's exact ALiBi."""
-    return "KerasHub" in route or route in ("kaggle://", ".keras", "to keras-hub")
+    return "KerasHub" in route or route in (".keras", "to keras-hub")
 
 
 def table(names, routes=ROUTES):
@@ -241,11 +247,11 @@ def main():
         name.replace("grouped_alibi_sequential", "grouped").removesuffix("_sequential")
         for name in names
     ]
-    print(f"{'route':<23}" + "".join(f"{name:>13}" for name in short), flush=True)
+    print(f"{'route':<34}" + "".join(f"{name:>13}" for name in short), flush=True)
     for route in ROUTES:
         row = table(names, [route])[route]
         cells = ("-" if row[name] is None else f"{row[name]:.1e}" for name in names)
-        print(f"{route:<23}" + "".join(f"{cell:>13}" for cell in cells), flush=True)
+        print(f"{route:<34}" + "".join(f"{cell:>13}" for cell in cells), flush=True)
 
 
 if __name__ == "__main__":
