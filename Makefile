@@ -11,7 +11,7 @@ COURSE ?= classroom
 
 .DEFAULT_GOAL := help
 .PHONY: help install lab test unit notebooks browser site lint test-peers parity benchmark evaluate \
-	binder-check matrix address classroom grades clean
+	binder-check binder-run matrix address classroom grades clean
 
 help: ## list the tasks
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1	/' | expand -t 20
@@ -58,6 +58,11 @@ site: $(SITE)/installed ## build the course as a static site, in build/site
 matrix: install ## run a part of all this on each Python, with the oldest and the newest versions
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv
 	$(BIN)/python tools/matrix.py $(ROWS)
+
+binder-run: install ## run the course within Binder's memory and on one core, with Binder's versions
+	$(BIN)/python -m pip install -q --disable-pip-version-check uv
+	$(BIN)/python tools/matrix.py --install-only binder
+	.venv-matrix/binder/env/bin/python tools/binder.py run notebooks/*.ipynb
 
 binder-check: $(BINDER)/installed ## check what Binder would build, without Docker
 	$(BINDER)/bin/python tools/binder.py check

@@ -6,8 +6,9 @@
     python tools/matrix.py --tests tests/test_attention.py --notebooks 00 03 colab
 
 A row is an environment of its own below `.venv-matrix/`, made by uv from `pyproject.toml` alone or
-with pins. In it run a quick part of the tests and some notebooks, as nbval compares them; then a
-table says which versions were there and what failed. The logs stay beside the environments.
+with pins. In it run a quick part of the tests and some notebooks, as nbval compares them; with the
+versions of Colab the whole course does. Then a table says which versions were there, and what
+failed. The logs stay beside the environments.
 """
 
 import argparse
@@ -16,7 +17,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,14 +31,13 @@ from tools import colab, pin
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".venv-matrix"
 PYTHONS = ("3.11", "3.12", "3.13")
-EXTRAS = "lab,test"
 SHOWN = ("keras", "jax", "numpy", "matplotlib", "ipywidgets", "jupyterlab")
 
 # Quick, and through everything: numbers, files, text, training, pictures, widgets.
 TESTS = """
     tests/test_positions.py tests/test_attention.py tests/test_activations.py tests/test_presets.py
     tests/test_tokenizer.py tests/test_samplers.py tests/test_lora.py tests/test_plots.py
-    tests/test_widgets.py
+    tests/test_widgets.py tests/test_classroom.py
 """.split()
 NOTEBOOKS = ["00", "03", "08", "12"]
 
@@ -47,12 +49,19 @@ class Row:
     Attributes:
         resolution: uv's word: "highest", or "lowest-direct" for the oldest that we ask for.
         pins: exact versions that come before that.
+        extras: of the package. Without "classroom" the tests of the classroom are skipped.
+        source: "editable"; "wheel" for a wheel that is built, in a folder without the repository;
+            or "binder" for the list of `binder/environment.yml`, and then what `postBuild` does.
+        whole: whether all notebooks run, assignments included.
     """
 
     name: str
     python: str
     resolution: str = "highest"
     pins: tuple[str, ...] = ()
+    extras: str = "lab,test"
+    source: str = "editable"
+    whole: bool = False
 
     @property
     def folder(self) -> Path:
@@ -68,13 +77,16 @@ class Row:
 def rows() -> list[Row]:
     """Newest and oldest on each Python, what was tested, what Binder has, what Colab has."""
     tested = pin.read_pins(ROOT / "constraints.txt")
-    pinned = tuple(f"{name}=={version}" for name, version in tested["lab"].items())
+    pinned = tuple(
+        f"{name}=={version}" for part in tested.values() for name, version in part.items()
+    )
     at_colab = tuple(f"{name}=={version}" for name, version in colab.VERSIONS.items())
     return [
-        *(Row(f"newest-{python}", python) for python in PYTHONS),
+        *(Row(f"newest-{python}", python, extras="lab,test,classroom") for python in PYTHONS),
         *(Row(f"oldest-{python}", python, "lowest-direct") for python in PYTHONS),
-        Row("binder", pin.PYTHON, pins=pinned),
-        Row("colab", colab.PYTHON, pins=at_colab),
+        Row("wheel", pin.PYTHON, source="wheel"),
+        Row("binder", pin.PYTHON, pins=pinned, source="binder"),
+        Row("colab", colab.PYTHON, pins=at_colab, whole=True),
     ]
 
 
@@ -86,16 +98,30 @@ def install(row: Row) -> str:
     row.folder.mkdir(parents=True, exist_ok=True)
     constraints = row.folder / "constraints.txt"
     constraints.write_text("\n".join(row.pins) + "\n")
-    chosen = ["--resolution", row.resolution, "--constraint", str(constraints)]
-    commands = [
-        ["venv", "-q", "--clear", "--python", row.python, str(row.folder / "env")],
-        ["pip", "install", "-q", *chosen, "--python", str(row.interpreter), "-e", f".[{EXTRAS}]"],
-    ]
+    pip = ["pip", "install", "-q", "--python", str(row.interpreter)]
+    chosen = [*pip, "--resolution", row.resolution, "--constraint", str(constraints)]
+    commands = [["venv", "-q", "--clear", "--python", row.python, str(row.folder / "env")]]
+    if row.source == "binder":
+        listed = re.findall(r"- ([\w.-]+==\S+)", (ROOT / "binder/environment.yml").read_text())
+        commands += [[*pip, *listed], [*pip, "--no-deps", "."], [*chosen, f".[{row.extras}]"]]
+    elif row.source == "wheel":
+        shutil.rmtree(row.folder / "dist", ignore_errors=True)
+        commands.append(["build", "-q", "--wheel", "--out-dir", str(row.folder / "dist"), "."])
+        wheel = f"falcon_edu[{row.extras}] @ {(row.folder / 'dist').as_uri()}/{wheel_name()}"
+        commands.append([*chosen, wheel])
+    else:
+        commands.append([*chosen, "-e", f".[{row.extras}]"])
     for command in commands:
         done = subprocess.run([uv(), *command], cwd=ROOT, capture_output=True, text=True)
         if done.returncode:
             return last_line(done.stderr)
     return ""
+
+
+def wheel_name() -> str:
+    """What the wheel of this version is called."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return f"falcon_edu-{project['version']}-py3-none-any.whl"
 
 
 def uv() -> str:
@@ -110,26 +136,43 @@ def check(row: Row, tests: list[str], notebooks: list[Path]) -> dict[str, str]:
     """Run tests and notebooks in the environment of a row; the cells of its line."""
     start = time.monotonic()
     found = {"row": row.name, "Python": row.python, **versions(row)}
-    found["tests"] = outcome(row, "tests", ["-n", "0", *tests])
-    nbval = ["-p", "tools.notebook_report", "--nbval", "--nbval-current-env"]
-    names = [str(path) for path in notebooks]
-    found["notebooks"] = outcome(row, "notebooks", [*nbval, "--nbval-cell-timeout=600", *names])
+    nbval = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=600", "--dist", "loadscope"]
+    if row.source == "wheel":
+        with tempfile.TemporaryDirectory() as folder:
+            found["tests"] = said(row, folder, "doctor")
+            said(row, folder, "notebooks", "here")
+            copied = [str(Path(folder, "here", path.name)) for path in notebooks]
+            found["notebooks"] = outcome(row, "notebooks", ["-n", "2", *nbval, *copied], folder)
+    else:
+        found["tests"] = outcome(row, "tests", ["-n", "2", *tests])
+        report = ["-n", "2", "-p", "tools.notebook_report", *nbval]
+        if row.whole:
+            notebooks = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+            notebooks += sorted((ROOT / "notebooks/exercises/source").glob("*/*.ipynb"))
+        found["notebooks"] = outcome(row, "notebooks", [*report, *map(str, notebooks)])
     return found | {"minutes": f"{(time.monotonic() - start) / 60:.1f}"}
+
+
+def said(row: Row, folder: str, *words: str) -> str:
+    """The last line of what `python -m falcon_edu` says, far from the repository."""
+    command = [str(row.interpreter), "-m", "falcon_edu", *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    return last_line(done.stdout) if done.returncode == 0 else f"1 failed: {last_line(done.stderr)}"
 
 
 def versions(row: Row) -> dict[str, str]:
     """The versions that a row has of what matters most."""
     code = f"from importlib.metadata import version\nfor name in {SHOWN}: print(version(name))"
-    said = subprocess.run([row.interpreter, "-c", code], capture_output=True, text=True)
-    return dict(zip(SHOWN, said.stdout.split() or ["-"] * len(SHOWN), strict=True))
+    told = subprocess.run([row.interpreter, "-c", code], capture_output=True, text=True)
+    return dict(zip(SHOWN, told.stdout.split() or ["-"] * len(SHOWN), strict=True))
 
 
-def outcome(row: Row, name: str, arguments: list[str]) -> str:
+def outcome(row: Row, name: str, arguments: list[str], folder: str | Path = ROOT) -> str:
     """What pytest says in the end; all of what it said is in a log beside the environment."""
     log = row.folder / f"{name}.log"
     with log.open("w") as file:
         command = [str(row.interpreter), "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-        subprocess.run(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
+        subprocess.run(command, cwd=folder, stdout=file, stderr=subprocess.STDOUT)
     return summary(last_line(log.read_text()))
 
 
