@@ -1,4 +1,4 @@
-"""A pytest plugin for nbval: after the run, the time and the memory of each notebook's kernel.
+"""A pytest plugin for nbval: at the end, time, slowest cell and memory of each notebook's kernel.
 
 python -m pytest -p tools.notebook_report --nbval --nbval-current-env notebooks
 """
@@ -18,6 +18,7 @@ import pytest
 LIMIT, ASSIGNMENT_LIMIT = 1000, 1200
 KEY = "notebook kernel"
 _started: dict[Path, float] = {}
+_slowest: dict[Path, float] = {}
 
 
 def pytest_configure():
@@ -35,11 +36,16 @@ def pytest_runtest_setup(item):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
     """After the last cell of a notebook, reads the memory of its kernel while it still runs."""
+    began = time.monotonic()
     result = yield
+    if is_cell(item):
+        took = time.monotonic() - began
+        _slowest[item.path] = max(took, _slowest.get(item.path, 0.0))
     if is_cell(item) and item is last_cell(item):
         seconds = time.monotonic() - _started[item.path]
         memory = megabytes(psutil.Process(item.parent.kernel.km.provisioner.pid))
-        item.user_properties.append((KEY, (item.path.stem, seconds, memory)))
+        measured = (item.path.stem, seconds, _slowest[item.path], memory)
+        item.user_properties.append((KEY, measured))
         limit = ASSIGNMENT_LIMIT if "exercises" in item.path.parts else LIMIT
         if memory > limit:
             pytest.fail(f"the kernel of {item.path.name} took {memory:.0f} MB, of at most {limit}")
@@ -56,9 +62,12 @@ def pytest_terminal_summary(terminalreporter):
         if key == KEY
     }
     if found:
-        terminalreporter.section("notebooks: seconds, and megabytes of the kernel at its peak")
-        for stem, seconds, memory in sorted(map(tuple, found)):
-            terminalreporter.write_line(f"{stem:32} {seconds:6.1f} s {memory:6.0f} MB")
+        terminalreporter.section(
+            "notebooks: seconds, of the slowest cell, and megabytes at the peak"
+        )
+        for stem, seconds, slowest, memory in sorted(map(tuple, found)):
+            line = f"{stem:32} {seconds:6.1f} s {slowest:5.1f} s {memory:6.0f} MB"
+            terminalreporter.write_line(line)
 
 
 def is_cell(item):
