@@ -1,0 +1,45 @@
+"""The benchmark says what it measured: its rows can be run, and its table judges right."""
+
+from benchmarks.keras_works import KerasWorks
+from benchmarks.our_works import OurWorks
+from benchmarks.rows import ROWS, Row, table
+from benchmarks.transformers_works import TransformersWorks
+
+import pytest
+
+WORKS = {"falcon_edu": OurWorks, "keras_hub": KerasWorks, "transformers": TransformersWorks}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_every_run_is_of_something_that_can_be_done(row):
+    for run in row.runs():
+        assert run["work"] == "import" or callable(getattr(WORKS[run["who"]], run["work"]))
+    assert row.goals.keys() <= row.peers.keys()
+
+
+def test_names_are_different():
+    assert len({row.name for row in ROWS}) == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "met"),
+    [("s", 1.9, "no"), ("s", 1.5, "yes"), ("tokens/s", 1.9, "yes"), ("tokens/s", 1.5, "no")],
+)
+def test_less_is_better_but_for_tokens_a_second(unit, value, met):
+    row = Row("work", unit, {}, {"peer": {}}, {"peer": 0.8}, peak_goal=100)
+    results = {
+        "ours": [{"value": x, "peak": 101} for x in (9, value, 0.1)],  # the median counts
+        "peer": [{"value": 2, "peak": 300}],
+    }
+    versions = {
+        "cores": "2 cores",
+        "read_bandwidth": 30,
+        "gemm_rate": 200,
+        "versions": {"jax": "1"},
+    }
+    *_, peak, ratio = table([row], {"work": results}, versions, "today").splitlines()
+    assert peak.endswith("| 100 MB | no |")
+    assert f"| peer | {2:.2f} s |" in ratio or "| peer | 2 tokens/s |" in ratio
+    assert ratio.endswith(
+        f"| {value / 2:.2f} | {'≥' if unit == 'tokens/s' else '≤'} 0.80 | {met} |"
+    )
