@@ -1,4 +1,4 @@
-"""How Sphinx builds the site; `tools/site.py` calls it. Nothing is loaded from elsewhere."""
+"""How Sphinx builds the site; `tools/make_site.py` calls it. Nothing is loaded from elsewhere."""
 
 import html
 import inspect

@@ -72,7 +72,7 @@ def course_folder():
             return folder
     raise FileNotFoundError(
         "This copy of falcon_edu has no notebooks; reinstall it: "
-        "pip install --force-reinstall --no-deps falcon_edu"
+        "pip install --force-reinstall --no-deps git+https://github.com/falcon-edu/falcon_edu"
     )
 
 

@@ -42,6 +42,17 @@ def test_notebook_can_be_opened_without_an_installation(path):
     assert line in first.splitlines(), "python tools/address.py"
 
 
+def test_no_line_needs_an_index_that_has_the_package():
+    """Whoever installs the package first takes it from the repository, as Colab does.
+
+    `pip install 'falcon_edu[lab]'` is for those who have it: pip then adds what the extra names.
+    """
+    anew = re.compile(r"pip install (?:-\S+ )*[\"']?falcon_edu(?:\[\w+\]\"|(?![\w\[])).*")
+    texts = {path: path.read_text() for path in address.files() if "tests" not in path.parts}
+    found = {path.name: anew.findall(text) for path, text in texts.items() if anew.search(text)}
+    assert not found
+
+
 def test_readme_opens_without_an_installation():
     readme = (address.ROOT / "README.md").read_text()
     assert address.BINDER.search(readme)

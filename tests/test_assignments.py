@@ -51,6 +51,18 @@ def test_wrong_answer_loses_points(path, name, what):
     assert edit[0] < assignments.tasks(notebook)[name]
 
 
+@pytest.mark.parametrize("path", FOUND, ids=lambda path: path.stem)
+def test_a_slip_costs_little_elsewhere(path):
+    """One wrong answer, all others right: what is built on it keeps nearly all of its points."""
+    notebook = assignments.read(path)
+    full = assignments.tasks(notebook)
+    for name, answers in assignments.wrong_answers(path).items():
+        for what, edit in list(answers.items())[:: len(answers) - 1]:  # the first and the last
+            got = assignments.scores(assignments.answered(notebook, {name: edit}))
+            lost = {task: full[task] - got[task] for task in full if task != name}
+            assert sum(lost.values()) <= 2, (name, what, lost)
+
+
 # === Form ===
 
 
@@ -120,6 +132,36 @@ def test_another_seed_draws_other_numbers():
     by_heart = {3: 6, 850: 1700}.__getitem__
     assert sum(mark.points for mark in double.grade(by_heart)) == 3
     assert sum(mark.points for mark in double.grade(by_heart, seed=7)) == 1
+
+
+def times_two(x):
+    return 3 * x  # a slip
+
+
+def times_four(x):
+    return times_two(times_two(x))
+
+
+four = Graded(earlier={"times_two": lambda x: 2 * x})
+
+
+@four.part(2, "four times as much")
+def _(answer, rng):
+    expect(answer(1) == 4, "four times 1 is 4.")
+
+
+@four.part(1, "and all of it yours", is_whole=True)
+def _(answer, rng):
+    expect(answer(1) == 4, "four times 1 is 4.")
+
+
+def test_a_right_answer_stands_in_for_an_earlier_slip(capsys):
+    assert four(times_four) == 2
+    said = capsys.readouterr().out
+    assert "2 of 2  four times as much: with right answers in place of yours" in said
+    assert "0 of 1  and all of it yours: four times 1 is 4." in said
+    assert times_four(1) == 9  # it is the learner's own again
+    assert four(lambda x: times_two(x)) == 0  # a slip of its own
 
 
 def test_a_warning_costs_nothing(capsys):

@@ -7,6 +7,7 @@ tried on an assignment that imports little, since most of the time goes into imp
 
 import copy
 import csv
+import re
 
 from falcon_edu.notebooks import course_folder
 from tools import assignments
@@ -196,11 +197,25 @@ def test_deleted_tests_are_put_back(course, tmp_path):
     assert points_of(course, "deletes") == {"first": 2, "second": 2}
 
 
-def test_what_is_no_notebook_is_said(course, tmp_path, capsys):
+def test_what_is_no_notebook_has_no_score(course, tmp_path, capsys):
+    """Not even zero: in no file, in the table, and in the last lines that the teacher sees."""
+    hand_in(tmp_path, "eva", tiny(), "tiny")
     (tmp_path / "eve").mkdir()
     (tmp_path / "eve" / "tiny.ipynb").write_text("my answers")
-    course.take_in(tmp_path)
-    assert "JSON" in course.grade("eve", "tiny")
+    assert grade(course, tmp_path, ["tiny"]) == 1
+    out, err = capsys.readouterr()
+    assert re.search(r"^eve +no score$", out, re.MULTILINE)
+    assert re.search(r"^eva +4 of +4$", out, re.MULTILINE)
+    assert re.search(r"^no score: eve, tiny: .*JSON", err.splitlines()[-1])
+    assert course.without_score() == [("eve", "tiny")]
+    students = {line.split(",")[0] for line in (course.folder / "scores.csv").open()}
+    assert "eva" in students
+    assert "eve" not in students
+
+    hand_in(tmp_path, "eve", tiny(), "tiny")  # the second try is a notebook
+    assert grade(course, tmp_path, ["tiny"]) == 0
+    assert course.without_score() == []
+    assert points_of(course, "eve") == {"first": 2, "second": 2}
 
 
 def test_misnamed_submissions_are_named(course, tmp_path, monkeypatch, capsys):
@@ -248,3 +263,23 @@ def test_command_releases_and_keeps_what_is_there(tmp_path, capsys):
     assert (folder / CONFIG).read_text().endswith("# mine\n")
     assert main([str(folder), "--assignment", "nothing_like_it"]) == 1
     assert "could not be released" in capsys.readouterr().err
+
+
+def test_command_grades_whole_notebooks(tmp_path, capsys):
+    """As students hand them in, lesson and all; one task is blank, so some lesson cells fail."""
+    path = next(path for path in assignments.find() if path.stem.startswith("01"))
+    notebook = assignments.read(path)
+    for student, answers in {
+        "ada": notebook,
+        "bob": assignments.answered(notebook, {"masked_softmax": (0, None, assignments.STUB)}),
+    }.items():
+        hand_in(tmp_path / "in", student, answers, path.stem)
+    folder = str(tmp_path / "course")
+    assert main([folder, "--submissions", str(tmp_path / "in"), "--assignment", path.stem]) == 0
+    out, err = capsys.readouterr()
+    assert re.search(r"^ada +20 of 20$", out, re.MULTILINE)
+    assert re.search(r"^bob +17 of 20$", out, re.MULTILINE)
+    assert not err
+    page = tmp_path / "course" / "feedback" / "bob" / path.stem / f"{path.stem}.html"
+    assert "## 2. Hidden keys" not in page.read_text()  # rendered
+    assert "2. Hidden keys" in page.read_text()

@@ -32,6 +32,16 @@ def test_notebook_is_stripped(path):
 LESSONS = [p for p in FOUND if p.parent.name == "notebooks" and re.match(r"(?!00)\d\d_", p.name)]
 
 
+def test_readme_has_each_notebook_with_its_own_minutes():
+    readme = (ROOT / "README.md").read_text()
+    said = dict(re.findall(r"\]\(notebooks/(\d\d_\w+)\.ipynb\) \| (\d+) \|", readme))
+    own = {}
+    for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"):
+        opening = nbformat.read(path, as_version=4).cells[0].source
+        own[path.stem] = re.search(r"(\d+) minutes", opening)[1]
+    assert said == own
+
+
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_lesson_has_its_parts(path):
     """Outcomes and minutes first; then the story; a summary, exercises, and where to read on."""

@@ -3,7 +3,8 @@
 An assignment is a source notebook of nbgrader. Each task has a cell with a solution, `grade_id` its
 name, and a cell that scores it. They need the first code cell and earlier solutions, and nothing
 else: so a wrong answer is scored in a moment, by the very cell that nbgrader runs. A wrong answer
-is an edit of the solution: `(points, old, new, ...)`, or `(points, None, all of it)`.
+is an edit of the solution: `(points, old, new, ...)`, or `(points, None, all of it)`, where a cell
+with several regions keeps all but the last.
 """
 
 import ast
@@ -69,7 +70,10 @@ def answered(notebook: NotebookNode, edits: dict[str, tuple]) -> NotebookNode:
 
 def blank(notebook: NotebookNode) -> NotebookNode:
     """The notebook without its solutions, as a learner gets it."""
-    return answered(notebook, dict.fromkeys(tasks(notebook), (0, None, STUB)))
+    notebook = copy.deepcopy(notebook)
+    for cell in notebook.cells:
+        cell.source = REGION.sub(rf"\1{STUB}", cell.source)
+    return notebook
 
 
 def edited(source: str, edit: tuple) -> str:
@@ -79,9 +83,10 @@ def edited(source: str, edit: tuple) -> str:
         ValueError: what should be replaced is not there.
     """
     if edit[0] is None:
-        found = REGION.search(source)
-        if found is None:
+        regions = list(REGION.finditer(source))
+        if not regions:
             raise ValueError("The cell has no region between BEGIN SOLUTION and END SOLUTION.")
+        found = regions[-1]
         body = textwrap.indent(textwrap.dedent(edit[1]), found[1])
         return source[: found.start()] + body + source[found.end() :]
     for old, new in zip(edit[::2], edit[1::2], strict=True):

@@ -1,12 +1,14 @@
 """What a graded task is: parts with points, each a check that says what is wrong."""
 
 import contextlib
+import inspect
 import io
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from falcon_edu.checks.exercise import Exercise
+from falcon_edu.checks.exercise import Exercise, Verdict
 
 import numpy as np
 
@@ -19,11 +21,13 @@ class Part:
         points: what it is worth.
         title: what it looks at, in words to the learner.
         check: a function of the answer and of a random generator that raises `Wrong`.
+        is_whole: whether the learner's own earlier answers must do, and nothing may stand in.
     """
 
     points: int
     title: str
     check: Callable
+    is_whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Mark:
     Args:
         points: what the answer gets, all or nothing.
         part: the part.
-        message: what is wrong, or nothing.
+        message: what is wrong, or what stood in, or nothing.
     """
 
     points: int
@@ -55,6 +59,13 @@ class Graded:
     hidden tests of a source notebook call the same task with another seed, so that an answer
     made to fit the visible numbers gains nothing.
 
+    An answer may use earlier ones, as a block uses a norm. A slip should cost its own points, not
+    those of all that is built on it: a part that fails with the learner's earlier answers is tried
+    once more with right ones in their place, as a patient teacher would.
+
+    Args:
+        earlier: right answers of earlier tasks: `{name in the notebook: answer}`.
+
     Example:
 
     >>> from falcon_edu.checks.exercise import expect_close
@@ -73,23 +84,24 @@ class Graded:
     1
     """
 
-    def __init__(self):
+    def __init__(self, earlier: dict[str, Any] | None = None):
         self.parts: list[Part] = []
+        self.earlier = earlier or {}
 
     @property
     def points(self) -> int:
         """What the task is worth."""
         return sum(part.points for part in self.parts)
 
-    def part(self, points: int, title: str):
+    def part(self, points: int, title: str, is_whole: bool = False):
         """Makes the function below a part of the task.
 
         Args:
-            points, title: as in `Part`.
+            points, title, is_whole: as in `Part`.
         """
 
         def add(check):
-            self.parts.append(Part(points, title, check))
+            self.parts.append(Part(points, title, check, is_whole))
             return check
 
         return add
@@ -109,13 +121,54 @@ class Graded:
             answer: what the learner made: a function, an array, a number, a class.
             seed: of the numbers that the parts draw.
         """
-        return [_mark(part, answer, seed) for part in self.parts]
+        return [self._mark(part, answer, seed) for part in self.parts]
+
+    def _mark(self, part, answer, seed) -> Mark:
+        verdict = _verdict(part, answer, seed)
+        if not verdict.is_right and self.earlier and not part.is_whole:
+            with standing_in(answer, self.earlier):
+                verdict = _verdict(part, answer, seed)
+            if verdict.is_right:
+                message = "with right answers in place of yours to earlier tasks."
+                return Mark(part.points, part, message)
+        return Mark(part.points if verdict.is_right else 0, part, verdict.message)
 
 
-def _mark(part: Part, answer, seed: int) -> Mark:
+def _verdict(part: Part, answer, seed: int) -> Verdict:
     # nbgrader takes whatever is written to stderr for a failure, even a warning.
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         rng = np.random.default_rng(seed)
-        verdict = Exercise(lambda given: part.check(given, rng), hint="").grade(answer)
-    return Mark(part.points if verdict.is_right else 0, part, verdict.message)
+        return Exercise(lambda given: part.check(given, rng), hint="").grade(answer)
+
+
+@contextlib.contextmanager
+def standing_in(answer, others: dict[str, Any]):
+    """For a while, what an answer calls by some names is something else.
+
+    Args:
+        answer: a function or a class, written in a notebook.
+        others: what the names mean meanwhile.
+
+    Example:
+
+    >>> def double(x):
+    ...     return 3 * x
+    >>> def four_times(x):
+    ...     return double(double(x))
+    >>> with standing_in(four_times, {"double": lambda x: 2 * x}):
+    ...     four_times(1)
+    4
+    >>> four_times(1)
+    9
+    """
+    written = vars(answer).values() if inspect.isclass(answer) else [inspect.unwrap(answer)]
+    names = next((f.__globals__ for f in written if inspect.isfunction(f)), {})
+    kept = {name: names[name] for name in others if name in names}
+    names.update(others)
+    try:
+        yield
+    finally:
+        for name in others:
+            del names[name]
+        names.update(kept)

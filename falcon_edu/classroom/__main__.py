@@ -34,23 +34,23 @@ def grade(course, submissions: Path, names: list[str]) -> int:
     """Grades all submissions to the assignments of these names."""
     from falcon_edu.classroom.scores import table
 
-    failed = 0
+    failed = []
     for student, assignment in course.take_in(submissions):
         if assignment not in names:
             continue
         print(f"grading {student}, {assignment}", flush=True)
         if why := course.grade(student, assignment):
-            failed += 1
-            print(f"  has no score: {why}", file=sys.stderr)
-    print(table(course.scores()))
+            failed.append(f"no score: {student}, {assignment}: {why}")
+            print("  no score", flush=True)
+    print(table(course.scores(), course.without_score()))
     print("scores:  ", course.write_scores())
     print("feedback:", course.folder / "feedback")
     for path in course.left_out(submissions):
-        failed += 1
-        print(
-            f"not graded: {path}. A submission is a file such as STUDENT/{names[0]}.ipynb",
-            file=sys.stderr,
-        )
+        example = f"A submission is a file such as STUDENT/{names[0]}.ipynb"
+        failed.append(f"not graded: {path}. {example}")
+    # At the end, where a teacher of a hundred students still sees them.
+    for line in failed:
+        print(line, file=sys.stderr)
     return 1 if failed else 0
 
 

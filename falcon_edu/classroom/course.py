@@ -132,9 +132,22 @@ class Course:
         return "" if result["success"] else why(result)
 
     def scores(self) -> Iterator[Score]:
-        """The score of every task of every submission that was graded."""
+        """The score of every task of every submission that could be graded."""
+        return (score for score in self._in_gradebook() if self._is_graded(score))
+
+    def without_score(self) -> list[tuple[str, str]]:
+        """Pairs of student and assignment that were tried and could not be graded."""
+        failed = (score for score in self._in_gradebook() if not self._is_graded(score))
+        return sorted({(score.student, score.assignment) for score in failed})
+
+    def _in_gradebook(self) -> Iterator[Score]:
         with self.nbgrader.gradebook as gradebook:
             yield from scores_of(gradebook)
+
+    def _is_graded(self, score: Score) -> bool:
+        # Before nbgrader tries a submission it writes zeros for it, and there they stay if it
+        # fails. Only a notebook that ran to its end is kept as graded.
+        return (self.folder / "autograded" / score.student / score.assignment).is_dir()
 
     def write_scores(self) -> Path:
         """Writes `scores.csv`, a line for each student and task; returns its path."""

@@ -36,34 +36,38 @@ def scores_of(gradebook: Any) -> Iterator[Score]:
                     yield Score(*place, grade.score, grade.max_score)
 
 
-def table(scores: Iterable[Score]) -> str:
+def table(scores: Iterable[Score], without_score: Iterable[tuple[str, str]] = ()) -> str:
     """Students and assignments, in text.
 
     Args:
         scores: as `scores_of` gives them.
+        without_score: pairs of student and assignment that could not be graded.
 
     Example:
 
     >>> scores = [Score("ada", "01_first", task, 2, 3) for task in ("softmax", "mask")]
-    >>> print(table(scores))
+    >>> print(table(scores, [("bob", "01_first")]))
     student  01_first
     ada       4 of  6
+    bob      no score
     """
-    totals: dict[tuple[str, str], tuple[float, float]] = {}
+    totals: dict[tuple[str, str], tuple[float, float] | None] = dict.fromkeys(without_score)
     for score in scores:
         place = score.student, score.assignment
-        points, out_of = totals.get(place, (0, 0))
+        points, out_of = totals.get(place) or (0, 0)
         totals[place] = points + score.points, out_of + score.out_of
     students = sorted({student for student, _ in totals})
     assignments = sorted({assignment for _, assignment in totals})
     first = max(map(len, ["student", *students]))
     lines = ["  ".join([f"{'student':{first}}", *assignments])]
     for student in students:
-        cells = [_cell(totals.get((student, name)), len(name)) for name in assignments]
+        cells = [_cell(totals, (student, name)).rjust(len(name)) for name in assignments]
         lines.append("  ".join([f"{student:{first}}", *cells]))
     return "\n".join(lines)
 
 
-def _cell(total: tuple[float, float] | None, width: int) -> str:
-    text = "-" if total is None else f"{total[0]:2g} of {total[1]:2g}"
-    return text.rjust(width)
+def _cell(totals: dict, place: tuple[str, str]) -> str:
+    if place not in totals:
+        return "-"  # nothing was handed in
+    total = totals[place]
+    return f"{total[0]:2g} of {total[1]:2g}" if total else "no score"

@@ -16,7 +16,7 @@ CHECKS = {
     "widgets": reach.look_at_widgets,
     "hubs": reach.look_at_hubs,
 }
-ANEW = "pip install --force-reinstall falcon_edu, in a new environment"
+ANEW = "in a new environment, pip install git+https://github.com/falcon-edu/falcon_edu"
 
 
 def main(checks=None):

@@ -2,17 +2,66 @@
 
 from functools import cache
 
+from falcon_edu.attention import FalconAttention
 from falcon_edu.backbone import FalconBackbone
 from falcon_edu.checks.exercise import expect, expect_close, given
 from falcon_edu.checks.graded import Graded
+from falcon_edu.transformer_decoder import FalconTransformerDecoder
 
+import keras
 import numpy as np
+
+# === Right answers, for what is built on a wrong one ===
+
+
+class _Norm(keras.layers.LayerNormalization):
+    def __init__(self, **settings):
+        super().__init__(epsilon=1e-5, **settings)
+
+
+class _Attention(keras.layers.Layer):
+    def __init__(self, heads):
+        super().__init__()
+        self.theirs = FalconAttention(heads)
+
+    def build(self, shape):
+        self.theirs.build(shape)
+
+    def call(self, x):
+        t = x.shape[1]
+        mask = np.tri(t, dtype=bool)[None]
+        return self.theirs(x, positions=np.arange(t)[None], attention_mask=mask)[0]
+
+
+class _Block(keras.layers.Layer):
+    def __init__(self, heads, inner):
+        super().__init__()
+        self.theirs = FalconTransformerDecoder(heads, inner)
+
+    def build(self, shape):
+        self.theirs.build(shape)
+
+    def call(self, x):
+        return self.theirs(x, padding_mask=np.ones((1, x.shape[1])))[0]
+
+
+class _Model(keras.Model):
+    def __init__(self, vocabulary, width, layers, heads, inner):
+        super().__init__()
+        self.theirs = FalconBackbone(vocabulary, layers, heads, width, inner)
+
+    def call(self, ids):
+        hidden = self.theirs({"token_ids": ids, "padding_mask": keras.ops.ones_like(ids)})
+        return self.theirs.token_embedding(hidden, reverse=True)
+
+
+_PARTS = {"Norm": _Norm, "Attention": _Attention}
 
 Norm = Graded()
 Attention = Graded()
-Block = Graded()
-Model = Graded()
-load_weights = Graded()
+Block = Graded(earlier=_PARTS)
+Model = Graded(earlier={**_PARTS, "Block": _Block})
+load_weights = Graded(earlier={**_PARTS, "Block": _Block, "Model": _Model})
 
 VOCABULARY, WIDTH, INNER = 11, 8, 12
 
@@ -180,13 +229,22 @@ def _arrays(falcon, rng):
     return {weight.path: np.asarray(weight) for weight in weights}
 
 
-@load_weights.part(2, "Falcon's logits, from arrays in any order")
-def _(answer, rng):
+def _expect_loaded(answer, rng):
     for layers, heads in [(1, 2), (3, 4)]:
         falcon, ids = _falcon(7, layers, heads), _ids(rng)
         model = given(answer(_arrays(falcon, rng)))
         what = f"the logits of a model of {layers} layers with {heads} heads"
         expect_close(_apply(model, ids), _logits(falcon, ids), what, 2e-3)
+
+
+@load_weights.part(1, "Falcon's logits, from arrays in any order")
+def _(answer, rng):
+    _expect_loaded(answer, rng)
+
+
+@load_weights.part(1, "the same, and every layer in it is yours", is_whole=True)
+def _(answer, rng):
+    _expect_loaded(answer, rng)
 
 
 def _refuses(answer, arrays, name, what):

@@ -1,42 +1,14 @@
 """Checks of assignment 7: what each patient has, and examinations that find it."""
 
 from falcon_edu.backbone import FalconBackbone
-from falcon_edu.checks.exercise import expect, given
+from falcon_edu.checks.exercise import Wrong, expect, given
 from falcon_edu.checks.graded import Graded
 from falcon_edu.checks.patients import SmallFalcon, patient
 from falcon_edu.checks.patients.stories import STORIES, SUSPECTS
 
 import numpy as np
 
-# === Diagnoses ===
-
-
-def _diagnosis(number):
-    task, record = Graded(), STORIES[number]
-
-    @task.part(1, f"what patient {number} has")
-    def _(answer, rng):
-        expect(
-            isinstance(answer, str) and answer in SUSPECTS,
-            f"choose a key of `check.SUSPECTS`, such as 'alibi missing'. Received: {answer!r}",
-        )
-        far = f"{SUSPECTS[answer]}: that would not show in the way that you saw."
-        expect(answer == record.suspect, record.why_not.get(answer, far))
-
-    return task
-
-
-(
-    suspect_1,
-    suspect_2,
-    suspect_3,
-    suspect_4,
-    suspect_5,
-    suspect_6,
-    suspect_7,
-    suspect_8,
-    suspect_9,
-) = map(_diagnosis, range(1, 10))
+# === Stories ===
 
 
 def story(number, suspect):
@@ -98,40 +70,54 @@ def finds_fault(examine, falcon):
     return not healthy
 
 
-def _examination(number):
-    task = Graded()
+def _expect_found(number, examine, rng):
+    """That an examination stops a patient and no healthy Falcon."""
+    expect(callable(examine), "an examination is a function of a class.")
+    healthy: dict = {"a healthy Falcon": SmallFalcon}
+    if number == 9:
+        healthy = {"a healthy backbone": FalconBackbone}
+    else:
+        healthy["a healthy Falcon in float32: allow for rounding"] = _InFloat32
+        other = _with_other_weights(SmallFalcon, rng)
+        healthy["a healthy Falcon with other weights: do not expect certain numbers"] = other
+    for what, falcon in healthy.items():
+        expect(not finds_fault(examine, falcon), f"your examination finds fault with {what}.")
+    sick = patient(number)
+    sick = [sick] if number == 9 else [sick, _with_other_weights(sick, rng)]
+    passes = not all(finds_fault(examine, falcon) for falcon in sick)
+    expect(not passes, f"patient {number} passes: {STORIES[number].missed}")
 
-    @task.part(1, f"stops patient {number}, and no healthy Falcon")
+
+# === Cases: a diagnosis, and an examination ===
+
+
+def _case(number):
+    task, record = Graded(), STORIES[number]
+
+    @task.part(1, f"an examination that stops patient {number}, and no healthy Falcon")
     def _(answer, rng):
-        expect(callable(answer), "an examination is a function of a class.")
-        healthy: dict = {"a healthy Falcon": SmallFalcon}
-        if number == 9:
-            healthy = {"a healthy backbone": FalconBackbone}
-        else:
-            healthy["a healthy Falcon in float32: allow for rounding"] = _InFloat32
-            other = _with_other_weights(SmallFalcon, rng)
-            healthy["a healthy Falcon with other weights: do not expect certain numbers"] = other
-        for what, falcon in healthy.items():
-            expect(not finds_fault(answer, falcon), f"your examination finds fault with {what}.")
-        sick = patient(number)
-        sick = [sick] if number == 9 else [sick, _with_other_weights(sick, rng)]
-        passes = not all(finds_fault(answer, falcon) for falcon in sick)
-        expect(not passes, f"patient {number} passes: {STORIES[number].missed}")
+        _, examine = answer
+        _expect_found(number, examine, rng)
+
+    @task.part(1, f"what patient {number} has, together with such an examination")
+    def _(answer, rng):
+        suspect, examine = answer
+        expect(
+            isinstance(suspect, str) and suspect in SUSPECTS,
+            f"choose a key of `check.SUSPECTS`, such as 'alibi missing'. Received: {suspect!r}",
+        )
+        far = f"{SUSPECTS[suspect]}: that would not show in the way that you saw."
+        expect(suspect == record.suspect, record.why_not.get(suspect, far))
+        # Seventeen suspects are soon tried, so a name alone is worth nothing.
+        try:
+            _expect_found(number, examine, rng)
+        except Wrong:
+            raise Wrong("that is it, and it counts as soon as your examination does.") from None
 
     return task
 
 
-(
-    examine_1,
-    examine_2,
-    examine_3,
-    examine_4,
-    examine_5,
-    examine_6,
-    examine_7,
-    examine_8,
-    examine_9,
-) = map(_examination, range(1, 10))
+case_1, case_2, case_3, case_4, case_5, case_6, case_7, case_8, case_9 = map(_case, range(1, 10))
 
 # === Telling two apart ===
 

@@ -12,7 +12,6 @@ import numpy as np
 new_adapter = Graded()
 forward = Graded()
 gradients = Graded()
-train = Graded()
 merge = Graded()
 save_adapters = Graded()
 load_adapters = Graded()
@@ -207,6 +206,8 @@ def _(answer, rng):
 
 
 # === Training ===
+
+train = Graded(earlier={"forward": _forward, "gradients": _gradients})
 
 
 def _loss_and_upstream(x, ids, kernel, adapter):

@@ -1,12 +1,15 @@
 """What learners plausibly answer in assignment 7, with the points that it should get.
 
 `{task: {what is wrong: (points, old, new, ...)}}`: in the cell of the solution, `old` becomes
-`new`; with `None` for old, all of the solution.
+`new`; with `None` for old, all of the solution (beside a diagnosis: of the examination).
 """
+
+from falcon_edu.checks.patients.stories import STORIES
 
 
 def _suspects(number, *keys):
-    return {key: (0, None, f'suspect_{number} = "{key}"') for key in keys}
+    right = f'suspect_{number} = "{STORIES[number].suspect}"'
+    return {key: (1, right, f'suspect_{number} = "{key}"') for key in keys}
 
 
 ANYTHING = {
@@ -15,16 +18,8 @@ ANYTHING = {
 }
 
 WRONG = {
-    "suspect_1": _suspects(1, "no mask", "softmax over queries", "padding as text", "the mask"),
-    "suspect_2": _suspects(2, "positions from padding", "no mask", "mask added"),
-    "suspect_3": _suspects(3, "cache shifted", "alibi missing", "positions rounded"),
-    "suspect_4": _suspects(4, "early scaling", "alibi missing", "positions rounded"),
-    "suspect_5": _suspects(5, "alibi twice", "alibi missing", "positions rounded"),
-    "suspect_6": _suspects(6, "early scaling", "cache shifted", "alibi missing"),
-    "suspect_7": _suspects(7, "epsilon everywhere", "early scaling", "softmax over queries"),
-    "suspect_8": _suspects(8, "heads by turns", "factors swapped", "cache shifted"),
-    "suspect_9": _suspects(9, "factors swapped", "epsilon everywhere", "early scaling"),
-    "examine_1": {
+    "case_1": {
+        **_suspects(1, "no mask", "softmax over queries", "padding as text", "the mask"),
         **ANYTHING,
         "the changed token is compared, too": (0, "[:, :-1], after[:, :-1]", ", after"),
         "rows sum to one": (
@@ -34,13 +29,15 @@ WRONG = {
             "return all(np.allclose(w.sum(axis=-1), 1) for w in run.attention_weights)",
         ),
     },
-    "examine_2": {
+    "case_2": {
+        **_suspects(2, "positions from padding", "no mask", "mask added"),
         **ANYTHING,
         "padding on the right": (0, "(3, 0)", "(0, 3)", "in_company[:, 3:]", "in_company[:, :-3]"),
         "without a mask": (0, "falcon.run(padded, mask)", "falcon.run(padded)"),
         "the first places are compared": (0, "in_company[:, 3:]", "in_company[:, :-3]"),
     },
-    "examine_3": {
+    "case_3": {
+        **_suspects(3, "cache shifted", "alibi missing", "positions rounded"),
         **ANYTHING,
         "equal to the last digit": (
             0,
@@ -54,7 +51,8 @@ WRONG = {
         ),
         "written twice": (0, "falcon.run(ids).logits", "falcon.decode(ids)"),
     },
-    "examine_4": {
+    "case_4": {
+        **_suspects(4, "early scaling", "alibi missing", "positions rounded"),
         **ANYTHING,
         "without the root of the head width": (0, " / np.sqrt(16)", ""),
         "only that weights rise": (
@@ -65,7 +63,8 @@ WRONG = {
         "with queries": (0, ".without_queries()", ""),
         "the root of the model width": (0, "np.sqrt(16)", "np.sqrt(32)"),
     },
-    "examine_5": {
+    "case_5": {
+        **_suspects(5, "alibi twice", "alibi missing", "positions rounded"),
         **ANYTHING,
         "a head width of one": (
             0,
@@ -89,7 +88,8 @@ WRONG = {
         "no root": (0, '"healthy": slope / 4', '"healthy": 3 * slope'),
         "two names only": (1, ', "early": slope}', "}"),
     },
-    "examine_6": {
+    "case_6": {
+        **_suspects(6, "early scaling", "cache shifted", "alibi missing"),
         **ANYTHING,
         "a short text": (0, "[7] * 300", "[7] * 200"),
         "only that weights do not fall": (
@@ -99,7 +99,8 @@ WRONG = {
         ),
         "a wide tolerance": (0, "atol=1e-4", "atol=1"),
     },
-    "examine_7": {
+    "case_7": {
+        **_suspects(7, "epsilon everywhere", "early scaling", "softmax over queries"),
         **ANYTHING,
         "after the final norm": (
             0,
@@ -110,7 +111,8 @@ WRONG = {
         "the same epsilon twice": (0, "layer_norm_epsilon=1.0", "layer_norm_epsilon=1e-5"),
         "hardly another epsilon": (0, "layer_norm_epsilon=1.0", "layer_norm_epsilon=1.1e-5"),
     },
-    "examine_8": {
+    "case_8": {
+        **_suspects(8, "heads by turns", "factors swapped", "cache shifted"),
         **ANYTHING,
         "one group": (0, '"num_key_value_heads": 2', '"num_key_value_heads": 1'),
         "shapes only": (
@@ -121,7 +123,8 @@ WRONG = {
         "it reads what it wrote itself": (0, "reader.load", "reader = writer\n    reader.load"),
         "with biases": (0, '"0.key", "0.value")', '"0.key", "0.value", "0.query.bias")'),
     },
-    "examine_9": {
+    "case_9": {
+        **_suspects(9, "factors swapped", "epsilon everywhere", "early scaling"),
         **ANYTHING,
         "the factors only": (
             0,
