@@ -171,9 +171,17 @@ def test_what_is_broken_is_named_and_the_rest_is_said(capsys):
     status = doctor.main({"backend": broken, "disk": lambda: machine.look_at_disk(5.0)})
     lines = capsys.readouterr().out.splitlines()
     assert status == 1
-    assert lines[0].startswith("NO   backend     ImportError: no jaxlib: pip install")
+    assert lines[0].startswith("NO   backend     ImportError: no jaxlib: in a new environment")
     assert lines[1].startswith("ok   disk")
     assert "(backend)" in lines[2]
+
+
+def test_the_last_line_says_how_to_begin(capsys, monkeypatch, tmp_path):
+    ready = {"disk": lambda: machine.look_at_disk(5.0)}
+    for folder, words in ((ROOT, "jupyter lab notebooks"), (tmp_path, "falcon_edu notebooks")):
+        monkeypatch.chdir(folder)
+        assert doctor.main(ready) == 0
+        assert words in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_packages_out_of_bounds_are_named():

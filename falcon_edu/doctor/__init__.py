@@ -1,5 +1,7 @@
 """`python -m falcon_edu doctor`: whether this machine is ready for the course, in ten lines."""
 
+from pathlib import Path
+
 from falcon_edu.doctor import machine, reach, versions
 from falcon_edu.doctor.finding import Finding
 
@@ -16,6 +18,7 @@ CHECKS = {
     "widgets": reach.look_at_widgets,
     "hubs": reach.look_at_hubs,
 }
+FIRST = Path("notebooks/00_welcome.ipynb")
 ANEW = "in a new environment, pip install git+https://github.com/falcon-edu/falcon_edu"
 
 
@@ -49,5 +52,8 @@ def main(checks=None):
     if missing:
         print(f"Not ready. Do what is said above ({', '.join(missing)}), then run this again.")
         return 1
-    print("Ready. `python -m falcon_edu notebooks ./here` copies the course.")
+    if FIRST.is_file():  # in a copy of the repository
+        print(f"Ready. Begin the course with: jupyter lab {FIRST}")
+    else:
+        print("Ready. `python -m falcon_edu notebooks ./here` copies the course.")
     return 0
