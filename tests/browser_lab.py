@@ -267,14 +267,18 @@ class Notebook:
         )
         return "ArrowRight" if now - low <= high - now else "ArrowLeft"
 
-    def press(self, slider: Locator, key: str, picture: Locator, timeout: int = 20_000) -> str:
-        """Move a slider by a key and wait until the picture changes; its new alt text."""
+    def move(self, slider: Locator, key: str):
+        """Move a slider by a key and wait until its own value has changed."""
         slider.scroll_into_view_if_needed()
-        before = picture.get_attribute("src")
         value = slider.get_attribute("aria-valuenow")
         slider.focus()
         slider.press(key)
         expect(slider).not_to_have_attribute("aria-valuenow", value)
+
+    def press(self, slider: Locator, key: str, picture: Locator, timeout: int = 20_000) -> str:
+        """Move a slider by a key and wait until the picture changes; its new alt text."""
+        before = picture.get_attribute("src")
+        self.move(slider, key)
         expect(picture).not_to_have_attribute("src", before, timeout=timeout)
         return picture.get_attribute("alt")
 

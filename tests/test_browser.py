@@ -79,9 +79,11 @@ def test_every_explorer_answers_to_the_keyboard(lab, browser, name):
             assert sliders.count() > 0
             said = {picture.get_attribute("alt")}
             for slider in sliders.all():
-                with contextlib.suppress(AssertionError):
-                    key = notebook.inward_key(slider)
-                    said.add(notebook.press(slider, key, picture, timeout=4_000))
+                before = picture.get_attribute("src")
+                notebook.move(slider, notebook.inward_key(slider))
+                with contextlib.suppress(AssertionError):  # not every one has something to do
+                    expect(picture).not_to_have_attribute("src", before, timeout=4_000)
+                    said.add(picture.get_attribute("alt"))
             assert len(said) > 1
             notebook.screenshot(f"{name}_{number}", explorer)
 
