@@ -100,7 +100,11 @@ class FalconCausalLM(keras.Model):
         >>> causal_lm.preprocessor.tokenizer.vocabulary_size() > 256
         True
         """
+        from falcon_edu.presets import exact_preset
+
         task = {name: kwargs.pop(name) for name in TASK_ARGUMENTS if name in kwargs}
+        if not {"preprocessor", "backbone"} <= kwargs.keys():
+            preset = exact_preset(preset)
         # The tokenizer first: it is small, and if it is missing nothing large was read in vain.
         if "preprocessor" in kwargs:
             preprocessor = kwargs.pop("preprocessor")

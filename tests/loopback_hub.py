@@ -26,6 +26,7 @@ class Hub:
         short: sends so many bytes fewer than it announces... and announces what it sends.
         delay: seconds before each answer.
         changed: `{path: bytes}`, what a file becomes between a look at it and its download.
+        commit, next_commit: what "main" is; and what it is once the tokenizer was fetched, if set.
         elsewhere: address of another host, to which it sends those who fetch a file.
     """
 
@@ -36,6 +37,7 @@ class Hub:
         self.status, self.error, self.headers = None, "", {}
         self.cut, self.times, self.short, self.delay = None, 0, 0, 0.0
         self.changed, self.elsewhere = {}, ""
+        self.commit, self.next_commit = COMMIT, None
         self.address = ""
 
     def asked(self, part):
@@ -75,8 +77,9 @@ class Handler(BaseHTTPRequestHandler):
         if "/".join(parts[:2]) != hub.repository:
             return self.send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
         revision = parts[3] if len(parts) > 3 else "main"
-        if revision not in ("main", COMMIT):
+        if revision not in ("main", COMMIT, hub.commit):
             return self.send(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
+        commit = hub.commit if revision == "main" else revision
         if parts[2:3] == ["tree"]:
             content = [
                 {"type": "file", "path": name, "size": len(data), "oid": etag(data)}
@@ -84,7 +87,7 @@ class Handler(BaseHTTPRequestHandler):
             ]
         else:
             siblings = [{"rfilename": name} for name in hub.files]
-            content = {"id": hub.repository, "sha": COMMIT, "siblings": siblings}
+            content = {"id": hub.repository, "sha": commit, "siblings": siblings}
         return self.send(200, json.dumps(content).encode(), {"Content-Type": "application/json"})
 
     def file(self, revision, name, has_body):
@@ -94,7 +97,10 @@ class Handler(BaseHTTPRequestHandler):
         data = hub.files[name]
         if has_body and name in hub.changed:
             data = hub.files[name] = hub.changed.pop(name)
-        headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{etag(data)}"', "Accept-Ranges": "bytes"}
+        commit = hub.commit if revision == "main" else revision
+        if has_body and hub.next_commit and "tokenizer" in name:
+            hub.commit = hub.next_commit
+        headers = {"X-Repo-Commit": commit, "ETag": f'"{etag(data)}"', "Accept-Ranges": "bytes"}
         if hub.elsewhere:
             linked = {"X-Linked-Etag": headers["ETag"], "X-Linked-Size": str(len(data))}
             return self.send(302, b"", {**headers, **linked, "Location": hub.elsewhere + self.path})

@@ -86,6 +86,20 @@ def test_tokenizer_travels(hub, backbone, tmp_path):
     assert loaded.preprocessor.tokenizer.vocabulary == tokenizer.vocabulary
 
 
+def test_tokenizer_and_weights_are_of_one_commit(hub, backbone, tmp_path):
+    """While they are fetched, the branch moves on."""
+    preprocessor = FalconCausalLMPreprocessor(make("plain"))
+    FalconCausalLM(backbone, preprocessor).export_to_transformers(tmp_path / "preset")
+    hub.files = {path.name: path.read_bytes() for path in (tmp_path / "preset").iterdir()}
+    hub.next_commit = COMMIT[::-1]
+    assert FalconCausalLM.from_preset(HANDLE).backbone.loaded_from == f"{HANDLE}@{COMMIT}"
+    assert hub.commit == COMMIT[::-1]
+    again = FalconCausalLM.from_preset(HANDLE)
+    assert again.backbone.loaded_from == f"{HANDLE}@{COMMIT[::-1]}"
+    hub.status = 503  # and offline, by the branch's name
+    assert FalconCausalLM.from_preset(HANDLE).backbone.loaded_from == again.backbone.loaded_from
+
+
 @pytest.mark.parametrize("revision", ["", "@main", f"@{COMMIT}"])
 def test_second_time_nothing_is_fetched_and_offline_works(hub, backbone, revision):
     Backbone.from_preset(HANDLE + revision)

@@ -15,6 +15,7 @@ from falcon_edu.presets.registry import builtin_presets
 __all__ = [
     "builtin_presets",
     "describe_preset",
+    "exact_preset",
     "export_to_transformers",
     "export_tokenizer",
     "load_backbone",
@@ -110,6 +111,17 @@ def describe_preset(preset):
     _, arguments = file_format.read_config(content, f"{folder}/config.json", classes)
     source = exact_source(preset, folder)
     return info.describe(source, folder, name, file_format, _falcon_config(arguments, folder))
+
+
+def exact_preset(preset):
+    """A preset with the commit or version that its hub has now: `"hf://owner/name@commit"`.
+
+    What is made of several loads is then of one commit, even if the branch moves on in between.
+
+    Args:
+        preset: as in `load_backbone`.
+    """
+    return exact_source(preset, resolve(preset, weights=False))
 
 
 def load_tokenizer(cls, preset, **overrides):
