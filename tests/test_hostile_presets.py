@@ -5,6 +5,7 @@ names the file and what is wrong with it; nothing may have been executed or writ
 must have stayed bounded.
 """
 
+import contextlib
 import json
 import os
 import pickle
@@ -1035,3 +1036,44 @@ def test_fuzzed_configs(whole, fields):
     path = folder / "config.json"
     path.write_text(json.dumps({"model_type": "falcon", **good, **fields}))
     read_or_refuse(path, lambda: describe_preset(folder))
+
+
+PIECES = st.sampled_from(
+    "added_tokens normalizer pre_tokenizer decoder post_processor truncation padding version "
+    "model".split()
+)
+PARTS = st.sampled_from(
+    "type vocab merges dropout unk_token fuse_unk byte_fallback ignore_merges content id special "
+    "continuing_subword_prefix end_of_word_suffix pattern Regex pretokenizers".split()
+)
+FILES = st.dictionaries(st.text(max_size=3), st.text(max_size=6) | st.integers(), max_size=3)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["BPE", "a", "ab"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(PARTS, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(PIECES, ANYTHING, max_size=2), st.dictionaries(PARTS, ANYTHING, max_size=2))
+def test_fuzzed_tokenizers(whole, pieces, parts):
+    """A definition is refused in words, or makes a tokenizer that can be used."""
+    definition = make().definition
+    definition = {**definition, "model": {**definition["model"], **parts}, **pieces}
+    path = whole["folder"] / "tokenizer.json"
+    path.write_text(json.dumps(definition))
+    read_or_refuse(path, lambda: FalconTokenizer.from_preset(path.parent)("a b"))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dictionaries(st.sampled_from(["weight_map", "metadata"]), ANYTHING | FILES))
+def test_fuzzed_indexes(whole, index):
+    folder = whole["folder"] / "index"
+    folder.mkdir(exist_ok=True)
+    (folder / INDEX).write_text(json.dumps(index))
+
+    def read():
+        with contextlib.suppress(FileNotFoundError), open_safetensors(folder):
+            pass
+
+    read_or_refuse(folder, read)

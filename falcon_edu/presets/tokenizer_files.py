@@ -29,7 +29,8 @@ def read_tokenizer(cls, folder, overrides):
     try:
         return _read_tokenizer(cls, folder, known, overrides)
     except ValueError as error:
-        raise ValueError(f"The tokenizer in {folder} is refused: {error}") from None
+        source = folder / "tokenizer.json"
+        raise ValueError(f"The tokenizer of {source} is refused: {error}") from None
 
 
 def _read_tokenizer(cls, folder, known, overrides):
