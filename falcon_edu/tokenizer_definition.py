@@ -86,6 +86,8 @@ def check_definition(definition, source="the definition"):
             f"{source} is no tokenizer of Falcon: `pre_tokenizer` has no ByteLevel step."
         )
     vocabulary = check_vocabulary(model["vocab"])
+    if not isinstance(model["merges"], list):  # a text would be taken for a path
+        raise ValueError(f"{source} is broken: `merges` must be a list.")
     merges = _read_merges(model["merges"])
     for merge in merges:
         check_merge(merge, vocabulary)

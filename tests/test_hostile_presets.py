@@ -756,6 +756,7 @@ TOKENIZERS = {
     "added tokens that are a number": ({"added_tokens": 7}, "`added_tokens`"),
     "added tokens that are a text": ({"added_tokens": "abc"}, "`added_tokens`"),
     "added tokens that are numbers": ({"added_tokens": [1]}, "`added_tokens`"),
+    "merges that are a path": ({"model": {"merges": "/etc/hostname"}}, "`merges` must be a list"),
     "a mark that the library chokes on": (
         {"model": {"continuing_subword_prefix": "zzzzzzzz"}},
         "`continuing_subword_prefix`",
