@@ -178,7 +178,8 @@ STEPS = {
     "pre_tokenizer": {"Sequence", "ByteLevel", "Punctuation", "Digits", "Split", "Whitespace"},
     "decoder": {"Sequence", "ByteLevel", "Fuse"},
 }
-# With one of these a regular expression can take exponential time. Falcon's is `[0-9][0-9][0-9]`.
+# With one of these a regular expression can take exponential time, or call for another part of
+# itself, as a backslash may. Falcon's is `[0-9][0-9][0-9]`.
 REPEATS = re.compile(r"[*+?{(\\]")
 
 

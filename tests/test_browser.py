@@ -88,6 +88,24 @@ def test_every_explorer_answers_to_the_keyboard(lab, browser, name):
             notebook.screenshot(f"{name}_{number}", explorer)
 
 
+SOURCE = ROOT / "notebooks/exercises/source"
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in SOURCE.iterdir() if p.is_dir()))
+def test_an_assignment_runs(lab, browser, name):
+    """With its solutions: every task has full points, and no picture is broken."""
+    with open_notebook(lab, browser, f"exercises/source/{name}/{name}.ipynb") as notebook:
+        notebook.run_all()
+        outputs = [output for cell in notebook.cells() for output in cell.get("outputs", [])]
+        said = "".join("".join(output.get("text", "")) for output in outputs)
+        scores = re.findall(r"^(\d+) of (\d+) points", said, re.MULTILINE)
+        assert scores
+        assert all(got == all_points for got, all_points in scores)
+        widths = "() => [...document.images].map(image => image.naturalWidth)"
+        assert all(notebook.page.evaluate(widths))
+        notebook.screenshot(name)
+
+
 # === The harness itself, on notebooks made here ===
 
 SLIDER = """\
