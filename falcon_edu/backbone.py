@@ -1,6 +1,6 @@
 """Backbone, the base class of KerasHub's kind, and FalconBackbone, the whole model as one graph."""
 
-from falcon_edu import lora
+from falcon_edu import allocator, lora
 from falcon_edu.attention import kernel_initializer
 from falcon_edu.config import CONFIG_FIELDS, FalconConfig
 from falcon_edu.dense import ReversibleEmbedding
@@ -11,6 +11,8 @@ from falcon_edu.quantization import float_policy, policy_of
 from falcon_edu.transformer_decoder import FalconTransformerDecoder
 
 import keras
+
+allocator.compute_in_calling_thread()  # now, as the first layer will make JAX's first array
 
 
 class classproperty:

@@ -1,6 +1,6 @@
 """FalconCausalLM: a Falcon that predicts the next token: it trains on text and writes text."""
 
-from falcon_edu import decoding, generation, samplers
+from falcon_edu import allocator, decoding, generation, samplers
 from falcon_edu.backbone import FalconBackbone, classproperty
 from falcon_edu.gradients import NextTokenLoss
 from falcon_edu.inputs import check_inputs, prepare_inputs
@@ -207,6 +207,7 @@ class FalconCausalLM(keras.Model):
         sample_weight=None,
         validation_data=None,
         validation_split=None,
+        callbacks=None,
         **kwargs,
     ):
         """Trains with Keras's own `fit`.
@@ -218,7 +219,7 @@ class FalconCausalLM(keras.Model):
                 place on, and padding has no weight.
             sample_weight: `(b, t)`, zero where a label does not count.
             validation_data: as in Keras; texts or token dicts.
-            batch_size, validation_split, **kwargs: of `keras.Model.fit`.
+            batch_size, validation_split, callbacks, **kwargs: of `keras.Model.fit`.
 
         Returns:
             A `keras.callbacks.History`.
@@ -231,15 +232,17 @@ class FalconCausalLM(keras.Model):
             is_tuple = isinstance(validation_data, tuple) and not _is_text(validation_data)
             parts = validation_data if is_tuple else (validation_data,)
             validation_data = self._encode(*parts)
-        return super().fit(
-            x,
-            y,
-            batch_size=batch_size,
-            sample_weight=sample_weight,
-            validation_data=validation_data,
-            validation_split=validation_split or 0.0,
-            **kwargs,
-        )
+        with allocator.KeepFreedMemory() as keeping:
+            return super().fit(
+                x,
+                y,
+                batch_size=batch_size,
+                sample_weight=sample_weight,
+                validation_data=validation_data,
+                validation_split=validation_split or 0.0,
+                callbacks=keeping.beside(callbacks),
+                **kwargs,
+            )
 
     def evaluate(self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs):
         """Loss and metrics, with Keras's own `evaluate`; data as in `fit`."""

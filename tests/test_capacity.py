@@ -1,14 +1,10 @@
 """A model is refused where it is larger than the memory that this process may take."""
 
 import os
-import sys
-import threading
-from pathlib import Path
 
 from falcon_edu import FalconConfig
 from falcon_edu.presets import capacity
 
-import numpy as np
 import pytest
 
 MACHINE = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -60,22 +56,3 @@ def test_model_beyond_the_limit_is_refused(monkeypatch):
     with pytest.raises(ValueError, match="for its weights in float32, but this machine has"):
         capacity.check_size(config, "here", "float32")
     capacity.check_size(config, "here", "bfloat16")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only glibc has it")
-def test_memory_that_a_thread_freed_goes_back_to_the_system():
-    def anonymous():
-        return int(Path("/proc/self/status").read_text().partition("RssAnon:")[2].split()[0])
-
-    kept = []
-
-    def work():
-        blocks = [np.ones(100_000, "uint8") for _ in range(400)]  # 40 MB, each from the heap
-        kept.append(blocks[-1])
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    before = anonymous()
-    capacity.give_back_freed_memory()
-    assert before - anonymous() > 20_000  # kilobytes

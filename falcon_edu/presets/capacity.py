@@ -1,9 +1,7 @@
-"""This machine's memory: whether a model fits, before it loads, and what comes back after."""
+"""This machine's memory: whether a model fits, before it loads."""
 
 import contextlib
-import ctypes
 import os
-import sys
 from pathlib import Path
 
 from falcon_edu.files import size
@@ -68,13 +66,3 @@ def machine_memory():
             told.append(Path(path).read_text().strip())
     limits += [int(text) for text in told if text.isdecimal() and int(text) > 0]  # not "max"
     return min(limits, default=None)
-
-
-def give_back_freed_memory():
-    """Has the C library hand freed memory to the system, where it can (Linux with glibc).
-
-    What a thread frees stays with the process otherwise, for that thread's next use: after the
-    many threads of a load 180 MB beside a 1.3B Falcon in eight bits.
-    """
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
-        libc.malloc_trim(0)

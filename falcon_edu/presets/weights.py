@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from falcon_edu import allocator
 from falcon_edu.distribution import variable_sharding
-from falcon_edu.presets.capacity import give_back_freed_memory
 from falcon_edu.presets.casting import cast
 from falcon_edu.quantization import quantize
 
@@ -185,7 +185,7 @@ def load_backbone(make, tensors, table):
             raise failures[0]  # an interrupt
         raise ValueError(f"The weights could not be read: {failures[0]}") from failures[0]
     if not is_quick:
-        give_back_freed_memory()
+        allocator.give_back()
     return backbone
 
 

@@ -1,0 +1,101 @@
+"""Training finds its memory at hand from one step to the next, and gives it back in the end."""
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from falcon_edu import FalconBackbone, FalconCausalLM, allocator
+
+import keras
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only glibc has it")
+
+# A process of its own: JAX must not have made an array before.
+TRAINING = """
+import json, resource
+from falcon_edu import FalconBackbone, FalconCausalLM, allocator
+import keras, numpy as np
+
+def page_faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+class Faults(keras.callbacks.Callback):
+    steps = []
+    def on_train_batch_begin(self, batch, logs=None):
+        self.before = page_faults()
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps.append(page_faults() - self.before)
+
+causal_lm = FalconCausalLM(FalconBackbone(2048, 4, 4, 128, 512))
+ids = np.ones((96, 128), "int32")
+x = {"token_ids": ids, "padding_mask": ids}
+causal_lm.fit(x, batch_size=16, verbose=0, callbacks=[Faults()])
+print(json.dumps(Faults.steps))
+"""
+
+
+def anonymous_megabytes():
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0]) / 1024
+
+
+def test_memory_that_a_thread_freed_goes_back_to_the_system():
+    kept = []
+
+    def work():
+        blocks = [np.ones(100_000, "uint8") for _ in range(400)]  # 40 MB, each from the heap
+        kept.append(blocks[-1])
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    before = anonymous_megabytes()
+    allocator.give_back()
+    assert before - anonymous_megabytes() > 20
+
+
+def test_a_step_touches_no_page_for_the_first_time():
+    run = subprocess.run([sys.executable, "-c", TRAINING], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    compiled, first_kept, *others = json.loads(run.stdout)
+    # Its values are some 100 MB, in pages of 4 kilobytes.
+    assert compiled > first_kept > 5000
+    assert max(others) < 500, others
+
+
+class Stop(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 1:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("callbacks", [None, [Stop()]], ids=["end", "interrupt"])
+def test_afterwards_memory_goes_back_as_ever(callbacks):
+    causal_lm = FalconCausalLM(FalconBackbone(10, 1, 2, 8, 16))
+    ids = np.ones((6, 4), "int32")
+    try:
+        causal_lm.fit({"token_ids": ids, "padding_mask": ids}, batch_size=2, callbacks=callbacks)
+    except KeyboardInterrupt:
+        assert callbacks
+    before = anonymous_megabytes()
+    large = np.ones(200 * 2**20, "uint8")
+    above = np.ones(1000)  # so that the large piece, were it on the heap, were not at its end
+    assert anonymous_megabytes() - before > 190
+    del large
+    assert anonymous_megabytes() - before < 10
+    del above
+
+
+def test_the_callbacks_of_the_user_stay():
+    one, other = keras.callbacks.TerminateOnNaN(), keras.callbacks.TerminateOnNaN()
+    keeping = allocator.KeepFreedMemory()
+    assert keeping.beside(None) == [keeping]
+    assert keeping.beside(one) == [one, keeping]
+    assert keeping.beside((one, other)) == [one, other, keeping]
+    wrapped = keras.callbacks.CallbackList([one])
+    assert keeping.beside(wrapped) is wrapped
+    assert wrapped.callbacks == [one]
