@@ -24,7 +24,7 @@ def test_tiles_make_no_difference(shape, order, tile):
         patch.setattr(casting, "TILE", tile)
         result = casting.cast(value, "float32")
     assert result.dtype == "float32"
-    assert result.flags.c_contiguous
+    assert isinstance(result, jax.Array)
     np.testing.assert_array_equal(result, value)
 
 
@@ -33,6 +33,21 @@ def test_numbers_are_rounded_as_by_jax(dtype):
     value = np.random.default_rng(0).normal(size=(300, 500)).astype("float32").T
     wanted = np.asarray(jax.numpy.asarray(value).astype(dtype))
     np.testing.assert_array_equal(casting.cast(value, dtype), wanted)
+
+
+def test_numpy_gets_the_same_where_a_device_wants_its_part():
+    value = np.random.default_rng(0).normal(size=(300, 500)).astype("float16").T
+    result = casting.cast_to_numpy(value, "float32")
+    assert result.flags.c_contiguous
+    np.testing.assert_array_equal(result, casting.cast(value, "float32"))
+
+
+def test_what_was_cast_before_stays_as_it_was():
+    """Each has memory of its own, even if zeros of that shape are made again and again."""
+    zeros = jax.numpy.zeros((300, 500))
+    ones, twos = (casting.cast(np.full((300, 500), n, "float16"), "float32") for n in (1, 2))
+    for array, number in ((zeros, 0), (ones, 1), (twos, 2), (jax.numpy.zeros((300, 500)), 0)):
+        assert (np.asarray(array) == number).all()
 
 
 def test_one_number_and_none():

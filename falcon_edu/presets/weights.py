@@ -8,7 +8,7 @@ from typing import Any
 
 from falcon_edu import allocator
 from falcon_edu.distribution import variable_sharding
-from falcon_edu.presets.casting import cast
+from falcon_edu.presets.casting import cast, cast_to_numpy
 from falcon_edu.quantization import quantize
 
 import jax
@@ -258,8 +258,7 @@ class _Reader:
 
     def __call__(self, shape, dtype=None):
         return self._read(
-            # JAX's own memory: what it borrows from NumPy, Keras's `predict` and `fit` would copy.
-            lambda value: jax.device_put(cast(value.reshape(shape), dtype), may_alias=False),
+            lambda value: cast(value.reshape(shape), dtype),
             lambda: keras.ops.zeros((), dtype),
         )
 
@@ -270,7 +269,7 @@ class _Reader:
             return jax.make_array_from_callback(
                 shape,
                 sharding,
-                lambda part: cast(value.reshape(shape)[part], dtype),
+                lambda part: cast_to_numpy(value.reshape(shape)[part], dtype),
             )
 
         return self._read(spread, lambda: spread(np.broadcast_to(np.float32(0), shape)))
