@@ -1,15 +1,18 @@
 """LoRA: what is trained, what is saved, what is refused."""
 
 import json
+import math
+import re
 import subprocess
 import sys
 
-from falcon_edu import FalconBackbone
+from falcon_edu import FalconBackbone, dense
 from falcon_edu.lora import adapted_layers
 from tests.layouts import LAYOUTS, build, inputs, to_float64
 
 import h5py
 import jax
+import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
@@ -251,3 +254,45 @@ def test_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
         trained.save_lora_weights(tmp_path / "a.lora.h5")
     assert (tmp_path / "a.lora.h5").read_bytes() == old
     assert [path.name for path in tmp_path.iterdir()] == ["a.lora.h5"]
+
+
+# === The product with an adapter ===
+
+ADAPTED = {
+    "Dense": lambda: dense.Dense(24),
+    "EinsumDense": lambda: dense.EinsumDense("btm,mnh->btnh", (None, 4, 6), bias_axes="nh"),
+}
+
+
+@pytest.mark.parametrize("make", ADAPTED.values(), ids=ADAPTED)
+def test_training_an_adapter_never_makes_an_array_as_large_as_the_kernel(make):
+    layer = make()
+    layer.build((None, None, 16))
+    layer.enable_lora(2)
+    factors = [layer.lora_kernel_a, layer.lora_kernel_b]
+    for seed, variable in enumerate([*factors, layer.bias]):
+        variable.assign(keras.random.normal(variable.shape, seed=seed))
+    x = keras.random.normal((2, 5, 16), seed=7)
+
+    def ours(values):
+        with keras.StatelessScope(list(zip(factors, values, strict=True))):
+            return keras.ops.sum(layer(x) ** 3)
+
+    def merged(values):
+        a, b = values
+        kernel = layer._kernel.value + layer.lora_alpha / layer.lora_rank * (a @ b)
+        y = jnp.tensordot(x, kernel, axes=1) + layer.bias.value
+        return jnp.sum(y**3)
+
+    values = [variable.value for variable in factors]
+    assert 16 * 24 in product_sizes(merged, values)
+    assert 16 * 24 not in product_sizes(ours, values)
+    for mine, theirs in zip(jax.grad(ours)(values), jax.grad(merged)(values), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-2)
+
+
+def product_sizes(function, values):
+    """How many numbers each matrix product on the way to a gradient makes."""
+    text = str(jax.make_jaxpr(jax.grad(function))(values))
+    shapes = re.findall(r"f32\[([\d,]*)\] = dot_general", text)
+    return {math.prod(map(int, shape.split(","))) for shape in shapes}
