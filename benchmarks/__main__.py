@@ -4,6 +4,7 @@
     python -m benchmarks --quick          # the small models, under two minutes
     python -m benchmarks --only decode    # the rows whose name begins so
     python -m benchmarks --write          # also write benchmarks/RESULTS.md and results.json
+    python -m benchmarks --add            # write, with the runs that results.json has already
 
 Needs the `peers` environment. Nothing else should run on the machine meanwhile.
 """
@@ -19,7 +20,6 @@ from pathlib import Path
 from benchmarks import rows
 from benchmarks.checkpoints import make
 
-import numpy as np
 from tqdm.auto import tqdm
 
 HERE = Path(__file__).resolve().parent
@@ -69,6 +69,7 @@ def main():
     parser.add_argument("--only", default="", help="beginning of the names of rows to run")
     parser.add_argument("--repeats", type=int, default=3, help="runs of which the median counts")
     parser.add_argument("--write", action="store_true", help="write RESULTS.md and results.json")
+    parser.add_argument("--add", action="store_true", help="write, beside the runs there are")
     arguments = parser.parse_args()
     chosen = [row for row in rows.ROWS if row.name.startswith(arguments.only)]
     if arguments.quick:
@@ -85,21 +86,46 @@ def main():
     with tqdm(total=total, mininterval=5) as bar:
         for row in chosen:
             results[row.name] = measured(row, folders, arguments.repeats, bar)
-    text = rows.table(chosen, results, about, date.today().isoformat())
+    content = {"date": date.today().isoformat(), "machine": about, "results": results}
+    if arguments.add:
+        content = together(json.loads((HERE / "results.json").read_text()), content)
+        chosen = [row for row in rows.ROWS if row.name in content["results"]]
+    text = rows.table(chosen, content["results"], about, content["date"])
     print(text)
-    if arguments.write:
+    if arguments.write or arguments.add:
         (HERE / "RESULTS.md").write_text(text)
-        medians = {
-            name: {side: median(runs) for side, runs in sides.items()}
-            for name, sides in results.items()
-        }
-        content = {"date": date.today().isoformat(), "machine": about, "results": medians}
-        (HERE / "results.json").write_text(json.dumps(content, indent=2) + "\n")
+        (HERE / "results.json").write_text(json.dumps(rounded(content), indent=1) + "\n")
 
 
-def median(runs):
-    """The median value and peak of several runs, rounded to what is meaningful."""
-    return {key: float(f"{np.median([run[key] for run in runs]):.4g}") for key in runs[0]}
+def together(earlier, content):
+    """The runs of two contents of `results.json`.
+
+    Args:
+        earlier, content: both `{"date", "machine", "results"}`; of the first, only results stay.
+
+    Returns:
+        A content.
+
+    Raises:
+        SystemExit: they are from different machines or versions, and can't be compared.
+    """
+    for key in ("cores", "versions"):
+        if earlier["machine"][key] != content["machine"][key]:
+            sys.exit(f"results.json is of other {key}: {earlier['machine'][key]}; use --write.")
+    results = {name: dict(sides) for name, sides in earlier["results"].items()}
+    for name, sides in content["results"].items():
+        before = results.get(name, {})
+        results[name] = {side: [*before.get(side, []), *runs] for side, runs in sides.items()}
+    return {**content, "results": results}
+
+
+def rounded(value):
+    """Floats anywhere inside, to what is meaningful."""
+    if isinstance(value, dict):
+        return {key: rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [rounded(inner) for inner in value]
+    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 if __name__ == "__main__":

@@ -153,7 +153,14 @@ ROWS = [
 
 
 def table(chosen, results, about, day):
-    """The results as Markdown."""
+    """The results as Markdown.
+
+    Args:
+        chosen: the rows.
+        results: `{name of a row: {side: [{"value", "peak"}, ...]}}`.
+        about: what `benchmarks.machine` says.
+        day: the date.
+    """
     lines = [
         "# Results of the benchmark",
         "",
@@ -162,8 +169,8 @@ def table(chosen, results, about, day):
         "",
         ", ".join(f"{name} {version}" for name, version in about["versions"].items()) + ".",
         "",
-        "Medians; every run in a process of its own, ours and the peers' in turn. "
-        "Peak is anonymous memory. Made by `make benchmark`.",
+        "Medians, of as many runs as are in brackets, each in a process of its own, ours and the "
+        "peers' in turn. Peak is anonymous memory. Made by `make benchmark`.",
         "",
         "| work | ours | peak | beside | theirs | peak | ratio | wanted | |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -175,7 +182,7 @@ def table(chosen, results, about, day):
 
 def _lines(row, results):
     own, own_peak = _median(results["ours"])
-    shown = f"{row.name} | {_number(own, row.unit)} | {own_peak:,.0f} MB"
+    shown = f"{row.name} ({len(results['ours'])}) | {_number(own, row.unit)} | {own_peak:,.0f} MB"
     lines = []
     if row.peak_goal:
         met = "yes" if own_peak <= row.peak_goal else "no"

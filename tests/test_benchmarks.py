@@ -1,5 +1,6 @@
 """The benchmark says what it measured: its rows can be run, and its table judges right."""
 
+from benchmarks.__main__ import rounded, together
 from benchmarks.keras_works import KerasWorks
 from benchmarks.our_works import OurWorks
 from benchmarks.rows import ROWS, Row, table
@@ -38,8 +39,37 @@ def test_less_is_better_but_for_tokens_a_second(unit, value, met):
         "versions": {"jax": "1"},
     }
     *_, peak, ratio = table([row], {"work": results}, versions, "today").splitlines()
+    assert peak.startswith("| work (3) |")
     assert peak.endswith("| 100 MB | no |")
     assert f"| peer | {2:.2f} s |" in ratio or "| peer | 2 tokens/s |" in ratio
     assert ratio.endswith(
         f"| {value / 2:.2f} | {'≥' if unit == 'tokens/s' else '≤'} 0.80 | {met} |"
     )
+
+
+MACHINE = {"cores": "2 cores", "versions": {"jax": "1"}, "read_bandwidth": 30}
+
+
+def test_runs_add_up():
+    one, two, three = ({"value": i, "peak": 9} for i in range(3))
+    earlier = {"date": "before", "machine": MACHINE, "results": {"a": {"ours": [one]}}}
+    results = {"a": {"ours": [two], "peer": [two]}, "b": {"ours": [three]}}
+    later = {"date": "today", "machine": {**MACHINE, "read_bandwidth": 31}, "results": results}
+    assert together(earlier, later) == {
+        **later,
+        "results": {"a": {"ours": [one, two], "peer": [two]}, "b": {"ours": [three]}},
+    }
+    assert earlier["results"] == {"a": {"ours": [one]}}
+
+
+@pytest.mark.parametrize("other", [{"cores": "3 cores"}, {"versions": {"jax": "2"}}])
+def test_runs_of_another_machine_do_not(other):
+    earlier = {"date": "before", "machine": {**MACHINE, **other}, "results": {}}
+    with pytest.raises(SystemExit, match="use --write"):
+        together(earlier, {"date": "today", "machine": MACHINE, "results": {}})
+
+
+def test_what_is_written_has_four_digits():
+    assert rounded({"runs": [{"value": 1234.567, "who": "we"}]}) == {
+        "runs": [{"value": 1235.0, "who": "we"}]
+    }
