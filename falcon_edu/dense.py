@@ -1,9 +1,10 @@
 """Keras's dense layers and embedding, which may also hold their weights in eight bits.
 
-They differ from Keras's own in two things. Quantized to int8, only the weights are rounded, not
+They differ from Keras's own in three things. Quantized to int8, only the weights are rounded, not
 what flows through the model: Keras rounds both by default, and XLA's product of whole numbers is
 some fifteen times slower on a CPU. And where one text grows token by token, or the weights have
-fewer bytes than float32, the products are those of `products`.
+fewer bytes than float32, the products are those of `products`. And a dense layer with LoRA never
+adds the product of the factors to its kernel: the inputs go through each of them.
 """
 
 from falcon_edu.products import (
@@ -160,9 +161,8 @@ def values_with_bits(model):
         if isinstance(layer, _Dense):
             multiplied.add(id(layer._kernel))
         elif isinstance(layer, ReversibleEmbedding) and not layer.lora_enabled:
-            multiplied |= {
-                id(getattr(layer, n, None)) for n in ("_embeddings", "reverse_embeddings")
-            }
+            names = ("_embeddings", "reverse_embeddings")
+            multiplied |= {id(getattr(layer, name, None)) for name in names}
     return [
         as_bits(variable.value) if id(variable) in multiplied else variable.value
         for variable in model.variables

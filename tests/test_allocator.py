@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only glibc has 
 # A process of its own: JAX must not have made an array before.
 TRAINING = """
 import json, resource
-from falcon_edu import FalconBackbone, FalconCausalLM, allocator
+from falcon_edu import FalconBackbone, FalconCausalLM
 import keras, numpy as np
 
 def page_faults():

@@ -31,7 +31,7 @@ def cast(value, dtype):
         dtype: name of a dtype, or a dtype.
 
     Returns:
-        The array; on the default device, if that is not a CPU's memory.
+        The array, on the default device.
 
     Example:
 
