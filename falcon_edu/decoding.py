@@ -68,6 +68,12 @@ def call_with_cache(backbone, token_ids, cache, cache_update_index, padding_mask
 
 # === The compiled loop ===
 
+# Bytes of weights that a CPU reads in half a second. Compiling a second program takes that long.
+LOOP_READS = 2**34
+
+# What one token costs beside its weights, as bytes that would take as long: 0.2 ms.
+OVERHEAD = 2**23
+
 
 class DecodingLoop:
     """Prefill and decode for one backbone and one kind of sampler, compiled.
@@ -83,44 +89,80 @@ class DecodingLoop:
     def __init__(self, backbone, sampler):
         self.backbone = backbone
         self.sampler = sampler
-        self.prefill = jax.jit(self._prefill, static_argnames="capacity")
         # The state is donated: a step writes into the cache of the one before it.
+        self.prefill = jax.jit(self._prefill, static_argnames="width", donate_argnames="state")
         self.decode = jax.jit(self._decode, donate_argnames="state")
 
-    def _prefill(self, weights, seeds, prompts, column, ends, stop_token_ids, capacity):
-        """Reads the prompts and chooses the first token after them.
+    def start(self, prompts, start, ends, capacity):
+        """The state of the loop before anything is read.
 
         Args:
-            weights, seeds: values of the variables of the backbone, from `dense.values_with_bits`,
-                and of the sampler.
-            prompts: `{"token_ids": (b, t), "padding_mask": (b, t)}`.
-            column: where the prompts end, and the first new token will stand.
+            prompts: `{"token_ids": (b, t), "padding_mask": (b, t)}`, NumPy.
+            start: where the prompts end, and the first new token will stand.
             ends: `(b,)`, where each row is full.
-            stop_token_ids: any number of ids; a row that gets one of them is finished.
             capacity: number of columns of the cache, `k`.
 
         Returns:
-            The new seeds, and the state of the loop.
+            A dictionary of JAX arrays. `"column"` is the next one to get a token.
         """
-        token_ids, padding_mask = prompts["token_ids"], prompts["padding_mask"]
-        b, t = token_ids.shape
-        with self._variables(weights, seeds) as scope:
-            hidden_states, cache = call_with_cache(
-                self.backbone, token_ids, build_cache(self.backbone, b, t), 0, padding_mask
+        b, t = prompts["token_ids"].shape
+        rows = {key: np.pad(x, [(0, 0), (0, capacity - t)]) for key, x in prompts.items()}
+        rows = {
+            **rows,
+            "ends": ends,
+            "finished": ends <= start,
+            "cache": self._empty_cache(b, capacity),
+        }
+        state = {"rows": rows, "start": np.int32(start), "column": np.int32(1)}
+        if self._is_beam_search:
+            state = _start_beams(state, self.sampler.num_beams)
+        return jax.device_put(state)
+
+    def reads_by_itself(self, rows, columns):
+        """Whether the loop should read prompts token by token, without a prefill before it.
+
+        For short prompts that is as fast as one pass over a whole bucket, and there is one program
+        less to compile: it takes a second, and for a large model memory too.
+
+        Args:
+            rows: number of prompts, `b`.
+            columns: number of tokens to read.
+        """
+        weights = sum(variable.value.nbytes for variable in self.backbone.variables)
+        return rows * columns * (weights + OVERHEAD) <= LOOP_READS
+
+    def _prefill(self, weights, state, width):
+        """Reads the prompts in one pass, all but their last column, with which the loop begins.
+
+        Args:
+            weights: values of the variables of the backbone, from `dense.values_with_bits`.
+            state: from `start`.
+            width: number of columns to read, at least `start - 1`. What is written into the cache
+                behind that is seen by no token before it is written again.
+
+        Returns:
+            The new state.
+        """
+        rows = state["rows"]
+        with self._variables(weights):
+            _, cache = call_with_cache(
+                self.backbone, rows["token_ids"][:, :width], rows["cache"], 0, rows["padding_mask"]
             )
-            # Only one column needs its logits, `(b, v)`.
-            last = ops.slice(hidden_states, (0, column - 1, 0), (b, 1, hidden_states.shape[2]))
-            logits = self._logits(last)
-            rows = {"token_ids": token_ids, "padding_mask": padding_mask, "cache": cache}
-            rows = jax.tree.map(lambda x: _lengthen(x, capacity), rows)
-            state = {"rows": {**rows, "ends": ends, "finished": ends <= column}, "column": column}
-            if self._is_beam_search:
-                state, logits = _start_beams(state, logits, self.sampler.num_beams)
-            state = self._choose(state, logits, stop_token_ids)
-            return self._new_seeds(scope), state
+        return {**state, "rows": {**rows, "cache": cache}, "column": state["start"]}
 
     def _decode(self, weights, seeds, state, until, stop_token_ids):
-        """Appends tokens up to the column `until`, or until every row is finished."""
+        """Goes on up to the column `until`, or until every row is finished.
+
+        Args:
+            weights: as in `_prefill`.
+            seeds: values of the variables of the sampler.
+            state: from `start`, or from an earlier call.
+            until: the column to stop before.
+            stop_token_ids: any number of ids; a row that gets one of them is finished.
+
+        Returns:
+            The new seeds and the new state.
+        """
 
         def unfinished(carry):
             _, state = carry
@@ -128,15 +170,29 @@ class DecodingLoop:
 
         def step(carry):
             seeds, state = carry
-            rows, index = state["rows"], state["column"] - 1
-            with self._variables(weights, seeds) as scope:
-                token_ids = ops.slice(rows["token_ids"], (0, index), (len(rows["ends"]), 1))
+            rows, column = state["rows"], state["column"]
+            with self._variables(weights):
+                token_ids = ops.slice(rows["token_ids"], (0, column - 1), (len(rows["ends"]), 1))
                 hidden_states, cache = call_with_cache(
-                    self.backbone, token_ids, rows["cache"], index, rows["padding_mask"]
+                    self.backbone, token_ids, rows["cache"], column - 1, rows["padding_mask"]
                 )
-                state = {**state, "rows": {**rows, "cache": cache}}
-                state = self._choose(state, self._logits(hidden_states), stop_token_ids)
-                return self._new_seeds(scope), state
+
+            def follow_the_prompt(seeds, state):
+                return seeds, state
+
+            def choose(seeds, state):
+                with self._variables(weights, seeds) as scope:
+                    state = self._choose(state, self._logits(hidden_states), stop_token_ids)
+                    return self._new_seeds(scope), state
+
+            # Only beams are reordered, and their caches with them. Others stay out of the branches,
+            # which would copy them.
+            rows = {**rows, "cache": cache}
+            apart = {} if self._is_beam_search else {"cache": rows.pop("cache")}
+            seeds, state = jax.lax.cond(
+                column < state["start"], follow_the_prompt, choose, seeds, {**state, "rows": rows}
+            )
+            return seeds, {**state, "rows": {**state["rows"], **apart}, "column": column + 1}
 
         return jax.lax.while_loop(unfinished, step, (seeds, state))
 
@@ -157,7 +213,7 @@ class DecodingLoop:
             | ops.any(tokens[:, None] == stop_token_ids, axis=-1)
             | (rows["ends"] <= column + 1),
         }
-        return {**state, "rows": rows, "column": column + 1}
+        return {**state, "rows": rows}
 
     def _logits(self, hidden_states):
         """`(b, 1, m)` to `(b, v)` in float32."""
@@ -168,9 +224,14 @@ class DecodingLoop:
     def _is_beam_search(self):
         return isinstance(self.sampler, samplers.BeamSampler)
 
-    def _variables(self, weights, seeds):
+    def _empty_cache(self, b, k):
+        """`build_cache` in NumPy's memory: to make zeros, JAX would compile a program."""
+        shapes = jax.eval_shape(lambda: build_cache(self.backbone, b, k))
+        return jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
+
+    def _variables(self, weights, seeds=()):
         """A scope in which the variables have these values, so that they are no constants."""
-        variables = [*self.backbone.variables, *self.sampler.variables]
+        variables = [*self.backbone.variables, *(self.sampler.variables if seeds else ())]
         scope = keras.StatelessScope()
         for variable, value in zip(variables, [*weights, *seeds], strict=True):
             # Not by the argument `state_mapping`, which would take bits for numbers and cast them.
@@ -181,12 +242,12 @@ class DecodingLoop:
         return [scope.get_current_value(variable) for variable in self.sampler.variables]
 
 
-def _start_beams(state, logits, num_beams):
+def _start_beams(state, num_beams):
     """Makes `num_beams` equal rows of each; so at first only one of them may be extended."""
-    rows, logits = jax.tree.map(lambda x: ops.repeat(x, num_beams, axis=0), (state["rows"], logits))
-    log_probs = ops.where(ops.arange(num_beams) == 0, 0.0, -1e9)
-    log_probs = ops.tile(log_probs[None], (len(rows["ends"]) // num_beams, 1))  # (b, beams)
-    return {**state, "rows": rows, "log_probs": log_probs}, logits
+    rows = jax.tree.map(lambda x: np.repeat(x, num_beams, axis=0), state["rows"])
+    log_probs = np.where(np.arange(num_beams) == 0, 0.0, -1e9).astype("float32")
+    b = len(rows["ends"]) // num_beams
+    return {**state, "rows": rows, "log_probs": np.tile(log_probs[None], (b, 1))}  # (b, beams)
 
 
 def _choose_beams(state, next_log_probs):
@@ -202,11 +263,6 @@ def _choose_beams(state, next_log_probs):
     parents = ops.reshape(ops.arange(b)[:, None] * num_beams + best // v, (-1,))
     rows = jax.tree.map(lambda x: ops.take(x, parents, axis=0), rows)
     return {**state, "rows": rows, "log_probs": log_probs}, ops.reshape(best % v, (-1,))
-
-
-def _lengthen(x, length):
-    """Pads axis 1 with zeros."""
-    return ops.pad(x, [(0, 0), (0, length - x.shape[1])] + [(0, 0)] * (x.ndim - 2))
 
 
 def _write(x, column, values):

@@ -1,7 +1,8 @@
 """Generation: from prompts to continuations.
 
 The prompts of a batch are aligned to end in the same column, shorter ones with padding in front.
-So one forward pass reads all of them (prefill), and then all of them grow in one column (decode).
+So one forward pass can read all of them (prefill), and then all grow in one column (decode). Short
+ones are read by the loop itself, which then follows the prompts before it chooses.
 
     column     0  1  2  3 | 4  5  6
     prompt 1   a  b  c  d | e  f  g
@@ -19,7 +20,7 @@ import numpy as np
 
 
 class Run:
-    """One batch of prompts on its way through the compiled loop: prefill now, decode on demand.
+    """One batch of prompts on its way through the compiled loop, on demand.
 
     Args:
         model: a `FalconCausalLM`.
@@ -39,32 +40,27 @@ class Run:
         self.start = aligned["token_ids"].shape[1]  # the first column after the prompts
         ends = self.start + max_length - self.lengths  # (b,)
         self.end = int(ends.max())
-        width = round_up(self.start)
-        padding = [(0, 0), (0, width - self.start)]
-        self.state = self._call(
-            self.loop.prefill,
-            prompts={key: np.pad(value, padding) for key, value in aligned.items()},
-            column=np.int32(self.start),
-            ends=ends.astype("int32"),
-            # A row without room writes its unused choice somewhere too: behind everything.
-            capacity=max(width, round_up(max(self.end, self.start + 1))),
-        )
+        # A row without room writes its unused choice somewhere too: behind everything.
+        capacity = round_up(max(self.end, self.start + 1))
+        self.state = self.loop.start(aligned, self.start, ends.astype("int32"), capacity)
+        unread = self.start - 1  # the loop begins with the last token of the prompts
+        if not self.is_finished and not self.loop.reads_by_itself(len(ends), unread):
+            self.state = self.loop.prefill(
+                values_with_bits(model.backbone), self.state, width=min(round_up(unread), capacity)
+            )
 
     def decode(self, until):
         """Appends tokens up to the column `until`, or until every row is finished."""
-        self.state = self._call(self.loop.decode, state=self.state, until=np.int32(until))
-
-    def _call(self, function, **arguments):
         sampler = self.model.sampler
-        seeds, state = function(
+        seeds, self.state = self.loop.decode(
             values_with_bits(self.model.backbone),
             [variable.value for variable in sampler.variables],
-            stop_token_ids=self.stop_token_ids,
-            **arguments,
+            self.state,
+            np.int32(until),
+            self.stop_token_ids,
         )
         for variable, seed in zip(sampler.variables, seeds, strict=True):
             variable.assign(seed)
-        return state
 
     @property
     def is_finished(self):
@@ -133,8 +129,7 @@ def _pieces(model, prompts, max_length, stop_token_ids):
     run = Run(model, prompts, max_length, stop_token_ids)
     token_ids, shown = [], ""
     for column in range(run.start, run.end):
-        if column > run.start:  # the first token came with the prefill
-            run.decode(column + 1)
+        run.decode(column + 1)
         token_ids.append(run.tokens(column)[0])
         row = {"token_ids": [token_ids], "padding_mask": [[True] * len(token_ids)]}
         text = model.preprocessor.generate_postprocess(row)[0]

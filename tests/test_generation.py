@@ -2,7 +2,13 @@
 
 import functools
 
-from falcon_edu import FalconBackbone, FalconCausalLM, FalconCausalLMPreprocessor, FalconTokenizer
+from falcon_edu import (
+    FalconBackbone,
+    FalconCausalLM,
+    FalconCausalLMPreprocessor,
+    FalconTokenizer,
+    decoding,
+)
 from falcon_edu.byte_level import byte_alphabet
 from falcon_edu.generation import Run, align, round_up
 from falcon_edu.samplers import BeamSampler, GreedySampler, RandomSampler, Sampler, TopKSampler
@@ -67,6 +73,14 @@ def programs(model):
     )
 
 
+@pytest.fixture(params=["read by the loop", "prefill"])
+def reading(request, monkeypatch):
+    """Both ways to read a prompt, however short it is."""
+    if request.param == "prefill":
+        monkeypatch.setattr(decoding, "LOOP_READS", 0)
+    return request.param
+
+
 def greedy():
     """A shared model with the greedy sampler: tests leave it with any."""
     model = shared()
@@ -113,6 +127,7 @@ def test_without_a_mask_every_token_is_real():
 
 
 @pytest.mark.parametrize("layout", layouts.LAYOUTS)
+@pytest.mark.usefixtures("reading")
 def test_a_batch_of_unequal_prompts_as_without_a_cache(layout):
     """Drawn, not greedy: a greedy continuation of such a model soon repeats itself."""
     model = shared(layout)
@@ -134,6 +149,7 @@ def test_a_batch_equals_each_prompt_alone():
     assert outputs.tolist() == by_hand(model)
 
 
+@pytest.mark.usefixtures("reading")
 def test_prompts_longer_than_a_bucket():
     model = shared("40b")
     rows = [list(np.random.default_rng(1).integers(0, 40, n)) for n in (33, 70)]
@@ -156,6 +172,7 @@ def test_max_length_counts_prompt_and_continuation():
     assert outputs["token_ids"].tolist() == by_hand(model, length=7)
 
 
+@pytest.mark.usefixtures("reading")
 def test_full_prompts_come_back_as_they_are():
     model = greedy()
     outputs = model.generate(prompts(5), max_length=5, **NO_STOP)
@@ -207,29 +224,39 @@ def test_low_precision(dtype):
 # === Compiling once ===
 
 
-def test_nothing_is_compiled_twice():
+def test_nothing_is_compiled_twice(reading):
+    once = (1, 1) if reading == "prefill" else (0, 1)
     model = causal_lm(sampler=RandomSampler(seed=1), num_layers=1)
     lengths = [1, 5, 17, 32]
     for length in lengths:
         outputs = model.generate(prompts(40, rows=[list(range(length))]), **NO_STOP)
     model.generate(prompts(50, rows=[[1, 2]]), **NO_STOP)  # another length in the same bucket
-    assert programs(model) == (1, 1)
+    assert programs(model) == once
     model.compile(sampler=RandomSampler(seed=2))
     model.generate(prompts(40, rows=[[1]]), **NO_STOP)
-    assert programs(model) == (1, 1)
+    assert programs(model) == once
     x = {"token_ids": outputs["token_ids"], "padding_mask": outputs["padding_mask"]}
     model.fit(x, verbose=0)
     model.generate(prompts(40, rows=[[1]]), **NO_STOP)
-    assert programs(model) == (1, 1)
-    model.generate(prompts(40, rows=[list(range(33))]), **NO_STOP)  # the next bucket
-    assert programs(model)[0] == 2
+    assert programs(model) == once
+    model.generate(prompts(40, rows=[list(range(34))]), **NO_STOP)  # the next bucket to read
+    assert programs(model) == (2 * once[0], 1)
 
 
-def test_streaming_runs_the_program_of_generate():
+def test_long_prompts_of_large_models_are_read_at_once():
+    loop = decoding.DecodingLoop(shared().backbone, GreedySampler())
+    weights = sum(variable.value.nbytes for variable in shared().backbone.variables)
+    most = decoding.LOOP_READS // (weights + decoding.OVERHEAD)
+    assert loop.reads_by_itself(1, most)
+    assert not loop.reads_by_itself(1, most + 1)
+    assert not loop.reads_by_itself(most, 2)
+
+
+def test_streaming_runs_the_program_of_generate(reading):
     model = byte_lm(num_layers=1)
     model.generate("ab", max_length=20)
     list(model.stream("abc", max_length=20))
-    assert programs(model) == (1, 1)
+    assert programs(model) == ((1, 1) if reading == "prefill" else (0, 1))
 
 
 def test_weights_are_not_baked_into_the_program():
@@ -238,11 +265,12 @@ def test_weights_are_not_baked_into_the_program():
     layouts.randomize(model.backbone, seed=5)
     outputs = model.generate(prompts(9), **NO_STOP)
     assert outputs["token_ids"].tolist() == by_hand(model, length=9)
-    assert programs(model) == (1, 1)
+    assert programs(model) == (0, 1)
 
 
 def test_a_step_writes_into_the_cache_of_the_one_before():
     run = Run(greedy(), prompts(12), max_length=12, stop_token_ids=[])
+    run.decode(run.start + 1)
     caches = jax.tree.leaves(run.state["rows"]["cache"])
     run.decode(run.start + 2)
     assert all(cache.is_deleted() for cache in caches)

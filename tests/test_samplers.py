@@ -3,7 +3,7 @@
 import functools
 import itertools
 
-from falcon_edu import FalconCausalLM, samplers
+from falcon_edu import FalconCausalLM, decoding, samplers
 from falcon_edu.samplers import (
     BeamSampler,
     GreedySampler,
@@ -265,8 +265,10 @@ def test_beams_beat_greedy_here():
     assert any(w[0][0] > g[0][0] + 0.01 for g, w in zip(greedy, wide, strict=True))
 
 
-def test_a_batch_of_unequal_prompts_is_searched_row_by_row():
+@pytest.mark.parametrize("loop_reads", [0, decoding.LOOP_READS])  # with a prefill, and without
+def test_a_batch_of_unequal_prompts_is_searched_row_by_row(loop_reads, monkeypatch):
     """The second prompt is shorter, so its search goes on when the first row is full."""
+    monkeypatch.setattr(decoding, "LOOP_READS", loop_reads)
     inputs = {
         "token_ids": np.array([[*PROMPTS[0], 4], [4, 4, 4, *PROMPTS[1]]]),
         "padding_mask": np.array([[1, 1, 1, 0], [0, 0, 0, 1]]),
