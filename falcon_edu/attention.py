@@ -2,6 +2,7 @@
 
 import math
 
+from falcon_edu.causal_attention import causal_attention
 from falcon_edu.dense import Dense, EinsumDense
 from falcon_edu.fused_attention import can_fuse, fused_attention
 from falcon_edu.gradients import masked_softmax
@@ -97,6 +98,8 @@ class FalconAttention(keras.layers.Layer):
         attention_mask: `(b, q, k)` bool, from `make_attention_mask`.
         cache: `None`, or the keys and values seen so far: a pair of `(b, k, g, h)`.
         cache_index: index in the cache of the first query of this call.
+        is_causal: whether the mask lets no query look behind itself and there is no cache, so that
+            half of the work can be left out.
 
     Returns:
         output `(b, q, m)` and attention_weights `(b, n, q, k)`; with a cache, also the new cache.
@@ -168,7 +171,9 @@ class FalconAttention(keras.layers.Layer):
         self.output_dense.build(inputs_shape)
         self.built = True
 
-    def call(self, inputs, positions, attention_mask, cache=None, cache_index=None):
+    def call(
+        self, inputs, positions, attention_mask, cache=None, cache_index=None, is_causal=False
+    ):
         b, q, m = inputs.shape
         query = self.query_dense(inputs)  # (b, q, n, h)
         key = self.key_dense(inputs)  # (b, q, g, h)
@@ -184,9 +189,11 @@ class FalconAttention(keras.layers.Layer):
         if cache is not None:
             key = ops.slice_update(cache[0], (0, cache_index, 0, 0), key)  # (b, k, g, h)
             value = ops.slice_update(cache[1], (0, cache_index, 0, 0), value)
-        output, attention_weights = dot_product_attention(
-            query, key, value, bias, attention_mask, self.attention_dropout
-        )
+        arguments = (query, key, value, bias, attention_mask, self.attention_dropout)
+        if is_causal:
+            output, attention_weights = causal_attention(dot_product_attention, *arguments)
+        else:
+            output, attention_weights = dot_product_attention(*arguments)
         if can_fuse(query, key, self.attention_dropout_rate):
             # The weights above are left out by the compiler, unless somebody reads them.
             offset = 0 if cache_index is None else cache_index

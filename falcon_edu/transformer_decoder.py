@@ -135,6 +135,7 @@ class FalconTransformerDecoder(keras.layers.Layer):
             ),
             cache=cache,
             cache_index=cache_index,
+            is_causal=cache is None,
         )
         attention_output = self.attention_dropout(attention_output)
         if self.parallel_attention:
