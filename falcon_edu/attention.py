@@ -2,7 +2,7 @@
 
 import math
 
-from falcon_edu.causal_attention import causal_attention
+from falcon_edu.causal_attention import can_halve, causal_attention
 from falcon_edu.dense import Dense, EinsumDense
 from falcon_edu.fused_attention import can_fuse, fused_attention
 from falcon_edu.gradients import masked_softmax
@@ -99,7 +99,7 @@ class FalconAttention(keras.layers.Layer):
         cache: `None`, or the keys and values seen so far: a pair of `(b, k, g, h)`.
         cache_index: index in the cache of the first query of this call.
         is_causal: whether the mask lets no query look behind itself and there is no cache, so that
-            half of the work can be left out.
+            a part of the work can be left out.
 
     Returns:
         output `(b, q, m)` and attention_weights `(b, n, q, k)`; with a cache, also the new cache.
@@ -190,7 +190,7 @@ class FalconAttention(keras.layers.Layer):
             key = ops.slice_update(cache[0], (0, cache_index, 0, 0), key)  # (b, k, g, h)
             value = ops.slice_update(cache[1], (0, cache_index, 0, 0), value)
         arguments = (query, key, value, bias, attention_mask, self.attention_dropout)
-        if is_causal:
+        if is_causal and can_halve(query, key):
             output, attention_weights = causal_attention(dot_product_attention, *arguments)
         else:
             output, attention_weights = dot_product_attention(*arguments)

@@ -22,6 +22,14 @@ WIDENED = 2**21
 # parts it is at 28; the embedding of 50304 x 2048 went from 33 to 48.
 PARTS = 16
 
+# === Where ===
+
+
+def on_one_cpu():
+    """Whether JAX has one CPU and nothing else, so that nothing is split between devices."""
+    return jax.default_backend() == "cpu" and jax.device_count() == 1
+
+
 # === One row ===
 
 
@@ -35,8 +43,7 @@ def is_one_row(x):
     >>> is_one_row(jnp.ones((1, 1, 3))), is_one_row(jnp.ones((1, 2, 3)))
     (True, False)
     """
-    on_one_cpu = jax.default_backend() == "cpu" and jax.device_count() == 1
-    return on_one_cpu and all(size == 1 for size in x.shape[:-1])
+    return on_one_cpu() and all(size == 1 for size in x.shape[:-1])
 
 
 def row_product(x, kernel):

@@ -1,13 +1,16 @@
-"""Attention in parts is attention: outputs, maps and gradients, with half of the work."""
+"""Attention in halves is attention: outputs, maps and gradients, with less work."""
 
+from falcon_edu import attention
+from falcon_edu import causal_attention as in_halves
 from falcon_edu.attention import dot_product_attention, make_attention_mask
-from falcon_edu.causal_attention import LEAST_QUERIES, causal_attention, part_ends
+from falcon_edu.causal_attention import LARGE_MAP, can_halve, causal_attention
 from falcon_edu.positions import alibi_bias, token_positions
 from tests.layouts import (
     LAYOUTS,
-    SIZES,
+    REAL_TOKENS,
     build,
     difference,
+    inputs,
     read,
     reference_config,
     reference_weights,
@@ -21,17 +24,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-PADDING = {"no": [130, 130], "right": [130, 70], "left": [-130, -50]}  # 130 is 4 unequal parts
 
-
-def in_parts(*arguments):
+def halved(*arguments):
     return causal_attention(dot_product_attention, *arguments)
 
 
 def arguments(data):
     """Query, key, value, bias and mask: random sizes, padding anywhere, ALiBi or not."""
     b, g, repeats, h = (data.draw(st.integers(1, n)) for n in (2, 2, 3, 5))
-    t = data.draw(st.sampled_from([63, 64, 97, 130]))  # of 1, 2, 3 and 4 parts
+    t = data.draw(st.integers(2, 9))
     rng = np.random.default_rng(data.draw(st.integers(0, 99)))
     query = rng.normal(size=(b, t, g * repeats, h)).astype("float32")
     key, value = rng.normal(size=(2, b, t, g, h)).astype("float32")
@@ -45,11 +46,11 @@ def arguments(data):
 @given(st.data())
 def test_it_equals_attention_in_one_piece(data):
     given_arguments = arguments(data)
-    for part, whole in zip(
-        in_parts(*given_arguments), dot_product_attention(*given_arguments), strict=True
+    for half, whole in zip(
+        halved(*given_arguments), dot_product_attention(*given_arguments), strict=True
     ):
-        assert part.dtype == whole.dtype
-        np.testing.assert_allclose(part, whole, atol=2e-6)
+        assert half.dtype == whole.dtype
+        np.testing.assert_allclose(half, whole, atol=2e-6)
 
 
 @settings(max_examples=6)
@@ -64,22 +65,12 @@ def test_so_do_its_gradients(data):
 
         return jax.grad(loss, argnums=(0, 1, 2))(query, key, value)
 
-    for part, whole in zip(gradients(in_parts), gradients(dot_product_attention), strict=True):
-        np.testing.assert_allclose(part, whole, atol=1e-4, rtol=1e-4)
-
-
-@given(st.integers(1, 3000))
-def test_parts_cover_a_text_and_none_is_small(length):
-    ends = part_ends(length)
-    sizes = np.diff([0, *ends])
-    assert ends[-1] == length
-    assert len(ends) <= 4
-    assert (sizes >= min(length, LEAST_QUERIES)).all()
-    assert sizes.max() - sizes.min() <= 1
+    for half, whole in zip(gradients(halved), gradients(dot_product_attention), strict=True):
+        np.testing.assert_allclose(half, whole, atol=1e-4, rtol=1e-4)
 
 
 def test_what_lies_behind_a_query_is_not_computed():
-    """Four parts do five eighths of the multiplications."""
+    """Halves do three quarters of the multiplications."""
     x = np.ones((1, 256, 1, 64), "float32")
     mask = make_attention_mask(np.ones((1, 256)))
 
@@ -87,41 +78,55 @@ def test_what_lies_behind_a_query_is_not_computed():
         compiled = jax.jit(lambda x: attend(x, x, x, None, mask)[0]).lower(x).compile()
         return compiled.cost_analysis()["flops"]
 
-    assert flops(in_parts) < 0.7 * flops(dot_product_attention)
+    assert flops(halved) < 0.8 * flops(dot_product_attention)
 
 
-@pytest.mark.parametrize("padding", PADDING)
+@pytest.mark.parametrize("padding", REAL_TOKENS)
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_long_texts_against_the_reference(layout, padding):
-    """The texts of the other tests are too short to be cut."""
-    backbone = build(layout, num_layers=1)
-    length = 130
-    token_ids = np.random.default_rng(0).integers(0, SIZES["vocabulary_size"], (2, length))
-    columns = np.arange(length)
-    padding_mask = np.stack(
-        [columns < n if n > 0 else columns >= length + n for n in PADDING[padding]]
-    ).astype("int32")
-    x = {"token_ids": token_ids.astype("int32"), "padding_mask": padding_mask}
+def test_a_model_that_uses_it_is_the_reference(monkeypatch, layout, padding):
+    x, backbone = inputs(padding), build(layout)
+    monkeypatch.setattr(attention, "can_halve", lambda *x: True)
+    used = []
+    monkeypatch.setattr(
+        attention, "causal_attention", lambda *x: used.append(1) or causal_attention(*x)
+    )
     expected = falcon(reference_weights(backbone), reference_config(backbone), **x)
     ours = read(backbone, x)
+    assert len(used) == backbone.num_layers
     for name in ("hidden_states", "attention_weights", "logits"):
-        assert difference(ours, expected, padding_mask, name) < 2e-4
+        assert difference(ours, expected, x["padding_mask"], name) < 1e-5
 
 
-def test_a_mask_of_ones_own_may_let_queries_look_ahead():
-    """Parts are only for what the block itself asks for."""
+def test_where_it_is_used():
+    """In compiled programs with large maps; a function is traced to ask."""
+
+    def asked(b, t, k=None):
+        x, y = np.zeros((b, t, 4, 1), "float32"), np.zeros((b, k or t, 1, 1), "float32")
+        answers = []
+        jax.make_jaxpr(lambda x, y: answers.append(can_halve(x, y)))(x, y)
+        return answers[0]
+
+    assert LARGE_MAP == 8 * 128 * 128 * 4
+    assert asked(8, 128)
+    assert not asked(7, 128)
+    assert not can_halve(np.zeros((8, 128, 4, 1)), np.zeros((8, 128, 1, 1)))
+
+
+def test_a_mask_of_ones_own_may_let_queries_look_ahead(monkeypatch):
+    """Halves are only for what the block itself asks for."""
+    monkeypatch.setattr(in_halves, "LARGE_MAP", 1)
     layer = build().transformer_layers[0].attention_layer
-    x = np.random.default_rng(0).normal(size=(1, 130, 48)).astype("float32")
-    everywhere = np.ones((1, 130, 130), bool)
-    _, weights = layer(x, positions=np.arange(130)[None], attention_mask=everywhere)
+    x = np.random.default_rng(0).normal(size=(1, 6, 48)).astype("float32")
+    everywhere = np.ones((1, 6, 6), bool)
+    _, weights = jax.jit(lambda x: layer(x, np.arange(6)[None], everywhere))(x)
     assert (np.array(weights) > 0).all()
 
 
-def test_dropout_is_still_drawn_for_every_part():
+def test_dropout_is_still_drawn_for_each_half():
     drop = keras.layers.Dropout(0.5, seed=1)
     x = np.ones((1, 128, 1, 1), "float32")
     mask = make_attention_mask(np.ones((1, 128)))
-    plain, _ = in_parts(x, x, x, None, mask)
-    dropped, _ = in_parts(x, x, x, None, mask, lambda weights: drop(weights, training=True))
-    for part in np.split(np.array(dropped - plain), 4, axis=1):
-        assert np.abs(part).max() > 0.01
+    plain, _ = halved(x, x, x, None, mask)
+    dropped, _ = halved(x, x, x, None, mask, lambda weights: drop(weights, training=True))
+    for half in np.split(np.array(dropped - plain), 2, axis=1):
+        assert np.abs(half).max() > 0.01
