@@ -98,7 +98,7 @@ class FalconAttention(keras.layers.Layer):
         attention_mask: `(b, q, k)` bool, from `make_attention_mask`.
         cache: `None`, or the keys and values seen so far: a pair of `(b, k, g, h)`.
         cache_index: index in the cache of the first query of this call.
-        is_causal: whether the mask lets no query look behind itself and there is no cache, so that
+        is_causal: whether the mask lets no query look at a later key and there is no cache, so that
             a part of the work can be left out.
 
     Returns:

@@ -93,7 +93,7 @@ class DecodingLoop:
         self.prefill = jax.jit(self._prefill, static_argnames="width", donate_argnames="state")
         self.decode = jax.jit(self._decode, donate_argnames="state")
 
-    def start(self, prompts, start, ends, capacity):
+    def initial_state(self, prompts, start, ends, capacity):
         """The state of the loop before anything is read.
 
         Args:
@@ -125,7 +125,7 @@ class DecodingLoop:
         less to compile: it takes a second, and for a large model memory too.
 
         Args:
-            rows: number of prompts, `b`.
+            rows: number of prompts, or of beams.
             columns: number of tokens to read.
         """
         weights = sum(variable.value.nbytes for variable in self.backbone.variables)
@@ -136,7 +136,7 @@ class DecodingLoop:
 
         Args:
             weights: values of the variables of the backbone, from `dense.values_with_bits`.
-            state: from `start`.
+            state: from `initial_state`.
             width: number of columns to read, at least `start - 1`. What is written into the cache
                 behind that is seen by no token before it is written again.
 
@@ -144,10 +144,14 @@ class DecodingLoop:
             The new state.
         """
         rows = state["rows"]
+        # The beams of a prompt are equal so far: one of them is read for all.
+        copies = self.sampler.num_beams if self._is_beam_search else 1
+        read = jax.tree.map(lambda x: x[::copies], rows)
         with self._variables(weights):
             _, cache = call_with_cache(
-                self.backbone, rows["token_ids"][:, :width], rows["cache"], 0, rows["padding_mask"]
+                self.backbone, read["token_ids"][:, :width], read["cache"], 0, read["padding_mask"]
             )
+        cache = jax.tree.map(lambda x: ops.repeat(x, copies, axis=0), cache)
         return {**state, "rows": {**rows, "cache": cache}, "column": state["start"]}
 
     def _decode(self, weights, seeds, state, until, stop_token_ids):
@@ -156,7 +160,7 @@ class DecodingLoop:
         Args:
             weights: as in `_prefill`.
             seeds: values of the variables of the sampler.
-            state: from `start`, or from an earlier call.
+            state: from `initial_state`, or from an earlier call.
             until: the column to stop before.
             stop_token_ids: any number of ids; a row that gets one of them is finished.
 

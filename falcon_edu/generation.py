@@ -42,9 +42,11 @@ class Run:
         self.end = int(ends.max())
         # A row without room writes its unused choice somewhere too: behind everything.
         capacity = round_up(max(self.end, self.start + 1))
-        self.state = self.loop.start(aligned, self.start, ends.astype("int32"), capacity)
+        self.state = self.loop.initial_state(aligned, self.start, ends.astype("int32"), capacity)
         unread = self.start - 1  # the loop begins with the last token of the prompts
-        if not self.is_finished and not self.loop.reads_by_itself(len(ends), unread):
+        if not self.is_finished and not self.loop.reads_by_itself(
+            len(self.state["rows"]["ends"]), unread
+        ):
             self.state = self.loop.prefill(
                 values_with_bits(model.backbone), self.state, width=min(round_up(unread), capacity)
             )
