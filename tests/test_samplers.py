@@ -284,6 +284,17 @@ def test_a_batch_of_unequal_prompts_is_searched_row_by_row(loop_reads, monkeypat
         assert ids[mask].tolist() == prompt + list(ours[0][1])
 
 
+def test_a_prefill_gives_every_beam_the_cache_of_its_own_prompt(monkeypatch):
+    monkeypatch.setattr(decoding, "LOOP_READS", 0)
+    rows = [[2, 3, 1, 4], [4, 1, 0, 2]]
+    inputs = {"token_ids": np.array(rows), "padding_mask": np.ones((2, 4))}
+    tiny_lm().compile(sampler=BeamSampler(num_beams=3, return_all_beams=True))
+    arguments = {"max_length": 7, "stop_token_ids": None}
+    found = beams_of(tiny_lm().generate(inputs, strip_prompt=True, **arguments))
+    for prompt, ours in zip(rows, found, strict=True):
+        assert_same_beams(ours, beams_by_hand(prompt, 3, 3, None))
+
+
 def test_more_beams_than_continuations():
     (ours, _) = search(1, 8, None)
     expected = sorted(((log_prob(PROMPTS[0], (t,)), (t,)) for t in range(V)), reverse=True)
