@@ -1,12 +1,14 @@
 """Keras's dense layers and embedding, which may also hold their weights in eight bits.
 
-They differ from Keras's own in three things. Quantized to int8, only the weights are rounded, not
+They differ from Keras's own in four things. Quantized to int8, only the weights are rounded, not
 what flows through the model: Keras rounds both by default, and XLA's product of whole numbers is
-some fifteen times slower on a CPU. And where one text grows token by token, or the weights have
-fewer bytes than float32, the products are those of `products`. And a dense layer with LoRA never
-adds the product of the factors to its kernel: the inputs go through each of them.
+some fifteen times slower on a CPU. Where one text grows token by token, or the weights have fewer
+bytes than float32, the products are those of `products`. A kernel of eight bits is packed, on one
+CPU, in the order in which it is read: `packing`. And a dense layer with LoRA never adds the product
+of the factors to its kernel: the inputs go through each of them.
 """
 
+from falcon_edu import packing
 from falcon_edu.products import (
     as_bits,
     is_one_row,
@@ -16,9 +18,10 @@ from falcon_edu.products import (
     row_product_transposed,
     widen,
 )
-from falcon_edu.quantization import weights_only
+from falcon_edu.quantization import quantize, weights_only
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -40,7 +43,24 @@ class _Quantized:
 
 
 class _Dense(_Quantized):
-    """What the two dense layers have in common: the choice of the product."""
+    """What the two dense layers have in common: the choice of the product.
+
+    In eight bits and on one CPU, the variable `_kernel` has the shape that `packing` gives it. All
+    that Keras reads and writes, `kernel` and files, is as Keras has it.
+    """
+
+    _packed_from = None  # the shape of the kernel, if it is packed
+
+    @property
+    def kernel_shape(self):
+        """Inputs first, then outputs."""
+        return self._packed_from or tuple(self._kernel.shape)
+
+    @property
+    def kernel(self):
+        if self._packed_from is None:
+            return super().kernel
+        return packing.unpack(ops.convert_to_tensor(self._kernel), self._packed_from)
 
     def call(self, inputs, training=None):
         kernel = ops.convert_to_tensor(self._kernel)
@@ -56,14 +76,14 @@ class _Dense(_Quantized):
 
     def _int8_call(self, inputs, training=None):
         kernel = ops.convert_to_tensor(self._kernel)
-        return self._finish(
-            inputs, self._product(narrow_product, inputs, kernel) / self.kernel_scale
-        )
+        product = narrow_product if self._packed_from is None else packing.packed_product
+        return self._finish(inputs, self._product(product, inputs, kernel) / self.kernel_scale)
 
     def _product(self, product, inputs, kernel):
-        m, *outputs = kernel.shape
-        x = product(inputs, ops.reshape(kernel, (m, -1)))
-        return ops.reshape(x, (*inputs.shape[:-1], *outputs))
+        m, *outputs = self.kernel_shape
+        if self._packed_from is None:
+            kernel = ops.reshape(kernel, (m, -1))
+        return ops.reshape(product(inputs, kernel), (*inputs.shape[:-1], *outputs))
 
     def _finish(self, inputs, x):
         """Everything after the product `x` of inputs and kernel."""
@@ -79,6 +99,58 @@ class _Dense(_Quantized):
         # kernel first: for a 125M Falcon that took an eighth of each training step.
         hidden = ops.tensordot(inputs, self.lora_kernel_a, axes=1)
         return ops.matmul(hidden, self.lora_kernel_b)
+
+    # === The packed kernel: how it comes to be, and its way out and in ===
+
+    def _int8_build(self, kernel_shape, config=None):
+        if packing.is_faster():
+            self._packed_from = tuple(kernel_shape)
+        super()._int8_build(kernel_shape, config)
+
+    def add_weight(self, *args, **kwargs):
+        if self._packed_from is not None and kwargs.get("dtype") == "int8":
+            kwargs["shape"] = packing.packed_shape(kwargs["shape"])
+        return super().add_weight(*args, **kwargs)
+
+    def quantize(self, mode=None, type_check=True, config=None):
+        given = config
+        if mode == "int8" and packing.is_faster():
+            config = weights_only(_Packing(getattr(given, "weight_quantizer", None)))
+        super().quantize(mode, type_check, config)
+        if config is not given:
+            self.quantization_config = weights_only(getattr(given, "weight_quantizer", None))
+
+    def _get_kernel_with_merged_lora(self):
+        if self._packed_from is None:
+            return super()._get_kernel_with_merged_lora()
+        kernel, scale = self.kernel, self.kernel_scale
+        if self.lora_enabled:
+            update = ops.matmul(self.lora_kernel_a, self.lora_kernel_b)
+            of_outputs = ops.reshape(scale, kernel.shape[1:])
+            kernel, new_scale = quantize(
+                kernel / of_outputs + (self.lora_alpha / self.lora_rank) * update
+            )
+            scale = ops.reshape(new_scale, scale.shape)
+        return kernel, scale, None
+
+    def load_own_variables(self, store):
+        if self._packed_from is not None:
+            kernel = packing.pack(np.asarray(store["0"]))  # it is the first in Keras's order
+            store = {**store, "0": kernel}
+        super().load_own_variables(store)
+
+
+class _Packing:
+    """One of Keras's quantizers, or its default, for a kernel that is packed when it is rounded."""
+
+    output_dtype = "int8"
+
+    def __init__(self, quantizer):
+        self.quantizer = quantizer or keras.quantizers.AbsMaxQuantizer(axis=0)
+
+    def __call__(self, weights, **options):
+        quantized, scale = self.quantizer(weights, **options)
+        return packing.pack(quantized), scale
 
 
 class Dense(_Dense, keras.layers.Dense):

@@ -362,7 +362,8 @@ def _check_shapes(filepath, layer, rank, a, b):
             f"{filepath} has factors for `{layer.path}`, a layer that takes none. "
             "It was trained on a model with another number of blocks, or with others."
         )
-    shapes = (*weight.shape[:-1], rank), (rank, weight.shape[-1])
+    shape = getattr(layer, "kernel_shape", weight.shape)
+    shapes = (*shape[:-1], rank), (rank, shape[-1])
     if (a.shape, b.shape) != shapes:
         raise ValueError(
             f"{filepath} has factors of shapes {a.shape} and {b.shape} for `{layer.path}`, "

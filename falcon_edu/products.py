@@ -22,6 +22,9 @@ WIDENED = 2**21
 # parts it is at 28; the embedding of 50304 x 2048 went from 33 to 48.
 PARTS = 16
 
+# Numbers in a row beyond which XLA doesn't widen a kernel within the product: 16 KB are too many.
+LARGEST_ROW = 2**12 - 1
+
 # === Where ===
 
 
@@ -200,6 +203,12 @@ def narrow_product_transposed(x, kernel):
     def block(start, size):
         part = widen(jax.lax.dynamic_slice(kernel, (start, 0), (size, m)))
         return rows @ part.T
+
+    if is_one_row(x) and m <= LARGEST_ROW:
+        # XLA widens each number on its way into the product, and no block is ever written. Without
+        # the barrier, it would widen the whole kernel once for all tokens, before the loop.
+        row, kernel = jax.lax.optimization_barrier((rows, kernel))
+        return (row @ widen(kernel).T).reshape(*x.shape[:-1], f)
 
     def step(i, outputs):
         return jax.lax.dynamic_update_slice(outputs, block(i * size, size), (0, i * size))

@@ -115,6 +115,9 @@ def dequantized(backbone, layout):
     """A float backbone with the weights that a quantized one stands for."""
     plain = build(layout)
     own = {variable.path: np.array(variable) for variable in backbone.variables}
+    for layer in backbone._flatten_layers():
+        if hasattr(layer, "_kernel"):  # which may be packed
+            own[layer._kernel.path] = np.array(layer.kernel)
     for variable in plain.variables:
         value = own[variable.path]
         if value.dtype == np.int8:

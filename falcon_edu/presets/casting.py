@@ -74,8 +74,8 @@ def fill(target, source):
         return
     if source.flags.c_contiguous:  # then it is cut into pieces, no matter where its rows end
         source, target = source.reshape(1, -1), target.reshape(1, -1)
-    # A tile has TILE rows, and of the axes behind them as much as makes about TILE numbers.
-    sizes, room = [], TILE if len(source) > 1 else TILE**2
+    # A tile has at most TILE rows, and of the axes behind them what makes it TILE**2 numbers.
+    sizes, room = [], TILE**2 // min(len(source), TILE)
     for length in reversed(source.shape[1:]):
         sizes.append(min(length, room))
         room //= sizes[-1]

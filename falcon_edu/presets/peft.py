@@ -9,7 +9,7 @@ from falcon_edu.presets.folders import file_in, read_json
 from falcon_edu.presets.pytorch_files import read_pytorch
 from falcon_edu.presets.safetensors_files import open_safetensors
 from falcon_edu.presets.transformers import weight_table
-from falcon_edu.presets.weights import find_weight
+from falcon_edu.presets.weights import find_variable
 
 import numpy as np
 
@@ -82,7 +82,7 @@ def merge_peft_adapter(backbone, path):
             update()
         for update in updates:
             for weight, value in update():
-                variable = _kernel(backbone, weight)
+                variable = find_variable(backbone, weight)
                 variable.assign(np.asarray(variable.value, dtype="float32") + value)
 
 
@@ -200,8 +200,3 @@ def _scaling(module, config, rank):
             alpha = value
             break  # as in peft, the first one counts
     return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
-
-
-def _kernel(backbone, path):
-    layer = find_weight(backbone, path.rpartition(".")[0])
-    return layer._kernel if hasattr(layer, "_kernel") else find_weight(backbone, path)

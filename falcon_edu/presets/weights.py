@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from falcon_edu import allocator
+from falcon_edu import allocator, packing
 from falcon_edu.distribution import variable_sharding
 from falcon_edu.presets.casting import cast, cast_to_numpy
 from falcon_edu.quantization import quantize
@@ -103,6 +103,13 @@ def find_weight(backbone, path):
         return thing[int(name)] if name.isdigit() else getattr(thing, name)
 
     return functools.reduce(step, path.split("."), backbone)
+
+
+def find_variable(backbone, path):
+    """The variable that holds the weight at a path, without any update; it may be packed."""
+    layer = find_weight(backbone, path.rpartition(".")[0])
+    is_kernel = path.endswith(".kernel") and hasattr(layer, "_kernel")
+    return layer._kernel if is_kernel else find_weight(backbone, path)
 
 
 def weight_value(backbone, path):
@@ -230,19 +237,26 @@ class _Quantized:
         weight, self.scales = quantize(self.source.read(), self.axis)
         return weight
 
+    def packed(self):
+        # In a file of transformers, what belongs to one output lies side by side, too.
+        by_output, self.scales = quantize(np.moveaxis(self.source.read(), 0, -1), axis=-1)
+        return packing.pack(np.moveaxis(by_output, -1, 0))
+
     def scale(self):
         return self.scales
 
 
 def _readers(backbone, path, source):
     """The variables that hold the weight at a path, each with a function that reads its value."""
-    weight = find_weight(backbone, path)
+    weight = find_variable(backbone, path)
     if weight.dtype != "int8":
         return [(weight, source.read)]
     # Keras keeps one scale for a token's embedding, and for the output channels of all else.
     quantized = _Quantized(source, axis=1 if path.endswith(".embeddings") else 0)
+    is_packed = path.endswith(".kernel") and packing.is_faster()
+    read = quantized.packed if is_packed else quantized.weight
     # Keras fills variables in the order in which they were made: scales after their weights.
-    return [(weight, quantized.weight), (find_weight(backbone, f"{path}_scale"), quantized.scale)]
+    return [(weight, read), (find_weight(backbone, f"{path}_scale"), quantized.scale)]
 
 
 @dataclass

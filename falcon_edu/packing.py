@@ -1,0 +1,118 @@
+"""The order in which a kernel of eight bits lies in memory, on one CPU.
+
+A kernel has its inputs first, `(m, f)`, so what belongs to one output is spread over all of its
+memory. XLA then widens the kernel to floats before it multiplies: the numbers go through the cache
+twice, with four times the bytes. Where all that one output needs lies side by side, and the inputs
+are few enough, XLA widens each number within the product instead. So a kernel is packed when it is
+rounded: it takes the shape `(parts, f, m / parts)`. One row times 8192 x 2048 took 2.4 ms before
+and takes 0.9, on two cores that read 30 GB/s from memory; 192 such programs in a Falcon of 24
+blocks took XLA ten seconds to compile, and are now a handful, which it reuses.
+
+Only memory knows of the order: files, and `layer.kernel`, have the kernel as Keras has it.
+"""
+
+import math
+
+from falcon_edu.products import LARGEST_ROW, narrow_product_transposed, on_one_cpu
+
+import jax
+import jax.numpy as jnp
+import keras
+
+PARTS = 16  # at most; an `m` that would need more stays whole
+
+
+def is_faster():
+    """Whether kernels should be packed here: on one CPU, with nothing to be split.
+
+    Example:
+
+    >>> is_faster() == (jax.default_backend() == "cpu" and jax.device_count() == 1)
+    True
+    """
+    return on_one_cpu() and keras.distribution.distribution() is None
+
+
+def packed_shape(shape):
+    """The shape that a kernel gets when it is packed.
+
+    Args:
+        shape: of the kernel, `(m, ...)`, with its outputs behind `m`.
+
+    Returns:
+        `(parts, f, m / parts)`.
+
+    Example:
+
+    >>> packed_shape((128, 4, 32)), packed_shape((8192, 2048))
+    ((1, 128, 128), (4, 2048, 2048))
+    """
+    m, *outputs = shape
+    f = math.prod(outputs)
+    fitting = (p for p in range(1, PARTS + 1) if m % p == 0 and m // p <= LARGEST_ROW)
+    parts = next(fitting, 1)
+    return parts, f, m // parts
+
+
+def pack(kernel):
+    """A kernel in the order that `packed_product` reads.
+
+    Args:
+        kernel: `(m, ...)`, of NumPy or JAX.
+
+    Returns:
+        `(parts, f, m / parts)`; of NumPy, where it can be a view.
+
+    Example:
+
+    >>> pack(jnp.array([[1, 2], [3, 4]], "int8")).tolist()
+    [[[1, 3], [2, 4]]]
+    """
+    parts, f, size = packed_shape(kernel.shape)
+    by_output = kernel.reshape(-1, f).T
+    return by_output.reshape(f, parts, size).swapaxes(0, 1)
+
+
+def unpack(packed, shape):
+    """The kernel that was packed.
+
+    Args:
+        packed: `(parts, f, m / parts)`.
+        shape: of the kernel, `(m, ...)`.
+
+    Returns:
+        An array of that shape.
+
+    Example:
+
+    >>> unpack(jnp.array([[[1, 3], [2, 4]]], "int8"), (2, 2)).tolist()
+    [[1, 2], [3, 4]]
+    """
+    return packed.swapaxes(1, 2).reshape(shape)
+
+
+def packed_product(x, packed):
+    """The product of `x` and the kernel that was packed.
+
+    Args:
+        x: `(..., m)` floats.
+        packed: `(parts, f, m / parts)`, int8.
+
+    Returns:
+        `(..., f)` float32. Its gradient reaches `x`.
+
+    Example:
+
+    >>> packed_product(jnp.array([[1.0, 2.0]]), pack(jnp.array([[3], [4]], "int8"))).tolist()
+    [[11.0]]
+    """
+    parts, f, size = packed.shape
+    if parts == 1:
+        return narrow_product_transposed(x, packed[0])
+    rows = x.shape[:-1]
+    of_parts = jnp.moveaxis(x.reshape(*rows, parts, size), -2, 0)
+
+    def add(total, part):
+        return total + narrow_product_transposed(*part), None
+
+    return jax.lax.scan(add, jnp.zeros((*rows, f), "float32"), (of_parts, packed))[0]

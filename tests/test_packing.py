@@ -1,0 +1,170 @@
+"""Packed kernels: nothing but their order in memory differs, and products with them are lean."""
+
+import math
+
+from falcon_edu import packing, products
+from falcon_edu.dense import Dense, EinsumDense
+from falcon_edu.packing import pack, packed_product, packed_shape, unpack
+from falcon_edu.quantization import weights_only
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+SHAPES = st.lists(st.integers(1, 40), min_size=2, max_size=3).map(tuple)
+
+
+def whole_numbers(rng, shape):
+    return rng.integers(-127, 128, shape).astype("int8")
+
+
+@given(SHAPES, st.integers(1, 50))
+def test_a_kernel_comes_back_as_it_was(shape, largest_row):
+    kernel = whole_numbers(np.random.default_rng(0), shape)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("falcon_edu.packing.LARGEST_ROW", largest_row)
+        packed = pack(kernel)
+        assert packed.shape == packed_shape(shape)
+        assert packed.shape[0] == 1 or packed.shape[2] <= largest_row
+        np.testing.assert_array_equal(unpack(packed, shape), kernel)
+        by_output = packed.swapaxes(0, 1).reshape(math.prod(shape[1:]), shape[0])
+        np.testing.assert_array_equal(by_output, kernel.reshape(shape[0], -1).T)
+
+
+@settings(max_examples=25)  # each is compiled
+@given(st.lists(st.integers(1, 3), max_size=2), SHAPES, st.integers(1, 50), st.integers(1, 300))
+def test_products_are_exact(rows, shape, largest_row, block):
+    rng = np.random.default_rng(0)
+    kernel = whole_numbers(rng, shape)
+    # Whole numbers below 2**24 have exact sums in float32.
+    x = rng.integers(-9, 10, (*rows, shape[0])).astype("float32")
+    wide = kernel.reshape(shape[0], -1).astype("float32")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("falcon_edu.packing.LARGEST_ROW", largest_row)
+        patch.setattr("falcon_edu.products.WIDENED", block)
+        packed = jnp.asarray(pack(kernel))
+        np.testing.assert_array_equal(packed_product(x, packed), x @ wide)
+        gradient = jax.grad(lambda x: (packed_product(x, packed) ** 2).sum())(x)
+    np.testing.assert_allclose(gradient, 2 * (x @ wide) @ wide.T, rtol=1e-5, atol=1e-2)
+
+
+def test_a_row_of_many_numbers_goes_in_parts():
+    assert packed_shape((8192, 64)) == (4, 64, 2048)  # 4096 floats are 16 KB already
+    assert packed_shape((4096, 64)) == (2, 64, 2048)
+    assert packed_shape((4095, 64)) == (1, 64, 4095)
+    assert packed_shape((2 * 8191, 64)) == (1, 64, 2 * 8191)  # only 2 divides it: that is too few
+
+
+@pytest.mark.parametrize("m", [256, 8192])
+@pytest.mark.skipif(not products.on_one_cpu(), reason="elsewhere XLA has ways of its own")
+def test_no_kernel_is_widened_in_memory(m):
+    """Neither for a product, nor once for all before the loop over the tokens."""
+    x, packed = jnp.ones((1, m)), jnp.asarray(pack(np.ones((m, m), "int8")))
+
+    def tokens(x, packed):
+        return jax.lax.fori_loop(0, 9, lambda i, x: packed_product(x, packed) / m, x)
+
+    memory = jax.jit(tokens).lower(x, packed).compile().memory_analysis()
+    assert memory.temp_size_in_bytes < 20 * x.nbytes
+
+
+LAYERS = {
+    "Dense": (Dense, keras.layers.Dense, {"units": 12}, (None, 8)),
+    "EinsumDense": (
+        EinsumDense,
+        keras.layers.EinsumDense,
+        {"equation": "bqm,mnh->bqnh", "output_shape": (None, 3, 4), "bias_axes": "nh"},
+        (None, None, 8),
+    ),
+}
+
+
+@pytest.fixture(params=LAYERS)
+def layers(request):
+    """One of ours and one of Keras's, rounded, with the same numbers in them."""
+    ours, theirs, options, shape = LAYERS[request.param]
+    own, other = ours(**options), theirs(**options)
+    own.build(shape)
+    other.build(shape)
+    for one, another in zip(own.weights, other.weights, strict=True):
+        one.assign(np.random.default_rng(0).normal(size=one.shape))
+        another.assign(one)
+    own.quantize("int8")
+    other.quantize("int8", config=weights_only())
+    return own, other
+
+
+def stored(layer):
+    store = {}
+    layer.save_own_variables(store)
+    return {name: np.array(value) for name, value in store.items()}
+
+
+def test_a_kernel_is_packed_on_one_cpu_alone(layers, monkeypatch):
+    own, other = layers
+    assert own.kernel_shape == tuple(other._kernel.shape)
+    assert (tuple(own._kernel.shape) == packed_shape(own.kernel_shape)) == packing.is_faster()
+    monkeypatch.setattr("falcon_edu.packing.on_one_cpu", lambda: False)
+    x = np.random.default_rng(0).normal(size=(2, 5, 8)).astype("float32")
+    loaded = type(own).from_config(own.get_config())
+    rounded = type(own).from_config({**own.get_config(), "dtype": "float32"})
+    for elsewhere in (loaded, rounded):
+        elsewhere.build(x.shape)
+    rounded.quantize("int8")
+    for elsewhere in (loaded, rounded):
+        assert elsewhere._kernel.shape == other._kernel.shape
+        elsewhere.load_own_variables(stored(own))
+        np.testing.assert_allclose(elsewhere(x), own(x), atol=1e-5)
+
+
+def test_keras_sees_its_own_kernel(layers):
+    own, other = layers
+    np.testing.assert_array_equal(own.kernel, other.kernel)
+    assert own.kernel.dtype == "int8"
+    # The order of the variables is that of a file.
+    assert [v.name for v in own.weights] == [v.name for v in other.weights]
+    assert own.get_config()["quantization_config"] == other.get_config()["quantization_config"]
+
+
+def test_files_are_as_keras_writes_them(layers):
+    own, other = layers
+    mine, theirs = stored(own), stored(other)
+    assert mine.keys() == theirs.keys()
+    for name in mine:
+        np.testing.assert_array_equal(mine[name], theirs[name])
+    changed = {**theirs, "0": -theirs["0"]}
+    own.load_own_variables(changed)
+    np.testing.assert_array_equal(own.kernel, changed["0"])
+
+
+def test_an_adapter_is_merged_into_a_file(layers):
+    for layer in layers:
+        layer.enable_lora(2)
+        for variable in (layer.lora_kernel_a, layer.lora_kernel_b):
+            variable.assign(np.random.default_rng(1).normal(size=variable.shape))
+    mine, theirs = map(stored, layers)
+    for name in mine:
+        # Sums in another order may round one number the other way.
+        np.testing.assert_allclose(mine[name], theirs[name], atol=1, rtol=1e-5)
+        assert (abs(mine[name] - theirs[name]) < 1e-3).mean() > 0.95
+
+
+def test_a_quantizer_of_ones_own_is_used_and_kept():
+    class Halves(keras.quantizers.AbsMaxQuantizer):
+        """Uses half of the levels."""
+
+        def __call__(self, x, **options):
+            quantized, scale = super().__call__(x, **options)
+            return (quantized // 2).astype("int8"), scale / 2
+
+    layer = Dense(3)
+    layer.build((None, 4))
+    quantizer = Halves(axis=0)
+    expected, _ = quantizer(layer.kernel, to_numpy=True)
+    layer.quantize("int8", config=keras.quantizers.Int8QuantizationConfig(quantizer))
+    np.testing.assert_array_equal(layer.kernel, expected)
+    assert layer.quantization_config.weight_quantizer is quantizer
