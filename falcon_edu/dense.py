@@ -160,7 +160,7 @@ class Dense(_Dense, keras.layers.Dense):
 
     >>> layer = Dense(3, dtype="int8_from_float32")
     >>> layer.build((None, 4))
-    >>> layer.kernel.dtype, layer.kernel_scale.shape
+    >>> str(layer.kernel.dtype), layer.kernel_scale.shape
     ('int8', (3,))
     """
 
