@@ -18,7 +18,7 @@ from falcon_edu.products import (
     row_product_transposed,
     widen,
 )
-from falcon_edu.quantization import quantize, weights_only
+from falcon_edu.quantization import weights_only
 
 import keras
 import numpy as np
@@ -45,11 +45,16 @@ class _Quantized:
 class _Dense(_Quantized):
     """What the two dense layers have in common: the choice of the product.
 
-    In eight bits and on one CPU, the variable `_kernel` has the shape that `packing` gives it. All
-    that Keras reads and writes, `kernel` and files, is as Keras has it.
+    In eight bits and on one CPU, the variable `_kernel` has the shape that `packing` gives it. The
+    property `kernel`, then an array, and what is saved and loaded have the shape that Keras gives.
     """
 
     _packed_from = None  # the shape of the kernel, if it is packed
+
+    @property
+    def is_packed(self):
+        """Whether `_kernel` lies in the order of `packing`."""
+        return self._packed_from is not None
 
     @property
     def kernel_shape(self):
@@ -58,7 +63,7 @@ class _Dense(_Quantized):
 
     @property
     def kernel(self):
-        if self._packed_from is None:
+        if not self.is_packed:
             return super().kernel
         return packing.unpack(ops.convert_to_tensor(self._kernel), self._packed_from)
 
@@ -76,12 +81,12 @@ class _Dense(_Quantized):
 
     def _int8_call(self, inputs, training=None):
         kernel = ops.convert_to_tensor(self._kernel)
-        product = narrow_product if self._packed_from is None else packing.packed_product
+        product = packing.packed_product if self.is_packed else narrow_product
         return self._finish(inputs, self._product(product, inputs, kernel) / self.kernel_scale)
 
     def _product(self, product, inputs, kernel):
         m, *outputs = self.kernel_shape
-        if self._packed_from is None:
+        if not self.is_packed:
             kernel = ops.reshape(kernel, (m, -1))
         return ops.reshape(product(inputs, kernel), (*inputs.shape[:-1], *outputs))
 
@@ -103,40 +108,49 @@ class _Dense(_Quantized):
     # === The packed kernel: how it comes to be, and its way out and in ===
 
     def _int8_build(self, kernel_shape, config=None):
-        if packing.is_faster():
+        if packing.should_pack():
             self._packed_from = tuple(kernel_shape)
         super()._int8_build(kernel_shape, config)
 
     def add_weight(self, *args, **kwargs):
-        if self._packed_from is not None and kwargs.get("dtype") == "int8":
+        if self.is_packed and kwargs.get("dtype") == "int8":
             kwargs["shape"] = packing.packed_shape(kwargs["shape"])
         return super().add_weight(*args, **kwargs)
 
     def quantize(self, mode=None, type_check=True, config=None):
-        given = config
-        if mode == "int8" and packing.is_faster():
-            config = weights_only(_Packing(getattr(given, "weight_quantizer", None)))
-        super().quantize(mode, type_check, config)
-        if config is not given:
-            self.quantization_config = weights_only(getattr(given, "weight_quantizer", None))
+        if mode != "int8" or not packing.should_pack():
+            super().quantize(mode, type_check, config)
+            return
+        quantizer = getattr(config, "weight_quantizer", None)
+        try:
+            super().quantize(mode, type_check, weights_only(_Packing(quantizer)))
+        finally:
+            self.quantization_config = weights_only(quantizer)
 
     def _get_kernel_with_merged_lora(self):
-        if self._packed_from is None:
+        if not self.is_packed:
             return super()._get_kernel_with_merged_lora()
         kernel, scale = self.kernel, self.kernel_scale
         if self.lora_enabled:
             update = ops.matmul(self.lora_kernel_a, self.lora_kernel_b)
             of_outputs = ops.reshape(scale, kernel.shape[1:])
-            kernel, new_scale = quantize(
-                kernel / of_outputs + (self.lora_alpha / self.lora_rank) * update
-            )
+            merged = kernel / of_outputs + (self.lora_alpha / self.lora_rank) * update
+            kernel, new_scale = keras.quantizers.AbsMaxQuantizer(axis=0)(merged, to_numpy=True)
             scale = ops.reshape(new_scale, scale.shape)
         return kernel, scale, None
 
     def load_own_variables(self, store):
-        if self._packed_from is not None:
-            kernel = packing.pack(np.asarray(store["0"]))  # it is the first in Keras's order
-            store = {**store, "0": kernel}
+        if self.is_packed:
+            if not self.lora_enabled:
+                self._check_load_own_variables(store)
+            store = {**store}
+            kernel = np.asarray(store["0"])  # it is the first in Keras's order
+            if kernel.shape != self._packed_from:
+                raise ValueError(
+                    f"The kernel of `{self.path}` has shape {self._packed_from}. "
+                    f"Received: {kernel.shape}"
+                )
+            store["0"] = packing.pack(kernel)
         super().load_own_variables(store)
 
 

@@ -5,10 +5,11 @@ memory. XLA then widens the kernel to floats before it multiplies: the numbers g
 twice, with four times the bytes. Where all that one output needs lies side by side, and the inputs
 are few enough, XLA widens each number within the product instead. So a kernel is packed when it is
 rounded: it takes the shape `(parts, f, m / parts)`. One row times 8192 x 2048 took 2.4 ms before
-and takes 0.9, on two cores that read 30 GB/s from memory; 192 such programs in a Falcon of 24
-blocks took XLA ten seconds to compile, and are now a handful, which it reuses.
+and takes 0.9, on two cores that read 30 GB/s from memory; and XLA compiles a plain product anew
+wherever it stands, 192 of them in a Falcon of 24 blocks; those that widen it compiles once.
 
-Only memory knows of the order: files, and `layer.kernel`, have the kernel as Keras has it.
+In presets, `.keras` and `.weights.h5` files, and in `layer.kernel`, the kernel is as Keras has it.
+The variable is not, nor what shows variables as they are: `get_weights`, or Keras's older `.h5`.
 """
 
 import math
@@ -19,15 +20,15 @@ import jax
 import jax.numpy as jnp
 import keras
 
-PARTS = 16  # at most; an `m` that would need more stays whole
+MOST_PARTS = 16  # an `m` that would need more stays whole
 
 
-def is_faster():
-    """Whether kernels should be packed here: on one CPU, with nothing to be split.
+def should_pack():
+    """Whether kernels are packed here: on one CPU, without a distribution that may split them.
 
     Example:
 
-    >>> is_faster() == (jax.default_backend() == "cpu" and jax.device_count() == 1)
+    >>> should_pack() == (jax.default_backend() == "cpu" and jax.device_count() == 1)
     True
     """
     return on_one_cpu() and keras.distribution.distribution() is None
@@ -49,7 +50,7 @@ def packed_shape(shape):
     """
     m, *outputs = shape
     f = math.prod(outputs)
-    fitting = (p for p in range(1, PARTS + 1) if m % p == 0 and m // p <= LARGEST_ROW)
+    fitting = (p for p in range(1, MOST_PARTS + 1) if m % p == 0 and m // p <= LARGEST_ROW)
     parts = next(fitting, 1)
     return parts, f, m // parts
 

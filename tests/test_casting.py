@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 shapes = st.lists(st.integers(1, 9), min_size=1, max_size=4)
 
 
-@given(shapes, st.permutations(range(4)), st.sampled_from([1, 2, 5, 64]))
-def test_tiles_make_no_difference(shape, order, tile):
+@given(shapes, st.permutations(range(4)), st.sampled_from([1, 2, 5, 64]), st.integers(1, 9))
+def test_tiles_make_no_difference(shape, order, tile, columns):
     value = np.arange(np.prod(shape), dtype="float16").reshape(shape)
     value = value.transpose([axis for axis in order if axis < len(shape)])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(casting, "TILE", tile)
+        patch.setattr(casting, "NUMBERS", tile * columns)
         result = casting.cast(value, "float32")
     assert result.dtype == "float32"
     assert isinstance(result, jax.Array)

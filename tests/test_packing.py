@@ -1,11 +1,14 @@
 """Packed kernels: nothing but their order in memory differs, and products with them are lean."""
 
 import math
+import re
 
-from falcon_edu import packing, products
+from falcon_edu import FalconBackbone, packing, products
 from falcon_edu.dense import Dense, EinsumDense
 from falcon_edu.packing import pack, packed_product, packed_shape, unpack
+from falcon_edu.products import WIDENED
 from falcon_edu.quantization import weights_only
+from tests.layouts import build
 
 import jax
 import jax.numpy as jnp
@@ -107,7 +110,7 @@ def stored(layer):
 def test_a_kernel_is_packed_on_one_cpu_alone(layers, monkeypatch):
     own, other = layers
     assert own.kernel_shape == tuple(other._kernel.shape)
-    assert (tuple(own._kernel.shape) == packed_shape(own.kernel_shape)) == packing.is_faster()
+    assert (tuple(own._kernel.shape) == packed_shape(own.kernel_shape)) == packing.should_pack()
     monkeypatch.setattr("falcon_edu.packing.on_one_cpu", lambda: False)
     x = np.random.default_rng(0).normal(size=(2, 5, 8)).astype("float32")
     loaded = type(own).from_config(own.get_config())
@@ -139,6 +142,65 @@ def test_files_are_as_keras_writes_them(layers):
     changed = {**theirs, "0": -theirs["0"]}
     own.load_own_variables(changed)
     np.testing.assert_array_equal(own.kernel, changed["0"])
+
+
+def test_a_kernel_of_another_shape_is_refused_and_loses_nothing(layers):
+    own, other = layers
+    before = stored(own)
+    for shape in ((8, 4, 3), (12, 8), (8, 11)):
+        if shape != own.kernel_shape:
+            with pytest.raises(
+                ValueError, match=re.escape(f"{own.kernel_shape}. Received: {shape}")
+            ):
+                own.load_own_variables({**before, "0": np.ones(shape, "int8")})
+    with pytest.raises(ValueError, match="expected 3 variables"):
+        own.load_own_variables({})
+    np.testing.assert_array_equal(own.kernel, other.kernel)
+
+
+def test_a_model_is_filled_as_its_layers_are(tmp_path, monkeypatch):
+    """Whatever `should_pack` says by then, and where a layer is Keras's own, which never packs."""
+    backbone = build("rw")
+    backbone.export_to_transformers(tmp_path / "falcon")
+    backbone.quantize("int8")
+    inputs = {"token_ids": np.array([[3, 4, 5]]), "padding_mask": np.ones((1, 3), "int32")}
+    monkeypatch.setattr("falcon_edu.transformer_decoder.Dense", keras.layers.Dense)
+    answers = iter([True] * 4 + [False] * 10_000)
+    monkeypatch.setattr("falcon_edu.packing.on_one_cpu", lambda: next(answers))
+    loaded = FalconBackbone.from_preset(tmp_path / "falcon", dtype="int8")
+    for one, another in zip(loaded.transformer_layers, backbone.transformer_layers, strict=True):
+        np.testing.assert_array_equal(one.dense_h_to_4h.kernel, another.dense_h_to_4h.kernel)
+        own, other = (
+            one.attention_layer.query_dense.kernel,
+            another.attention_layer.query_dense.kernel,
+        )
+        np.testing.assert_array_equal(own, other)
+    assert loaded(inputs).shape == backbone(inputs).shape
+
+
+@pytest.mark.parametrize("m", [64, 8192])
+def test_a_gradient_through_one_row_keeps_no_floats(m):
+    x, packed = jnp.ones((1, m)), jnp.asarray(pack(np.ones((m, 4096), "int8")))
+    gradient = jax.jit(jax.grad(lambda x: (packed_product(x, packed) ** 2).sum()))
+    assert gradient.lower(x).compile().memory_analysis().temp_size_in_bytes < 2 * 4 * WIDENED
+    np.testing.assert_allclose(gradient(x), np.full((1, m), 2.0 * m * 4096), rtol=1e-5)
+
+
+def test_an_interrupt_leaves_a_layer_that_can_be_saved():
+    class Interrupted(keras.quantizers.AbsMaxQuantizer):
+        """Someone presses Ctrl-C."""
+
+        def __call__(self, x, **options):
+            raise KeyboardInterrupt
+
+    layer = Dense(3)
+    layer.build((None, 4))
+    config = keras.quantizers.Int8QuantizationConfig(Interrupted(axis=0))
+    with pytest.raises(KeyboardInterrupt):
+        layer.quantize("int8", config=config)
+    assert isinstance(layer.quantization_config.weight_quantizer, Interrupted)
+    layer.quantize("int8")
+    assert layer.is_packed == packing.should_pack()
 
 
 def test_an_adapter_is_merged_into_a_file(layers):

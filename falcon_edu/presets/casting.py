@@ -2,8 +2,10 @@
 
 A checkpoint of transformers holds kernels as `(outputs, inputs)` in bfloat16, and a model wants
 `(inputs, outputs)` in float32. NumPy would walk through one of the two in steps of kilobytes, each
-a miss of the cache. In tiles both sides stay in it, and each core takes a part of them: on two
-cores a kernel of 8192 by 2048 takes 22 ms, with one core and whole rows 70.
+a miss of the cache. In tiles both sides stay in it, and each core takes a part of them. A tile is
+cast first, as it lies, and turned after that: the steps are then those of the tile and no powers of
+two of kilobytes, which all fall into the same few places of a cache. On two cores a kernel of 8192
+by 2048 takes 23 ms, where turning and casting at once takes 41, and one core and whole rows 100.
 """
 
 import ctypes
@@ -15,7 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-TILE = 256  # rows and columns of a tile: half a megabyte, in both forms
+TILE = 256  # rows of a tile, in the array that is written
+NUMBERS = 2 * TILE**2  # in a tile: half a megabyte in float32
 
 
 def cast(value, dtype):
@@ -69,20 +72,20 @@ def fill(target, source):
         target: an array, C-contiguous.
         source: an array.
     """
-    if source.size <= TILE**2:
+    if source.size <= NUMBERS:
         target[...] = source
         return
     if source.flags.c_contiguous:  # then it is cut into pieces, no matter where its rows end
         source, target = source.reshape(1, -1), target.reshape(1, -1)
-    # A tile has at most TILE rows, and of the axes behind them what makes it TILE**2 numbers.
-    sizes, room = [], TILE**2 // min(len(source), TILE)
+    # A tile has at most TILE rows, and of the axes behind them what makes it NUMBERS.
+    sizes, room = [], NUMBERS // min(len(source), TILE)
     for length in reversed(source.shape[1:]):
         sizes.append(min(length, room))
         room //= sizes[-1]
     pieces = map(_pieces, source.shape, [TILE, *reversed(sizes)])
 
     def copy(tile):
-        target[tile] = source[tile]
+        target[tile] = source[tile].astype(target.dtype)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # NumPy copies without Python's lock
         list(pool.map(copy, product(*pieces)))

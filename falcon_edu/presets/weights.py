@@ -97,7 +97,7 @@ def weight_shapes(config):
 
 
 def find_weight(backbone, path):
-    """The weight at a path; with LoRA enabled, a kernel has its update added."""
+    """The weight at a path; with LoRA enabled, a kernel of floats has its update added."""
 
     def step(thing, name):
         return thing[int(name)] if name.isdigit() else getattr(thing, name)
@@ -238,9 +238,14 @@ class _Quantized:
         return weight
 
     def packed(self):
-        # In a file of transformers, what belongs to one output lies side by side, too.
-        by_output, self.scales = quantize(np.moveaxis(self.source.read(), 0, -1), axis=-1)
-        return packing.pack(np.moveaxis(by_output, -1, 0))
+        kernel = self.source.read()
+        if kernel.flags.c_contiguous:
+            quantized, self.scales = quantize(kernel)
+        else:
+            # A file of transformers has all of one output side by side: it is rounded as it lies.
+            by_output, self.scales = quantize(np.moveaxis(kernel, 0, -1), axis=-1)
+            quantized = np.moveaxis(by_output, -1, 0)
+        return packing.pack(quantized)
 
     def scale(self):
         return self.scales
@@ -253,7 +258,7 @@ def _readers(backbone, path, source):
         return [(weight, source.read)]
     # Keras keeps one scale for a token's embedding, and for the output channels of all else.
     quantized = _Quantized(source, axis=1 if path.endswith(".embeddings") else 0)
-    is_packed = path.endswith(".kernel") and packing.is_faster()
+    is_packed = getattr(find_weight(backbone, path.rpartition(".")[0]), "is_packed", False)
     read = quantized.packed if is_packed else quantized.weight
     # Keras fills variables in the order in which they were made: scales after their weights.
     return [(weight, read), (find_weight(backbone, f"{path}_scale"), quantized.scale)]
