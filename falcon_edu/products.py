@@ -231,7 +231,7 @@ def _(primals, tangents):
 
 
 def _blocks_transposed(rows, kernel):
-    """Any number of rows `(b, m)` times `(f, m)`, which is widened a block of its rows at a time."""
+    """Rows `(b, m)` times `(f, m)`, of which a block of rows is widened at a time."""
     f, m = kernel.shape
     size = max(1, min(f, WIDENED // m))
 
