@@ -163,7 +163,7 @@ class FalconCausalLM(keras.Model):
 
     def quantize(self, mode=None, config=None, filters=None, **kwargs):
         """Rounds the weights of the backbone in place, as `Backbone.quantize`."""
-        self.backbone.quantize(mode, config, filters, **kwargs)
+        self.backbone.quantize(mode, config=config, filters=filters, **kwargs)
         self.train_function = self.test_function = self.predict_function = None
 
     # === Training ===

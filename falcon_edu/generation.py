@@ -56,7 +56,9 @@ class Run:
         sampler = self.model.sampler
         seeds, self.state = self.loop.decode(
             values_with_bits(self.model.backbone),
-            [variable.value for variable in sampler.variables],
+            # From NumPy: what a program returned may be bound to its devices, and what it got the
+            # first time was not. Then the second call would compile it again.
+            [np.asarray(variable.value) for variable in sampler.variables],
             self.state,
             np.int32(until),
             self.stop_token_ids,

@@ -243,6 +243,17 @@ def test_nothing_is_compiled_twice(reading):
     assert programs(model) == (2 * once[0], 1)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
+def test_nor_in_fewer_bits(dtype):
+    model = byte_lm("random", num_layers=1, dtype="bfloat16" if dtype == "bfloat16" else "float32")
+    if dtype == "int8":
+        model.quantize("int8")
+    for prompt in ("ab", "abc"):
+        model.generate(prompt, max_length=20)
+    list(model.stream("ab", max_length=20))
+    assert programs(model) == (0, 1)
+
+
 def test_long_prompts_of_large_models_are_read_at_once():
     loop = decoding.DecodingLoop(shared().backbone, GreedySampler())
     weights = sum(variable.value.nbytes for variable in shared().backbone.variables)

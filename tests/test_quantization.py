@@ -213,6 +213,25 @@ def test_generation_goes_on_as_with_the_whole_prompt(falcon):
     np.testing.assert_array_equal(chosen, ids[0, 9:])
 
 
+def test_a_causal_lm_that_has_worked_is_quantized_as_its_backbone(falcon):
+    plain = FalconCausalLM.from_preset("falcon_tales_rw_en")
+    inputs = inputs_for(plain.backbone.config)
+
+    def everything(model):
+        model.compile(sampler="greedy", weighted_metrics=[])
+        text = model.generate("Once upon a time", max_length=24)
+        loss = model.evaluate([text], verbose=0)
+        return text, loss, model.predict(inputs, verbose=0), record(model, inputs).logits
+
+    before = everything(plain)
+    plain.quantize("int8")
+    after, wanted = everything(plain), everything(falcon)
+    assert after[0] == wanted[0]
+    assert after[1] == wanted[1] != before[1]
+    for one, other in zip(after[2:], wanted[2:], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_lora_learns_beside_frozen_bytes(tmp_path):
     falcon = FalconCausalLM.from_preset("falcon_tales_rw_en", dtype="int8")
     backbone = falcon.backbone
