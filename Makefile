@@ -5,13 +5,14 @@ VENV   := .venv
 PEERS  := .venv-peers
 SITE   := .venv-site
 BINDER := .venv-binder
+GPU_COMPILER := build/gpu-compiler
 BIN    := $(VENV)/bin
 FIRST  := notebooks/00_welcome.ipynb
 COURSE ?= classroom
 
 .DEFAULT_GOAL := help
 .PHONY: help install lab test unit notebooks browser site lint test-peers parity benchmark evaluate \
-	binder-check binder-run matrix address classroom grades clean
+	binder-check binder-run gpu-check matrix address classroom grades clean
 
 help: ## list the tasks
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1	/' | expand -t 20
@@ -64,6 +65,9 @@ binder-run: install ## run the course within Binder's memory and on one core, wi
 	$(BIN)/python tools/matrix.py --install-only binder
 	.venv-matrix/binder/env/bin/python tools/binder.py run notebooks/*.ipynb
 
+gpu-check: $(GPU_COMPILER)/installed ## read what an NVIDIA GPU would run, without one
+	$(BIN)/python -m pytest -m gpu tests/test_gpu_programs.py
+
 binder-check: $(BINDER)/installed ## check what Binder would build, without Docker
 	$(BINDER)/bin/python tools/binder.py check
 
@@ -99,6 +103,12 @@ $(PEERS)/installed: pyproject.toml constraints-peers.txt
 $(SITE)/installed: pyproject.toml constraints-site.txt
 	$(PYTHON) -m venv $(SITE)
 	$(SITE)/bin/python -m pip install -q --disable-pip-version-check -c constraints-site.txt -e ".[site]"
+	touch $@
+
+# Half a gigabyte, of which only the compiler is used; it must be of the same version as jaxlib.
+$(GPU_COMPILER)/installed: $(VENV)/installed constraints.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --upgrade --target $(GPU_COMPILER) \
+		$$(sed -n s/^jaxlib==/jax-cuda12-pjrt==/p constraints.txt)
 	touch $@
 
 # Binder runs the newest repo2docker; this one was looked at.

@@ -196,8 +196,7 @@ class FalconAttention(keras.layers.Layer):
             output, attention_weights = dot_product_attention(*arguments)
         if can_fuse(query, key, self.attention_dropout_rate):
             # The weights above are left out by the compiler, unless somebody reads them.
-            offset = 0 if cache_index is None else cache_index
-            output = fused_attention(query, key, value, bias, attention_mask, offset)
+            output = fused_attention(query, key, value, bias, attention_mask)
         output = self.output_dense(ops.reshape(output, (b, q, m)))
         if cache is not None:
             return output, attention_weights, (key, value)

@@ -34,13 +34,12 @@ def can_fuse(query, key, dropout_rate=0):
     return jax.default_backend() == "gpu" and is_even and is_narrow and not dropout_rate
 
 
-def fused_attention(query, key, value, bias=None, mask=None, offset=0):
+def fused_attention(query, key, value, bias=None, mask=None):
     """The output of `dot_product_attention`, without its weights.
 
     Args:
         query, key, value, bias: as in `dot_product_attention`; `bias` is `(b, n, 1, k)`.
         mask: `(b, q, k)`, true where a query may look.
-        offset: index of the first query among the keys.
 
     Returns:
         `(b, q, n, h)`; zeros for a query that may look nowhere.
@@ -51,16 +50,40 @@ def fused_attention(query, key, value, bias=None, mask=None, offset=0):
     >>> fused_attention(x, x, x, mask=ops.ones((1, 2, 2), "bool")).shape
     (1, 2, 2, 4)
     """
-    scale = 1 / math.sqrt(query.shape[-1])
+    h = query.shape[-1]
+    scale = 1 / math.sqrt(h)
     if bias is not None:
-        # The kernel wants the bias in 16 bits, and in bfloat16 the neighbours of 1000 are 996 and
-        # 1004. So positions become distances: near keys are told apart, and far ones have next to
-        # no weight. The softmax does not see the difference, which is one number for each query.
-        b, n = bias.shape[:2]
-        own = ops.slice(bias, (0, 0, 0, offset), (b, n, 1, query.shape[1]))  # (b, n, 1, q)
-        bias = (bias - ops.swapaxes(own, 2, 3)) * scale  # (b, n, q, k)
-    output = ops.dot_product_attention(
-        query, key, value, bias=bias, mask=mask[:, None], scale=scale
-    )
+        query, key, value = _with_bias_inside(query, key, value, bias)
+    output = ops.dot_product_attention(query, key, value, mask=mask[:, None], scale=scale)
     looks = ops.any(mask, axis=-1)[:, :, None, None]  # (b, q, 1, 1)
-    return ops.where(looks, output, ops.zeros_like(output))
+    return ops.where(looks, output, ops.zeros_like(output))[..., :h]
+
+
+def _with_bias_inside(query, key, value, bias):
+    """Query, key and value with a few more numbers each, from which the bias comes by itself.
+
+    The kernel would take a bias, but as large as the map, and would write a gradient for it, as
+    large again in every block. A bias that is one number for each key needs neither: a key that
+    ends in it, and a query that ends in 1, have a product that contains it. The numbers are of 16
+    bits, so the bias comes in three parts, which together have all bits of float32; the kernel adds
+    in float32.
+    """
+    b, q, n, h = query.shape
+    repeats = n // key.shape[2]  # each head has biases of its own, so each needs its own keys
+    key, value = (ops.repeat(x, repeats, axis=2) for x in (key, value))  # (b, k, n, h)
+    rest = ops.cast(ops.transpose(bias[:, :, 0], (0, 2, 1)), "float32")[..., None]  # (b, k, n, 1)
+    parts = []
+    kind = jax.numpy.finfo(key.dtype)
+    for _ in range(3):
+        # Not by casting there and back: a compiler may leave out both.
+        part = jax.lax.reduce_precision(rest, kind.nexp, kind.nmant)
+        parts.append(ops.cast(part, key.dtype))
+        rest = rest - part
+    ones = ops.ones((b, q, n, 3), query.dtype)
+    room = -(h + 3) % 8  # the kernel's heads have a multiple of eight numbers
+
+    def widened(x, *ends):
+        extra = room + 3 - sum(end.shape[-1] for end in ends)
+        return ops.pad(ops.concatenate([x, *ends], axis=-1), [(0, 0)] * 3 + [(0, extra)])
+
+    return widened(query, ones), widened(key, *parts), widened(value)

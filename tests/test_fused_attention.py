@@ -6,7 +6,7 @@ itself is tested without a GPU.
 
 from falcon_edu import attention
 from falcon_edu.attention import dot_product_attention, make_attention_mask
-from falcon_edu.fused_attention import can_fuse, fused_attention
+from falcon_edu.fused_attention import _with_bias_inside, can_fuse, fused_attention
 from falcon_edu.positions import alibi_bias, token_positions
 from tests.layouts import LAYOUTS, build, difference, inputs, read
 
@@ -32,7 +32,7 @@ def test_it_equals_attention_step_by_step(data):
     bias = alibi_bias(n, token_positions(padding_mask)) if data.draw(st.booleans()) else None
     mask = make_attention_mask(padding_mask, q, offset)
     expected, _ = dot_product_attention(query, key, value, bias, mask)
-    fused = fused_attention(query, key, value, bias, mask, offset)
+    fused = fused_attention(query, key, value, bias, mask)
     np.testing.assert_allclose(fused, expected, atol=2e-6)
 
 
@@ -48,8 +48,21 @@ def test_alibi_survives_sixteen_bits(queries):
         [jnp.asarray(x, dtype) for x in (query, key, value)] for dtype in ("float32", "bfloat16")
     )
     expected, _ = dot_product_attention(*wide, bias, mask)
-    fused = fused_attention(*narrow, bias, mask, t - queries).astype("float32")
-    np.testing.assert_allclose(fused, expected, atol=0.03)
+    fused = fused_attention(*narrow, bias, mask).astype("float32")
+    np.testing.assert_allclose(fused, expected, atol=0.01)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_no_bit_of_the_bias_is_lost(dtype):
+    """Numbers that need all of float32."""
+    rng = np.random.default_rng(0)
+    bias = jnp.asarray(1500 + rng.normal(size=(1, 2, 1, 8)), "float32")
+    x, mask = jnp.zeros((1, 8, 2, 4), dtype), jnp.ones((1, 8, 8), "bool")
+    query, key, value = jax.jit(_with_bias_inside)(x, x, x, bias)
+    assert key.shape[-1] % 8 == value.shape[-1] % 8 == 0
+    scores = jnp.einsum("bqnh,bknh->bnqk", query.astype("float32"), key.astype("float32"))
+    np.testing.assert_array_equal(scores, jnp.broadcast_to(bias, scores.shape))
+    assert not jnp.any(fused_attention(x, x, x, bias, mask))
 
 
 def test_where_it_is_used(monkeypatch):
