@@ -29,7 +29,8 @@ def test_tiles_make_no_difference(shape, order, tile, columns):
     np.testing.assert_array_equal(result, value)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype float64")
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 def test_numbers_are_rounded_as_by_jax(dtype):
     value = np.random.default_rng(0).normal(size=(300, 500)).astype("float32").T
     wanted = np.asarray(jax.numpy.asarray(value).astype(dtype))

@@ -48,7 +48,8 @@ def cast(value, dtype):
         return jax.device_put(cast_to_numpy(value, dtype))
     # An array of JAX's never changes; but this one, nobody has seen yet.
     memory = (ctypes.c_uint8 * array.nbytes).from_address(array.unsafe_buffer_pointer())
-    fill(np.frombuffer(memory, np.dtype(dtype)).reshape(value.shape), value)
+    # Its own dtype: of a float64, JAX makes float32, unless told otherwise.
+    fill(np.frombuffer(memory, array.dtype).reshape(value.shape), value)
     return array
 
 
