@@ -150,12 +150,7 @@ class Programs:
         import keras
 
         reader = keras.Model(self.backbone.input, list(self.backbone.attention_weights))
-        used = {id(variable) for variable in reader.variables}
-        weights = [
-            shape
-            for variable, shape in zip(self.backbone.variables, self.weights, strict=True)
-            if id(variable) in used
-        ]
+        weights = [shape_of(variable) for variable in reader.variables]
 
         def run(weights, inputs):
             return self.run(weights, inputs, reader)
