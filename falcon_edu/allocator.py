@@ -5,9 +5,11 @@ nothing here has an effect.
 """
 
 import ctypes
+import functools
 import sys
 
 import jax
+import jax.monitoring
 import keras
 
 # Names and values from glibc's malloc.h; what they do stands in `man mallopt`.
@@ -61,7 +63,6 @@ class KeepFreedMemory(keras.callbacks.Callback):
     """
 
     def __enter__(self):
-        self.is_kept = False
         return self
 
     def __exit__(self, *error):
@@ -76,16 +77,36 @@ class KeepFreedMemory(keras.callbacks.Callback):
             callbacks = [callbacks]
         return [*(callbacks or []), self]
 
+    def on_train_begin(self, logs=None):
+        _watch_compiler()
+        _compiled.clear()
+        _set(KEEPING)
+
+    # What the compiler frees lies all over the heap, and no large piece fits in between. The first
+    # step is compiled; at the end of an epoch a smaller last batch was, or the validation.
+
     def on_train_batch_end(self, batch, logs=None):
-        # Not before the first step is over: in it the step was compiled, and what the compiler
-        # frees lies all over the heap, where no large piece would fit in between.
-        if not self.is_kept:
-            give_back()
-            _set(KEEPING)
-            self.is_kept = True
+        self._clear_after_compiler()
 
     def on_epoch_end(self, epoch, logs=None):
-        give_back()  # a program for validation, or for a smaller last batch, was compiled meanwhile
+        self._clear_after_compiler()
+
+    def _clear_after_compiler(self):
+        if _compiled:
+            _compiled.clear()
+            give_back()
+
+
+_compiled: list[str] = []  # not empty if JAX has compiled something since it was cleared
+
+
+@functools.cache  # so that JAX is asked once
+def _watch_compiler():
+    def note(event, seconds, **details):
+        if event == "/jax/core/compile/backend_compile_duration" and not _compiled:
+            _compiled.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(note)
 
 
 def _set(options):

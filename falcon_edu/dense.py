@@ -9,11 +9,13 @@ of the factors to its kernel: the inputs go through each of them.
 """
 
 from falcon_edu import packing
+from falcon_edu.gradients import matrix_product
 from falcon_edu.products import (
     as_bits,
     is_one_row,
     narrow_product,
     narrow_product_transposed,
+    on_one_cpu,
     row_product,
     row_product_transposed,
     widen,
@@ -75,6 +77,8 @@ class _Dense(_Quantized):
             product = row_product
         elif self.lora_enabled:
             product = ops.matmul
+        elif on_one_cpu():
+            product = matrix_product
         else:
             return super().call(inputs, training=training)
         return self._finish(inputs, self._product(product, inputs, kernel))

@@ -2,8 +2,9 @@
 
 The backward pass needs values of the forward pass. Derived automatically, it keeps every step in
 between; the functions here keep the one array from which the gradient follows. What is not kept
-need not be written and read, and on a CPU that is most of what these functions cost. Outside a
-compiled model `jax.jit` makes each of them one program: a program for every step would cost memory.
+need not be written and read, and on a CPU that is most of what these functions cost. The matrix
+product is here for another reason, which stands there. Outside a compiled model `jax.jit` makes
+each of them one program: a program for every step would cost memory.
 
 JAX takes such gradients in reverse only: `jax.grad` and `jax.vjp` work, `jax.jvp` says it can't.
 """
@@ -14,6 +15,48 @@ from functools import partial
 import jax
 import keras
 from keras import ops
+
+# === Matrix product ===
+
+
+@jax.custom_vjp
+@jax.jit
+def matrix_product(x, kernel):
+    """The product of a dense layer, with a gradient in the form that is fast on a CPU.
+
+    The gradient of the kernel is a sum over the rows of `x` and of what comes back. Derived
+    automatically it is the same sum, but XLA turns what comes back around before, and then reads it
+    across: 256 inputs, 1024 outputs, 4096 rows took 41 ms. As it is written here both are read as
+    they lie, in 20 ms.
+
+    Args:
+        x: `(..., m)`.
+        kernel: `(m, f)`.
+
+    Returns:
+        `(..., f)`.
+
+    Example:
+
+    >>> matrix_product(ops.array([[1.0, 2.0]]), ops.array([[3.0], [4.0]])).tolist()
+    [[11.0]]
+    """
+    return ops.matmul(x, kernel)
+
+
+def _product_forward(x, kernel):
+    return matrix_product(x, kernel), (x, kernel)
+
+
+def _product_backward(kept, upstream):
+    x, kernel = kept
+    to_x = ops.matmul(upstream, ops.transpose(kernel))
+    rows, of_rows = (ops.reshape(array, (-1, array.shape[-1])) for array in (x, upstream))
+    to_kernel = ops.einsum("tm,tf->mf", rows, of_rows)
+    return ops.cast(to_x, x.dtype), ops.cast(to_kernel, kernel.dtype)
+
+
+matrix_product.defvjp(_product_forward, _product_backward)
 
 # === GELU ===
 

@@ -1,5 +1,7 @@
 """The gradients written out by hand are the automatic ones, and keep less for the backward pass."""
 
+import re
+
 from falcon_edu import FalconCausalLM
 from falcon_edu.gradients import (
     LayerNormalization,
@@ -8,6 +10,7 @@ from falcon_edu.gradients import (
     gelu,
     layer_norm,
     masked_softmax,
+    matrix_product,
 )
 from tests.layouts import build
 
@@ -20,6 +23,7 @@ from keras import ops
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(2, 3, 5)).astype("float32") * 3
+KERNEL = RNG.normal(size=(5, 7)).astype("float32")
 GAMMA, BETA = RNG.normal(size=(2, 5)).astype("float32")
 MASK = np.array([[True, True, False, True, False], [True] * 5, [False] * 5])  # one row sees nothing
 LABELS = np.array([[0, 4, 2], [1, 1, 3]])
@@ -41,6 +45,7 @@ def automatic_layer_norm(x, gamma, beta):
 # name: (ours, the automatic one, arguments)
 PAIRS = {
     "gelu": (gelu, keras.activations.gelu, (X,)),
+    "matrix_product": (matrix_product, ops.matmul, (X, KERNEL)),
     "masked_softmax": (lambda scores: masked_softmax(scores, MASK), automatic_softmax, (X,)),
     "layer_norm": (
         lambda x, gamma, beta: layer_norm(x, gamma, beta, 1e-5),
@@ -80,7 +85,7 @@ def test_bfloat16_is_computed_in_float32_and_rounded_once(name):
     assert np.array_equal(gradient, other.astype("bfloat16"))
 
 
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("name", [name for name in PAIRS if name != "matrix_product"])
 def test_less_is_kept_for_the_backward_pass(name):
     def kept(function, arguments):
         backward = jax.vjp(function, *map(jnp.asarray, arguments))[1]
@@ -88,6 +93,32 @@ def test_less_is_kept_for_the_backward_pass(name):
 
     ours, automatic, arguments = PAIRS[name]
     assert kept(ours, arguments) <= X.size < kept(automatic, arguments)
+
+
+def test_no_operand_of_a_kernels_gradient_is_turned_around():
+    """XLA's program for it sums over the first axis of both: nothing was transposed before."""
+
+    def of_kernel(product):
+        loss = lambda x, kernel: ops.sum(gelu(product(x, kernel)))  # noqa: E731
+        program = jax.jit(jax.grad(loss, argnums=1))
+        return program.lower(jnp.ones((8, 64, 32)), jnp.ones((32, 128))).compile().as_text()
+
+    def axes(program):
+        found = re.findall(
+            r" dot\(.*?lhs_contracting_dims={(\d)}, rhs_contracting_dims={(\d)}", program
+        )
+        return {tuple(map(int, pair)) for pair in found}
+
+    assert axes(of_kernel(matrix_product)) == {(1, 0), (0, 0)}
+    assert axes(of_kernel(ops.matmul)) == {(1, 0), (0, 1)}  # once it isn't, ours can go
+
+
+def test_models_train_with_it():
+    backbone = build("40b")
+    leaves = jax.make_jaxpr(lambda ids: backbone({"token_ids": ids, "padding_mask": ids}))(
+        jnp.ones((2, 4), "int32")
+    )
+    assert str(leaves).count("fwd=_product_forward") == 6 * backbone.num_layers
 
 
 def test_layer_is_kerass_own_in_names_and_values():
