@@ -69,7 +69,7 @@ class Run:
     @property
     def is_finished(self):
         """Whether no row can grow any more."""
-        return bool(np.all(self.state["rows"]["finished"]))
+        return bool(np.asarray(self.state["rows"]["finished"]).all())
 
     def tokens(self, column):
         """The ids in a column, `(b,)`."""
