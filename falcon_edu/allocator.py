@@ -79,19 +79,20 @@ class KeepFreedMemory(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         _watch_compiler()
-        _compiled.clear()
-        _set(KEEPING)
+        self.is_kept = False
 
-    # What the compiler frees lies all over the heap, and no large piece fits in between. The first
-    # step is compiled; at the end of an epoch a smaller last batch was, or the validation.
+    # What the compiler frees lies all over the heap, where no large piece would fit in between. So
+    # it is handed back: after the first step, in which the step was compiled, before memory is
+    # kept; and after an epoch in which a smaller last batch was compiled, or the validation.
 
     def on_train_batch_end(self, batch, logs=None):
-        self._clear_after_compiler()
+        if not self.is_kept:
+            self.is_kept = True
+            _compiled.clear()
+            give_back()
+            _set(KEEPING)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._clear_after_compiler()
-
-    def _clear_after_compiler(self):
         if _compiled:
             _compiled.clear()
             give_back()
