@@ -73,10 +73,10 @@ def memory_needed(
         per_token = 2 * config.num_layers * key_value_width * size
         return {**parts, "key/value cache": batch_size * tokens * per_token}
     trained = config.num_parameters if trainable_parameters is None else trainable_parameters
-    # A block's vectors for each token, and its maps in float32. RoPE keeps half as much again.
+    # A block's vectors for each token, and its maps in float32.
     vectors = 6 * config.hidden_dim + 2 * key_value_width + 2 * config.intermediate_dim
     maps = 4 * config.num_attention_heads * tokens
-    block = (1.5 if config.position_encoding == "rope" else 1) * (vectors * size + maps)
+    block = vectors * size + maps
     logits = 2 * config.vocabulary_size * size
     # One block more than there are: what the compiler works in.
     activations = batch_size * tokens * ((config.num_layers + 1) * block + logits)
