@@ -69,6 +69,7 @@ class Run:
     @property
     def is_finished(self):
         """Whether no row can grow any more."""
+        # NumPy's own: `np.all` of JAX's array would have JAX compile a program.
         return bool(np.asarray(self.state["rows"]["finished"]).all())
 
     def tokens(self, column):

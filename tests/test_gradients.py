@@ -115,10 +115,10 @@ def test_no_operand_of_a_kernels_gradient_is_turned_around():
 
 def test_models_train_with_it():
     backbone = build("40b")
-    leaves = jax.make_jaxpr(lambda ids: backbone({"token_ids": ids, "padding_mask": ids}))(
+    program = jax.make_jaxpr(lambda ids: backbone({"token_ids": ids, "padding_mask": ids}))(
         jnp.ones((2, 4), "int32")
     )
-    assert str(leaves).count("fwd=_product_forward") == 6 * backbone.num_layers
+    assert str(program).count("fwd=_product_forward") == 6 * backbone.num_layers
 
 
 def test_layer_is_kerass_own_in_names_and_values():
