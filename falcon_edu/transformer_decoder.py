@@ -146,6 +146,16 @@ class FalconTransformerDecoder(keras.layers.Layer):
             outputs = x + self.mlp(self.post_attention_layernorm(x))
         return (outputs, *weights_and_cache)
 
+    def compute_output_spec(self, inputs, padding_mask, cache=None, cache_index=None):
+        # Keras would run through all of `call` to learn two shapes: of the 1.9 s in which 24 blocks
+        # were made, 1.5.
+        if cache is not None:
+            return super().compute_output_spec(inputs, padding_mask, cache, cache_index)
+        b, q, _ = inputs.shape
+        weights_shape = (b, self.num_attention_heads, q, padding_mask.shape[1])
+        outputs = keras.KerasTensor(inputs.shape, self.compute_dtype)
+        return outputs, keras.KerasTensor(weights_shape, "float32")
+
     def mlp(self, x):
         """The feed-forward half: `(b, q, m)` to `(b, q, f)` and back."""
         return self.feedforward_dropout(self.dense_4h_to_h(self.dense_h_to_4h(x)))

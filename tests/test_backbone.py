@@ -284,6 +284,27 @@ def test_dtype_reaches_every_layer(layout, dtype, compute, variable):
     assert {w.dtype for w in backbone.attention_weights} == {"float32"}
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_blocks_outputs_are_foretold_as_they_come(layout, dtype):
+    """Keras would find shapes and dtypes by running through the block: here they are the same."""
+    block = build(layout, dtype=dtype).transformer_layers[0]
+    inputs = keras.KerasTensor((2, 5, 48), block.compute_dtype)
+    padding_mask = keras.KerasTensor((2, 5), "int32")
+    foretold = block.compute_output_spec(inputs, padding_mask=padding_mask)
+    traced = keras.layers.Layer.compute_output_spec(block, inputs, padding_mask=padding_mask)
+    assert [(x.shape, x.dtype) for x in foretold] == [(x.shape, x.dtype) for x in traced]
+
+
+def test_a_block_with_a_cache_can_be_foretold_too():
+    block = build("40b").transformer_layers[0]
+    inputs, padding_mask = keras.KerasTensor((2, 1, 48)), keras.KerasTensor((2, 9), "int32")
+    cache = [keras.KerasTensor((2, 9, 2, 8)) for _ in range(2)]
+    outputs, weights, new_cache = block(inputs, padding_mask, cache=cache, cache_index=3)
+    assert (outputs.shape, weights.shape) == ((2, 1, 48), (2, 6, 1, 9))
+    assert [x.shape for x in new_cache] == [x.shape for x in cache]
+
+
 def test_without_dtype_the_global_policy_counts():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("bfloat16")

@@ -8,7 +8,7 @@ from typing import Any
 
 from falcon_edu import allocator, packing
 from falcon_edu.distribution import variable_sharding
-from falcon_edu.presets.casting import cast, cast_to_numpy
+from falcon_edu.presets.casting import Caster, cast_to_numpy
 from falcon_edu.quantization import quantize
 
 import jax
@@ -177,6 +177,7 @@ def load_backbone(make, tensors, table):
         ValueError: a tensor can't be read.
     """
     failures: list[BaseException] = []
+    cast = Caster()
     total = sum(math.prod(entry.shape) * _itemsize(tensors[entry.name]) for entry in table)
     is_quick = total < 50e6
     bar = tqdm(total=total, desc="Loading", unit="B", unit_scale=True, delay=1, disable=is_quick)
@@ -186,7 +187,7 @@ def load_backbone(make, tensors, table):
             for index, path in enumerate(entry.weights):
                 source = _Source(entry, tensors[entry.name], index, progress)
                 for variable, read in _readers(backbone, path, source):
-                    _fill_later(variable, _Reader(read, failures))
+                    _fill_later(variable, _Reader(read, cast, failures))
     if failures:
         if not isinstance(failures[0], Exception):
             raise failures[0]  # an interrupt
@@ -273,11 +274,12 @@ class _Reader:
     """
 
     read: Callable[[], np.ndarray]
+    cast: Caster
     failures: list
 
     def __call__(self, shape, dtype=None):
         return self._read(
-            lambda value: cast(value.reshape(shape), dtype),
+            lambda value: self.cast(value.reshape(shape), dtype),
             lambda: keras.ops.zeros((), dtype),
         )
 
