@@ -225,8 +225,10 @@ class FalconCausalLM(keras.Model):
             A `keras.callbacks.History`.
 
         Raises:
-            ValueError: texts without a preprocessor, or token dicts that are not as they must be.
+            ValueError: texts without a preprocessor, or token dicts that are not as they must be;
+                or other weights are trainable than those the optimizer has trained.
         """
+        self._check_optimizer()
         x, y, sample_weight = self._encode(x, y, sample_weight)
         if validation_data is not None:
             is_tuple = isinstance(validation_data, tuple) and not _is_text(validation_data)
@@ -255,6 +257,7 @@ class FalconCausalLM(keras.Model):
 
     def train_on_batch(self, x, y=None, sample_weight=None, **kwargs):
         """One step of training; data as in `fit`."""
+        self._check_optimizer()
         return super().train_on_batch(*self._encode(x, y, sample_weight), **kwargs)
 
     def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
@@ -281,6 +284,19 @@ class FalconCausalLM(keras.Model):
         # Keras's mean loss of an epoch weighs batches by their rows; this one, by their tokens.
         replaced = (self._loss_tracker, self.loss_per_token)
         return [self.loss_per_token] + [m for m in super().metrics if m not in replaced]
+
+    def _check_optimizer(self):
+        """Refuses an optimizer that was made for other weights than those to be trained."""
+        optimizer = getattr(self, "optimizer", None)  # Keras says what to do where there is none
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        if optimizer is None or not optimizer.built:
+            return
+        if list(map(id, optimizer._trainable_variables)) != list(map(id, self.trainable_variables)):
+            raise ValueError(
+                "Other weights are trainable now than those that the optimizer was made for, as "
+                "after `enable_lora` or a change of `trainable`. Call `compile` again, with a new "
+                "optimizer."
+            )
 
     def _encode(self, x, y=None, sample_weight=None):
         """Texts as `(x, y, sample_weight)`; anything else as it came, token dicts checked."""

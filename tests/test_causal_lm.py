@@ -209,6 +209,36 @@ def test_lora_trains_its_factors_alone():
     assert all("lora" in path for path in changed)
 
 
+def test_an_optimizer_of_other_weights_is_refused_in_words():
+    model = byte_lm()
+    model.fit(TEXTS, verbose=0)
+    model.backbone.enable_lora(rank=2)
+    for train in (lambda: model.fit(TEXTS, verbose=0), lambda: model.train_on_batch(TEXTS)):
+        with pytest.raises(ValueError, match=r"`enable_lora`.* Call `compile` again"):
+            train()
+    model.compile()
+    model.fit(TEXTS, verbose=0)
+
+
+def test_a_model_without_an_optimizer_asks_for_compile():
+    model = FalconCausalLM(byte_lm().backbone, compile=False)
+    with pytest.raises(ValueError, match=r"call `compile\(\)`"):
+        model.fit(token_dict(), verbose=0)
+
+
+def test_so_are_as_many_other_weights():
+    """Keras counts them only, and would use the averages of other weights."""
+    model = byte_lm()
+    (block,) = model.backbone.transformer_layers
+    first, second = block.dense_h_to_4h, block.dense_4h_to_h
+    first.trainable = False
+    model.compile(optimizer="adam")
+    model.fit(TEXTS, verbose=0)
+    first.trainable, second.trainable = True, False
+    with pytest.raises(ValueError, match="change of `trainable`"):
+        model.fit(TEXTS, verbose=0)
+
+
 # === Saving ===
 
 
