@@ -28,6 +28,38 @@ def stay_on_this_machine(monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", guarded)
 
 
+@pytest.fixture(scope="session")
+def programs(request, tmp_path_factory):
+    """A directory for what JAX compiles, one for all processes of a test run."""
+    directory = tmp_path_factory.getbasetemp()
+    is_one_of_many = hasattr(request.config, "workerinput")  # of pytest-xdist
+    return (directory.parent if is_one_of_many else directory) / "programs"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def compile_once(programs):
+    """What one test has compiled, no other has to, in this process or beside it.
+
+    Processes that tests start compile for themselves, as a user's would: some are there to measure
+    it. Those that start many kernels say where the programs are: `kernels_compile_once`.
+    """
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
+    jax.config.update("jax_compilation_cache_dir", str(programs))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+    compilation_cache.reset_cache()  # it may have been looked for while tests were collected
+
+
+@pytest.fixture
+def kernels_compile_once(programs, monkeypatch):
+    """Has the kernels that a test starts take the programs that there are."""
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(programs))
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
+
+
 @pytest.fixture(autouse=True, scope="module")
 def forget_programs():
     """No other file needs what one has compiled; kept, it would fill gigabytes."""

@@ -21,7 +21,7 @@ pytest.importorskip("nbgrader")
 from falcon_edu.classroom.__main__ import grade, main
 from falcon_edu.classroom.course import CONFIG, Course
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kernels_compile_once")]
 
 EXERCISES = course_folder() / "exercises"
 
