@@ -6,6 +6,7 @@ import json
 
 from falcon_edu import Backbone, FalconBackbone
 from falcon_edu.config import FAMILY_DEFAULTS, FalconConfig
+from falcon_edu.transformer_decoder import FalconTransformerDecoder
 from tests.layouts import (
     CHECKPOINTS,
     LAYOUTS,
@@ -303,6 +304,21 @@ def test_a_block_with_a_cache_can_be_foretold_too():
     outputs, weights, new_cache = block(inputs, padding_mask, cache=cache, cache_index=3)
     assert (outputs.shape, weights.shape) == ((2, 1, 48), (2, 6, 1, 9))
     assert [x.shape for x in new_cache] == [x.shape for x in cache]
+
+
+def test_what_a_backbone_does_not_do_keras_finds_out():
+    """A mask of another length is refused when the graph is drawn; a `call` of one's own counts."""
+
+    class Halves(FalconTransformerDecoder):
+        def call(self, inputs, padding_mask, training=False):
+            return super().call(inputs, padding_mask)[0][:, ::2]
+
+    inputs = keras.Input((6, 48))
+    assert Halves(4, 80)(inputs, padding_mask=keras.Input((6,))).shape == (None, 3, 48)
+    outputs, weights = FalconTransformerDecoder(4, 80)(inputs, padding_mask=[[1] * 6])
+    assert (outputs.shape, weights.shape) == ((None, 6, 48), (None, 4, 6, 6))
+    with pytest.raises((TypeError, ValueError)):
+        FalconTransformerDecoder(4, 80)(inputs, padding_mask=keras.Input((9,)))
 
 
 def test_without_dtype_the_global_policy_counts():

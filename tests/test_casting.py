@@ -51,6 +51,12 @@ def test_numbers_are_rounded_as_by_jax(dtype):
     np.testing.assert_array_equal(casting.Caster()(value, dtype), wanted)
 
 
+@pytest.mark.parametrize("kind", ["float64", ">f4", ">f2"])
+def test_what_jax_cannot_read_as_it_is_numpy_casts(kind):
+    value = np.random.default_rng(0).normal(size=(300, 500)).astype(kind).T
+    np.testing.assert_array_equal(casting.Caster()(value, "float16"), value.astype("float16"))
+
+
 def test_numpy_gets_the_same_where_a_device_wants_its_part():
     value = np.random.default_rng(0).normal(size=(300, 500)).astype("float16").T
     result = casting.cast_to_numpy(value, "float32")

@@ -31,9 +31,9 @@ class Caster:
     """Makes arrays of JAX's from arrays in another dtype, one after the other.
 
     JAX would copy what NumPy made, and on a CPU that copy took longer than the casting. So there
-    the numbers are written straight into the memory of a JAX array. Memory that JAX only borrows
-    from NumPy would be no way out: JAX can't hand it on from one step to the next, so that Keras's
-    `predict` and `fit` would copy all weights.
+    the numbers are written straight into the memory of a JAX array. A weight whose memory JAX only
+    borrows from NumPy would be no way out: JAX can't hand it on from one step to the next, so that
+    Keras's `predict` and `fit` would copy all weights.
 
     Args of the call:
         value: an array of at least one axis; its strides don't matter.
@@ -52,21 +52,26 @@ class Caster:
 
     def __init__(self):
         self._buffer = np.empty(0, np.uint8)
+        (device,) = jnp.empty(0).devices()  # the default device, which `keras.device` may have set
+        self._is_on_cpu = device.platform == "cpu"
 
     def __call__(self, value, dtype):
-        if value.size <= SMALL or jax.default_backend() != "cpu":
-            return jax.device_put(cast_to_numpy(value, dtype), may_alias=False)
+        if value.size <= SMALL or not self._is_on_cpu:
+            return jnp.array(cast_to_numpy(value, dtype), copy=True)
         as_it_lies = sorted(range(value.ndim), key=lambda axis: -value.strides[axis])
-        if value.flags.c_contiguous or as_it_lies == sorted(as_it_lies):
+        is_in_order = value.flags.c_contiguous or as_it_lies == sorted(as_it_lies)
+        # JAX knows no bytes in another order, and makes float32 of float64 before it rounds.
+        is_jaxs = value.dtype.isnative and value.dtype.itemsize <= 4
+        if is_in_order or not is_jaxs:
             return _cast_in_order(value, dtype)
         borrowed = jax.device_put(self._aligned(value.transpose(as_it_lies)), may_alias=True)
         # The buffer is used again: the array must be there before this returns.
         return _turn(borrowed, tuple(np.argsort(as_it_lies)), dtype).block_until_ready()
 
     def _aligned(self, value):
-        """A copy where JAX can read it without one of its own: nothing in a file is so aligned.
+        """A copy where JAX can read it without one of its own: in a file hardly anything lies so.
 
-        A buffer that stays, since the system would have to hand out new memory for each copy.
+        It is in a buffer that stays: the system would have to hand out new memory for each copy.
         """
         if len(self._buffer) < value.nbytes + ALIGNMENT:
             self._buffer = np.empty(value.nbytes + ALIGNMENT, np.uint8)

@@ -193,6 +193,7 @@ def load_backbone(make, tensors, table):
             raise failures[0]  # an interrupt
         raise ValueError(f"The weights could not be read: {failures[0]}") from failures[0]
     if not is_quick:
+        del cast  # and its buffer
         allocator.give_back()
     return backbone
 
