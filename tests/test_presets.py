@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import re
 import shutil
 import sys
 from dataclasses import asdict, replace
@@ -19,6 +20,7 @@ from falcon_edu.presets import (
     folders,
     handles,
     keras_hub,
+    progress,
     registry,
     save_causal_lm,
     transformers,
@@ -633,6 +635,24 @@ def test_safetensors_are_those_of_the_library(tmp_path):
             assert np.array_equal(file.get_tensor(name), array)
     length = int.from_bytes((tmp_path / "model.safetensors").read_bytes()[:8], "little")
     assert length % 8 == 0
+
+
+@pytest.mark.parametrize("max_shard_size", [5, 1e-5])
+def test_a_bar_shows_how_far_saving_and_loading_are(tmp_path, monkeypatch, capsys, max_shard_size):
+    monkeypatch.setattr(progress, "QUICK", 0)
+    monkeypatch.setattr(progress, "PATIENCE", 0)
+    backbone = build()
+    export_to_transformers(backbone, tmp_path / "falcon", max_shard_size=max_shard_size)
+    assert re.search(r"Saving: 100%.*\b(\d+\.?\d*k)/\1 ", capsys.readouterr().err)
+    FalconBackbone.from_preset(tmp_path / "falcon")
+    assert re.search(r"Loading: 100%.*\b(\d+\.?\d*k)/\1 ", capsys.readouterr().err)
+
+
+def test_small_models_need_no_bar(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "PATIENCE", 0)
+    build().export_to_transformers(tmp_path / "falcon")
+    FalconBackbone.from_preset(tmp_path / "falcon")
+    assert "%" not in capsys.readouterr().err
 
 
 # === Atomic saving ===

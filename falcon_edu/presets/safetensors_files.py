@@ -4,6 +4,7 @@ import json
 from contextlib import ExitStack, contextmanager
 
 from falcon_edu.presets.folders import file_in, shard_paths, write_json
+from falcon_edu.presets.progress import bar_of_bytes
 from falcon_edu.presets.weights import Tensor
 
 import ml_dtypes  # noqa: F401  (with it, NumPy knows bfloat16)
@@ -119,15 +120,16 @@ def write_safetensors(folder, tensors, max_shard_size=5):
         max_shard_size: largest size of one file in gigabytes; a tensor is never split.
     """
     shards = _split_into_shards(tensors, max_shard_size * 1024**3)
-    if len(shards) == 1:
-        _write_file(folder / SINGLE, shards[0])
-        return
-    weight_map = {}
-    for i, shard in enumerate(shards):
-        name = f"model-{i + 1:05}-of-{len(shards):05}.safetensors"
-        _write_file(folder / name, shard)
-        weight_map.update(dict.fromkeys(shard, name))
     total_size = sum(map(_size, tensors.values()))
+    with bar_of_bytes(total_size, "Saving") as bar:
+        if len(shards) == 1:
+            _write_file(folder / SINGLE, shards[0], bar)
+            return
+        weight_map = {}
+        for i, shard in enumerate(shards):
+            name = f"model-{i + 1:05}-of-{len(shards):05}.safetensors"
+            _write_file(folder / name, shard, bar)
+            weight_map.update(dict.fromkeys(shard, name))
     write_json(folder, INDEX, {"metadata": {"total_size": total_size}, "weight_map": weight_map})
 
 
@@ -147,7 +149,7 @@ def _size(tensor):
     return int(np.prod(tensor.shape, dtype="int64")) * np.dtype(tensor.dtype).itemsize
 
 
-def _write_file(path, tensors):
+def _write_file(path, tensors, bar):
     """The format: length of the header, header, then the bytes of every tensor.
 
     The library's own writer would want all tensors in memory at once. See
@@ -170,3 +172,4 @@ def _write_file(path, tensors):
         file.write(len(encoded).to_bytes(8, "little") + encoded)
         for tensor in tensors.values():
             file.write(np.ascontiguousarray(tensor.read()).tobytes())
+            bar.update(_size(tensor))

@@ -9,12 +9,12 @@ from typing import Any
 from falcon_edu import allocator, packing
 from falcon_edu.distribution import variable_sharding
 from falcon_edu.presets.casting import Caster, cast_to_numpy
+from falcon_edu.presets.progress import QUICK, bar_of_bytes
 from falcon_edu.quantization import quantize
 
 import jax
 import keras
 import numpy as np
-from tqdm.auto import tqdm
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 
@@ -179,9 +179,7 @@ def load_backbone(make, tensors, table):
     failures: list[BaseException] = []
     cast = Caster()
     total = sum(math.prod(entry.shape) * _itemsize(tensors[entry.name]) for entry in table)
-    is_quick = total < 50e6
-    bar = tqdm(total=total, desc="Loading", unit="B", unit_scale=True, delay=1, disable=is_quick)
-    with bar as progress, keras.StatelessScope():
+    with bar_of_bytes(total, "Loading") as progress, keras.StatelessScope():
         backbone = make()
         for entry in table:
             for index, path in enumerate(entry.weights):
@@ -192,7 +190,7 @@ def load_backbone(make, tensors, table):
         if not isinstance(failures[0], Exception):
             raise failures[0]  # an interrupt
         raise ValueError(f"The weights could not be read: {failures[0]}") from failures[0]
-    if not is_quick:
+    if total >= QUICK:
         del cast  # and its buffer
         allocator.give_back()
     return backbone
