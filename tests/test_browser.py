@@ -52,7 +52,7 @@ def test_welcome(lab, browser):
         view.get_by_role("button", name="all heads").press("Enter")
         grid = notebook.picture("All heads: the maps of")
         expect(grid).to_have_attribute("alt", re.compile("is framed"))
-        notebook.screenshot("00_welcome_grid", view)
+        notebook.screenshot("00_welcome_grid", notebook.explorer_of(grid))
         assert max(lab.kernel_megabytes()) < 1000
 
 
