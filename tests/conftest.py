@@ -29,7 +29,7 @@ def stay_on_this_machine(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def programs(request, tmp_path_factory):
+def program_folder(request, tmp_path_factory):
     """A directory for what JAX compiles, one for all processes of a test run."""
     directory = tmp_path_factory.getbasetemp()
     is_one_of_many = hasattr(request.config, "workerinput")  # of pytest-xdist
@@ -37,7 +37,7 @@ def programs(request, tmp_path_factory):
 
 
 @pytest.fixture(autouse=True, scope="session")
-def compile_once(programs):
+def compile_once(program_folder):
     """What one test has compiled, no other has to, in this process or beside it.
 
     Processes that tests start compile for themselves, as a user's would: some are there to measure
@@ -46,16 +46,16 @@ def compile_once(programs):
     import jax
     from jax.experimental.compilation_cache import compilation_cache
 
-    jax.config.update("jax_compilation_cache_dir", str(programs))
+    jax.config.update("jax_compilation_cache_dir", str(program_folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
     compilation_cache.reset_cache()  # it may have been looked for while tests were collected
 
 
 @pytest.fixture
-def kernels_compile_once(programs, monkeypatch):
+def kernels_compile_once(program_folder, monkeypatch):
     """Has the kernels that a test starts take the programs that there are."""
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(programs))
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(program_folder))
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 
