@@ -218,5 +218,5 @@ def _median(runs):
 
 def _number(value, unit):
     if unit == "ms":
-        return f"{1e3 * value:,.1f} ms"
+        return f"{1e3 * value:,.{2 if value < 0.01 else 1}f} ms"
     return f"{value:,.0f} tokens/s" if unit == "tokens/s" else f"{value:,.2f} s"

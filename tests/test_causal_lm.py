@@ -220,12 +220,6 @@ def test_an_optimizer_of_other_weights_is_refused_in_words():
     model.fit(TEXTS, verbose=0)
 
 
-def test_a_model_without_an_optimizer_asks_for_compile():
-    model = FalconCausalLM(byte_lm().backbone, compile=False)
-    with pytest.raises(ValueError, match=r"call `compile\(\)`"):
-        model.fit(token_dict(), verbose=0)
-
-
 def test_so_are_as_many_other_weights():
     """Keras counts them only, and would use the averages of other weights."""
     model = byte_lm()
@@ -237,6 +231,12 @@ def test_so_are_as_many_other_weights():
     first.trainable, second.trainable = True, False
     with pytest.raises(ValueError, match="change of `trainable`"):
         model.fit(TEXTS, verbose=0)
+
+
+def test_a_model_without_an_optimizer_asks_for_compile():
+    model = FalconCausalLM(byte_lm().backbone, compile=False)
+    with pytest.raises(ValueError, match=r"call `compile\(\)`"):
+        model.fit(token_dict(), verbose=0)
 
 
 # === Saving ===
