@@ -30,10 +30,14 @@ def build_cache(backbone, batch_size, max_length):
 
     Shazeer 2019, https://arxiv.org/abs/1911.02150, section 2.4.
     """
-    config = backbone.config
-    shape = (batch_size, max_length, config.key_value_heads, config.head_dim)
+    return jax.device_put(_zeros(backbone, batch_size, max_length))
+
+
+def _zeros(backbone, b, k):
+    """The empty cache in NumPy's memory: for zeros of its own, JAX would compile a program."""
+    shape = (b, k, backbone.config.key_value_heads, backbone.config.head_dim)
     return [
-        (ops.zeros(shape, layer.compute_dtype), ops.zeros(shape, layer.compute_dtype))
+        tuple(np.zeros(shape, layer.compute_dtype) for _ in ("keys", "values"))
         for layer in backbone.transformer_layers
     ]
 
@@ -103,7 +107,7 @@ class DecodingLoop:
             capacity: number of columns of the cache, `k`.
 
         Returns:
-            A dictionary of JAX arrays. `"column"` is the next one to get a token.
+            A dictionary of arrays. `"column"` is the next one to get a token.
         """
         b, t = prompts["token_ids"].shape
         rows = {key: np.pad(x, [(0, 0), (0, capacity - t)]) for key, x in prompts.items()}
@@ -111,25 +115,26 @@ class DecodingLoop:
             **rows,
             "ends": ends,
             "finished": ends <= start,
-            "cache": self._empty_cache(b, capacity),
+            "cache": _zeros(self.backbone, b, capacity),
         }
         state = {"rows": rows, "start": np.int32(start), "column": np.int32(1)}
         if self._is_beam_search:
             state = _start_beams(state, self.sampler.num_beams)
-        return jax.device_put(state)
+        return state
 
-    def reads_by_itself(self, rows, columns):
+    def reads_by_itself(self, weights, rows, columns):
         """Whether the loop should read prompts token by token, without a prefill before it.
 
         For short prompts that is as fast as one pass over a whole bucket, and there is one program
         less to compile: it takes a second, and for a large model memory too.
 
         Args:
+            weights: values of the variables of the backbone.
             rows: number of prompts, or of beams.
             columns: number of tokens to read.
         """
-        weights = sum(variable.value.nbytes for variable in self.backbone.variables)
-        return rows * columns * (weights + OVERHEAD) <= LOOP_READS
+        token = sum(value.nbytes for value in weights) + OVERHEAD
+        return rows * columns * token <= LOOP_READS
 
     def _prefill(self, weights, state, width):
         """Reads the prompts in one pass, all but their last column, with which the loop begins.
@@ -227,11 +232,6 @@ class DecodingLoop:
     @property
     def _is_beam_search(self):
         return isinstance(self.sampler, samplers.BeamSampler)
-
-    def _empty_cache(self, b, k):
-        """`build_cache` in NumPy's memory: to make zeros, JAX would compile a program."""
-        shapes = jax.eval_shape(lambda: build_cache(self.backbone, b, k))
-        return jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
 
     def _variables(self, weights, seeds=()):
         """A scope in which the variables have these values, so that they are no constants."""

@@ -246,6 +246,9 @@ def values_with_bits(model):
     >>> sorted({str(value.dtype) for value in values_with_bits(backbone)})
     ['bfloat16', 'uint16']
     """
+    values = [variable.value for variable in model.variables]
+    if all(value.dtype != "bfloat16" for value in values):
+        return values  # a token is decoded in the time that finding those layers takes
     multiplied = set()
     for layer in model._flatten_layers():
         if isinstance(layer, _Dense):
@@ -254,6 +257,6 @@ def values_with_bits(model):
             names = ("_embeddings", "reverse_embeddings")
             multiplied |= {id(getattr(layer, name, None)) for name in names}
     return [
-        as_bits(variable.value) if id(variable) in multiplied else variable.value
-        for variable in model.variables
+        as_bits(value) if id(variable) in multiplied else value
+        for variable, value in zip(model.variables, values, strict=True)
     ]

@@ -44,12 +44,11 @@ class Run:
         capacity = round_up(max(self.end, self.start + 1))
         self.state = self.loop.initial_state(aligned, self.start, ends.astype("int32"), capacity)
         unread = self.start - 1  # the loop begins with the last token of the prompts
-        if not self.is_finished and not self.loop.reads_by_itself(
-            len(self.state["rows"]["ends"]), unread
-        ):
-            self.state = self.loop.prefill(
-                values_with_bits(model.backbone), self.state, width=min(round_up(unread), capacity)
-            )
+        weights = values_with_bits(model.backbone)
+        rows = len(self.state["rows"]["ends"])
+        if not self.is_finished and not self.loop.reads_by_itself(weights, rows, unread):
+            width = min(round_up(unread), capacity)
+            self.state = self.loop.prefill(weights, self.state, width=width)
 
     def decode(self, until):
         """Appends tokens up to the column `until`, or until every row is finished."""

@@ -3,6 +3,7 @@
 from falcon_edu import FalconBackbone, FalconCausalLM, decoding
 from falcon_edu.dense import Dense, values_with_bits
 from falcon_edu.products import (
+    SMALL,
     as_bits,
     is_one_row,
     narrow_product,
@@ -25,14 +26,14 @@ SIZES = st.integers(1, 50)
 
 
 @settings(max_examples=20)
-@given(SIZES, SIZES)
-def test_a_row_in_parts_gives_the_plain_product(m, f):
+@given(SIZES, SIZES, st.sampled_from([0, SMALL]))
+def test_a_row_in_parts_or_whole_gives_the_plain_product(m, f, small):
     rng = np.random.default_rng(m * f)
     x, kernel = (jnp.asarray(rng.normal(size=size), "float32") for size in ((1, 1, m), (m, f)))
-    for product in (
-        row_product(x, kernel),
-        row_product_transposed(x, kernel.T),
-    ):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("falcon_edu.products.SMALL", small)
+        products = row_product(x, kernel), row_product_transposed(x, kernel.T)
+    for product in products:
         assert product.shape == (1, 1, f)
         np.testing.assert_allclose(product, x @ kernel, rtol=1e-5, atol=1e-5)
 
