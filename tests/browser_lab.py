@@ -78,7 +78,7 @@ class Lab:
 
 
 @contextlib.contextmanager
-def start_lab(notebooks: Path, folder: Path):
+def start_lab(notebooks: Path, folder: Path, **environment: str):
     """Run JupyterLab over a copy of `notebooks`, with everything it writes below `folder`."""
     copy = shutil.copytree(notebooks, folder / "notebooks")
     for name, settings in SETTINGS.items():
@@ -111,7 +111,10 @@ def start_lab(notebooks: Path, folder: Path):
     log = folder / "lab.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            command, env={**os.environ, **folders}, stdout=output, stderr=subprocess.STDOUT
+            command,
+            env={**os.environ, **folders, **environment},
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
     try:
         lab = Lab(process, f"http://127.0.0.1:{port}", token, copy)

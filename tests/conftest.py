@@ -52,12 +52,21 @@ def compile_once(program_folder):
     compilation_cache.reset_cache()  # it may have been looked for while tests were collected
 
 
+@pytest.fixture(scope="session")
+def program_environment(program_folder):
+    """What tells other processes where the programs are: environment variables of JAX."""
+    return {
+        "JAX_COMPILATION_CACHE_DIR": str(program_folder),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
+    }
+
+
 @pytest.fixture
-def kernels_compile_once(program_folder, monkeypatch):
+def kernels_compile_once(program_environment, monkeypatch):
     """Has the kernels that a test starts take the programs that there are."""
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(program_folder))
-    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
+    for name, value in program_environment.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(autouse=True, scope="module")

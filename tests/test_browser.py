@@ -24,15 +24,12 @@ def browser():
 # === The course ===
 
 
-@pytest.fixture(scope="module")
-def lab(browser, tmp_path_factory):
-    with start_lab(ROOT / "notebooks", tmp_path_factory.mktemp("lab")) as lab:
-        yield lab
-
-
-def test_welcome(lab, browser):
+def test_welcome(browser, tmp_path):
     """The first notebook: a text of the reader's own, a walk through the views, the memory."""
-    with open_notebook(lab, browser, "00_welcome.ipynb") as notebook:
+    with (
+        start_lab(ROOT / "notebooks", tmp_path) as lab,
+        open_notebook(lab, browser, "00_welcome.ipynb") as notebook,
+    ):
         notebook.run_all()
         notebook.screenshot("00_welcome")
 
@@ -54,6 +51,14 @@ def test_welcome(lab, browser):
         expect(grid).to_have_attribute("alt", re.compile("is framed"))
         notebook.screenshot("00_welcome_grid", notebook.explorer_of(grid))
         assert max(lab.kernel_megabytes()) < 1000
+
+
+@pytest.fixture(scope="module")
+def lab(browser, tmp_path_factory, program_environment):
+    """A Lab over the course, whose kernels compile what no other has; so none is measured."""
+    folder = tmp_path_factory.mktemp("lab")
+    with start_lab(ROOT / "notebooks", folder, **program_environment) as lab:
+        yield lab
 
 
 EXPLORING = [
