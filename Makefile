@@ -38,7 +38,7 @@ notebooks: install ## run every notebook and compare with what it shows
 		-n $(JOBS) --dist loadscope --ignore=notebooks/exercises/nbgrader_config.py notebooks
 
 browser: install site ## open the notebooks in a real JupyterLab, and the site
-	$(BIN)/python -m pytest -m browser tests
+	$(BIN)/python -m pytest -m browser -n $(JOBS) tests
 
 test-peers: $(PEERS)/installed ## compare with keras-hub and transformers, in .venv-peers
 	$(PEERS)/bin/python -m pytest -m peers tests/peers

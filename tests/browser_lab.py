@@ -45,7 +45,7 @@ SETTINGS = {
     # Every cell is in the page, also where it is scrolled out of sight.
     "notebook-extension/tracker": {"windowingMode": "none"},
 }
-RUN_TIMEOUT = 180_000  # milliseconds, for all cells of a notebook
+RUN_TIMEOUT = 360_000  # milliseconds, for all cells of a notebook beside another one
 
 
 def find_chromium() -> str:
