@@ -107,7 +107,8 @@ class DecodingLoop:
             capacity: number of columns of the cache, `k`.
 
         Returns:
-            A dictionary of arrays. `"column"` is the next one to get a token.
+            A dictionary of NumPy arrays, which JAX takes in faster with the call than one by one
+            before it. `"column"` is the next one to get a token.
         """
         b, t = prompts["token_ids"].shape
         rows = {key: np.pad(x, [(0, 0), (0, capacity - t)]) for key, x in prompts.items()}
