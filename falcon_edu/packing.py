@@ -114,6 +114,7 @@ def packed_product(x, packed):
     of_parts = jnp.moveaxis(x.reshape(*rows, parts, size), -2, 0)
 
     def add(total, part):
-        return total + narrow_product_transposed(*part), None
+        x, kernel = part
+        return total + narrow_product_transposed(x, kernel, is_part=True), None
 
     return jax.lax.scan(add, jnp.zeros((*rows, f), "float32"), (of_parts, packed))[0]

@@ -75,6 +75,21 @@ def test_no_kernel_is_widened_in_memory(m):
     assert memory.temp_size_in_bytes < 20 * x.nbytes
 
 
+@pytest.mark.parametrize("m", [256, 8192])
+@pytest.mark.skipif(not products.on_one_cpu(), reason="elsewhere XLA has ways of its own")
+def test_what_a_row_is_computed_by_stays_out_of_the_product(m):
+    """Where XLA moved it into the product, it was done anew for each output."""
+    packed = jnp.asarray(pack(np.ones((m, m), "int8")))
+
+    def tokens(x):
+        return jax.lax.fori_loop(0, 9, lambda i, x: packed_product(jax.nn.gelu(x), packed), x)
+
+    text = jax.jit(tokens).lower(jnp.ones((1, m))).compile().as_text()
+    products_alone = [part for part in text.split("\n\n") if " dot(" in part]
+    assert products_alone
+    assert not any(" multiply(" in part for part in products_alone)
+
+
 LAYERS = {
     "Dense": (Dense, keras.layers.Dense, {"units": 12}, (None, 8)),
     "EinsumDense": (
