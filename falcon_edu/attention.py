@@ -6,6 +6,7 @@ from falcon_edu.causal_attention import can_halve, causal_attention
 from falcon_edu.dense import Dense, EinsumDense
 from falcon_edu.fused_attention import can_fuse, fused_attention
 from falcon_edu.gradients import masked_softmax
+from falcon_edu.initializers import kernel_initializer
 from falcon_edu.positions import alibi_bias, rotary_embedding
 
 import keras
@@ -220,8 +221,3 @@ class FalconAttention(keras.layers.Layer):
             }
         )
         return config
-
-
-def kernel_initializer():
-    """A fresh initializer for a dense kernel: normal with Falcon's standard deviation, 0.02."""
-    return keras.initializers.RandomNormal(stddev=0.02)

@@ -1,8 +1,9 @@
 """One decoder block: attention and MLP around the residual stream."""
 
-from falcon_edu.attention import FalconAttention, kernel_initializer, make_attention_mask
+from falcon_edu.attention import FalconAttention, make_attention_mask
 from falcon_edu.dense import Dense
 from falcon_edu.gradients import LayerNormalization, gelu
+from falcon_edu.initializers import kernel_initializer
 from falcon_edu.positions import token_positions
 from falcon_edu.quantization import float_policy
 
