@@ -180,8 +180,9 @@ def table(chosen, results, about, day):
         ", ".join(f"{name} {version}" for name, version in about["versions"].items()) + ".",
         "",
         "Medians, of as many runs as are in brackets, each in a process of its own, ours and the "
-        "peers' in turn. Peak is anonymous memory. Made by `make benchmark`; what bounds the rows "
-        "that miss their goal is in [BOUNDS.md](BOUNDS.md).",
+        "peers' in turn; of training, the fastest of three epochs. Peak is anonymous memory. Made "
+        "by `make benchmark`; what bounds the rows that miss their goal is in "
+        "[BOUNDS.md](BOUNDS.md).",
         "",
         "| work | ours | peak | beside | theirs | peak | ratio | wanted | |",
         "|---|---|---|---|---|---|---|---|---|",
