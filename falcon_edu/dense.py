@@ -141,7 +141,9 @@ class _Dense(_Quantized):
             merged = kernel / of_outputs + (self.lora_alpha / self.lora_rank) * update
             kernel, new_scale = keras.quantizers.AbsMaxQuantizer(axis=0)(merged, to_numpy=True)
             scale = ops.reshape(new_scale, scale.shape)
-        return kernel, scale, None
+        # Since Keras 3.14 there is a third result, the zero point, which eight bits don't have.
+        has_zero_point = "kernel_zero" in self.variable_serialization_spec["int4"]
+        return (kernel, scale, None) if has_zero_point else (kernel, scale)
 
     def load_own_variables(self, store):
         if self.is_packed:

@@ -260,9 +260,12 @@ def _widened_within(row, kernel):
 @_widened_within.defjvp
 def _(primals, tangents):
     # The product is linear in the row, so that the change of one is the product with the other. Of
-    # that one JAX makes the gradient; left to itself it would keep the widened kernel for it.
+    # that one JAX makes the gradient; left to itself it would keep the widened kernel for it. It is
+    # asked for the change of that product, not for the product of the change: for JAX 0.7 only what
+    # it has derived itself is linear in a loop.
     row, kernel = primals
-    return _widened_within(row, kernel), _blocks_transposed(tangents[0], kernel)
+    _, change = jax.jvp(lambda row: _blocks_transposed(row, kernel), (row,), (tangents[0],))
+    return _widened_within(row, kernel), change
 
 
 def _blocks_transposed(rows, kernel):
