@@ -61,7 +61,7 @@ def training(work, size, name, goals, is_quick=False):
     )
 
 
-WEIGHTS_1B = 1_311_625_216 * 4 / 2**20  # megabytes in float32
+WEIGHTS_1B = 1_311_625_216 * 4 / 1e6  # megabytes in float32
 
 ROWS = [
     Row(

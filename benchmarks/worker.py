@@ -15,7 +15,7 @@ from pathlib import Path
 def anonymous_megabytes():
     """The memory of this process that no file stands behind."""
     status = Path("/proc/self/status").read_text()
-    return int(status.partition("RssAnon:")[2].split()[0]) / 1024
+    return int(status.partition("RssAnon:")[2].split()[0]) * 1024 / 1e6  # Linux's kB are KiB
 
 
 def gpu_megabytes():
@@ -23,7 +23,7 @@ def gpu_megabytes():
     jax = sys.modules.get("jax")
     if jax is None or jax.default_backend() != "gpu":
         return 0
-    return jax.devices()[0].memory_stats()["peak_bytes_in_use"] / 2**20
+    return jax.devices()[0].memory_stats()["peak_bytes_in_use"] / 1e6
 
 
 def watch(peak):

@@ -34,10 +34,10 @@ def build_cache(backbone, batch_size, max_length):
 
 
 def _zeros(backbone, b, k):
-    """The empty cache in NumPy's memory: for zeros of its own, JAX would compile a program."""
+    """The empty cache of NumPy, one zero seen everywhere: JAX would compile a program for zeros."""
     shape = (b, k, backbone.config.key_value_heads, backbone.config.head_dim)
     return [
-        tuple(np.zeros(shape, layer.compute_dtype) for _ in ("keys", "values"))
+        (np.broadcast_to(np.zeros((), layer.compute_dtype), shape),) * 2  # keys and values
         for layer in backbone.transformer_layers
     ]
 

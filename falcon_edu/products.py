@@ -13,6 +13,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental.xla_metadata import set_xla_metadata
 
 # Numbers that are widened at once: in float32 eight megabytes. Fewer, and XLA lets one core do it:
 # with 2**18 a product took 2.7 times as long. More, and they leave the cache.
@@ -229,43 +230,42 @@ def narrow_product_transposed(x, kernel, is_part=False):
     count = rows.shape[0]
     # While Keras works out shapes, the count has no value.
     if isinstance(count, int) and 1 <= count <= FEW_ROWS and m <= LARGEST_ROW:
-        product = _widened_within if is_part else _in_halves
-        each = [product(rows[i : i + 1], kernel).reshape(1, f) for i in range(count)]
+        each = [_widened_within(rows[i : i + 1], kernel, is_part) for i in range(count)]
         outputs = jnp.concatenate(each)
     else:
         outputs = _blocks_transposed(rows, kernel)
     return outputs.reshape(*x.shape[:-1], f)
 
 
-def _in_halves(row, kernel):
-    """One row `(1, m)` times `(f, m)`, one half of the outputs after the other.
-
-    Without a loop around it, XLA would move into the product what the row is computed by, say a
-    norm, and do that anew for each output: a token of a 1.3B Falcon took 73 to 80 ms, for 50. Two
-    halves, since XLA dissolves a loop of one step; with an odd `f` it is left at that.
-    """
-    f, m = kernel.shape
-    halves = kernel.reshape(2 if f % 2 == 0 else 1, -1, m)
-    return jax.lax.scan(lambda _, half: (None, _widened_within(row, half)), None, halves)[1]
-
-
-@jax.custom_jvp
-def _widened_within(row, kernel):
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _widened_within(row, kernel, is_part):
     """One row `(1, m)` times `(f, m)`, with no copy of the kernel."""
-    # Without the barrier, XLA would widen the whole kernel once for all tokens, before their loop.
-    row, kernel = jax.lax.optimization_barrier((row, kernel))
-    return row @ widen(kernel).T
+    if is_part or not on_one_cpu():
+        # Without the barrier, XLA would widen the whole kernel once for all tokens, before their
+        # loop.
+        row, kernel = jax.lax.optimization_barrier((row, kernel))
+        return row @ widen(kernel).T
+    # XLA would move into the product what the row is computed by, say a norm, and do that anew for
+    # each output: a token of a 1.3B Falcon took 73 to 80 ms, for 50. Into a function that is called
+    # it moves nothing, and out of it neither.
+    with set_xla_metadata(inlineable="false"):
+        return _widened_apart(row, kernel)
 
 
 @_widened_within.defjvp
-def _(primals, tangents):
+def _(is_part, primals, tangents):
     # The product is linear in the row, so that the change of one is the product with the other. Of
     # that one JAX makes the gradient; left to itself it would keep the widened kernel for it. It is
     # asked for the change of that product, not for the product of the change: for JAX 0.7 only what
     # it has derived itself is linear in a loop.
     row, kernel = primals
     _, change = jax.jvp(lambda row: _blocks_transposed(row, kernel), (row,), (tangents[0],))
-    return _widened_within(row, kernel), change
+    return _widened_within(row, kernel, is_part), change
+
+
+@jax.jit
+def _widened_apart(row, kernel):
+    return row @ widen(kernel).T
 
 
 def _blocks_transposed(rows, kernel):
