@@ -1,12 +1,15 @@
 """Keras's dense layers and embedding, which may also hold their weights in eight bits.
 
-They differ from Keras's own in four things. Quantized to int8, only the weights are rounded, not
+They differ from Keras's own in five things. Quantized to int8, only the weights are rounded, not
 what flows through the model: Keras rounds both by default, and XLA's product of whole numbers is
-some fifteen times slower on a CPU. Where one text grows token by token, or the weights have fewer
-bytes than float32, the products are those of `products`. A kernel of eight bits is packed, on one
-CPU, in the order in which it is read: `packing`. And a dense layer with LoRA never adds the product
-of the factors to its kernel: the inputs go through each of them.
+some fifteen times slower on a CPU. Groups of weights may then have steps of their own. Where one
+text grows token by token, or the weights have fewer bytes than float32, the products are those of
+`products`. A kernel of eight bits is packed, on one CPU, in the order in which it is read:
+`packing`. And a dense layer with LoRA never adds the product of the factors to its kernel: the
+inputs go through each of them.
 """
+
+from typing import Any
 
 from falcon_edu import packing
 from falcon_edu.gradients import matrix_product
@@ -20,7 +23,15 @@ from falcon_edu.products import (
     row_product_transposed,
     widen,
 )
-from falcon_edu.quantization import weights_only
+from falcon_edu.quantization import (
+    LONGEST,
+    GroupedInt8DTypePolicy,
+    GroupedInt8QuantizationConfig,
+    float_policy,
+    number_of_groups,
+    quantize_in_groups,
+    weights_only,
+)
 
 import keras
 import numpy as np
@@ -28,20 +39,116 @@ from keras import ops
 
 
 class _Quantized:
-    """What the layers have in common; in front of one of Keras's."""
+    """What the layers have in common; in front of one of Keras's.
+
+    With groups there is one more variable for each weight, `<name>_steps`; in files it comes last.
+    """
+
+    dtype_policy: Any  # Keras's property
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         if self.quantization_mode == "int8":
-            self.quantization_config = weights_only()
+            size = getattr(self.dtype_policy, "group_size", None)
+            self.quantization_config = (
+                weights_only() if size is None else GroupedInt8QuantizationConfig(size)
+            )
+
+    @property
+    def group_size(self):
+        """How many inputs share steps; `None` without groups."""
+        return getattr(self.quantization_config, "group_size", None)
 
     def quantize(self, mode=None, type_check=True, config=None):
         """Rounds the weights in place, as Keras does; with "int8", the weights alone."""
-        if mode == "int8":
-            # By now Keras has put its default into `config`, so what was asked for is not known.
+        if mode != "int8":
+            # Keras leaves subclasses out unless told otherwise: they might compute something else.
+            super().quantize(mode, type_check=False, config=config)
+            return
+        size = getattr(config, "group_size", None)
+        if size is None:
+            # By now Keras has put its default into `config`: what was asked for is not known.
             config = weights_only(getattr(config, "weight_quantizer", None))
-        # Keras leaves subclasses out unless told otherwise: they might compute something else.
-        super().quantize(mode, type_check=False, config=config)
+        quantizer = _Quantizer(self, config.weight_quantizer, size)
+        try:
+            super().quantize(mode, type_check=False, config=quantizer.as_config())
+        finally:
+            self.quantization_config = config
+        for name, steps in quantizer.steps.items():
+            getattr(self, f"{name}_steps").assign(steps)
+        if size is not None:
+            source = float_policy(self.dtype_policy).name
+            self.dtype_policy = GroupedInt8DTypePolicy(f"int8/{size}", source)
+
+    def _add_steps(self, name, shape, axis):
+        """The variable with the steps of a weight, if there are groups."""
+        if self.group_size is None:
+            return
+        groups = number_of_groups(shape[axis], self.group_size)
+        steps = self.add_weight(
+            name=f"{name}_steps",
+            shape=(*shape[:axis], groups, *shape[axis + 1 :]),
+            initializer="ones",
+            dtype="uint8",
+            trainable=False,
+        )
+        setattr(self, f"{name}_steps", steps)
+
+    def _steps(self, name):
+        steps = getattr(self, f"{name}_steps", None)
+        return None if steps is None else ops.convert_to_tensor(steps)
+
+    def _round_again(self, quantized, scale, update, steps, axis):
+        """Whole numbers and scale after an update of floats; steps, if any, stay as they are."""
+        quantize = keras.quantizers.AbsMaxQuantizer(axis=axis)
+        if steps is None:
+            return quantize(quantized / scale + update, to_numpy=True)
+        # As large as the weights would be if all steps were the longest.
+        update = update * np.repeat(LONGEST / np.asarray(steps), self.group_size, axis)
+        quantized, scale = quantize(quantized / (scale / LONGEST) + update, to_numpy=True)
+        return quantized, LONGEST * scale
+
+    def _with_zero_point(self, name, quantized, scale):
+        """What Keras saves: since 3.14 there is a zero point too, which eight bits don't have."""
+        has_zero_point = f"{name}_zero" in self.variable_serialization_spec["int4"]
+        return (quantized, scale, None) if has_zero_point else (quantized, scale)
+
+    @property
+    def variable_serialization_spec(self):
+        spec = super().variable_serialization_spec
+        names = ("kernel_steps", "embeddings_steps", "reverse_embeddings_steps")
+        added = [name for name in names if hasattr(self, name)]
+        return {**spec, "int8": [*spec["int8"], *added]}
+
+
+class _Quantizer:
+    """One of Keras's quantizers, or its default, or ours for groups: whose steps are kept here.
+
+    After it, a kernel may be packed.
+    """
+
+    output_dtype = "int8"
+
+    def __init__(self, layer, of_keras, group_size):
+        self.layer, self.of_keras, self.group_size = layer, of_keras, group_size
+        self.steps = {}
+
+    def as_config(self):
+        """Keras's way to say that weights are rounded by this."""
+        config = weights_only(self)
+        config.group_size = self.group_size
+        return config
+
+    def __call__(self, weights, **options):
+        name, axis = self.layer.name_and_axis(weights)
+        if self.group_size is None:
+            quantize = self.of_keras or keras.quantizers.AbsMaxQuantizer(axis=axis)
+            quantized, scale = quantize(weights, **options)
+        else:
+            weights = ops.convert_to_numpy(weights)
+            quantized, scale, steps = quantize_in_groups(weights, self.group_size, axis)
+            self.steps[name] = self.layer.as_laid_out(steps)
+        return self.layer.as_laid_out(quantized), scale
 
 
 class _Dense(_Quantized):
@@ -86,13 +193,14 @@ class _Dense(_Quantized):
     def _int8_call(self, inputs, training=None):
         kernel = ops.convert_to_tensor(self._kernel)
         product = packing.packed_product if self.is_packed else narrow_product
-        return self._finish(inputs, self._product(product, inputs, kernel) / self.kernel_scale)
+        x = self._product(product, inputs, kernel, self._steps("kernel"))
+        return self._finish(inputs, x / self.kernel_scale)
 
-    def _product(self, product, inputs, kernel):
-        m, *outputs = self.kernel_shape
+    def _product(self, product, inputs, *weights):
+        _, *outputs = self.kernel_shape
         if not self.is_packed:
-            kernel = ops.reshape(kernel, (m, -1))
-        return ops.reshape(product(inputs, kernel), (*inputs.shape[:-1], *outputs))
+            weights = tuple(w if w is None else ops.reshape(w, (w.shape[0], -1)) for w in weights)
+        return ops.reshape(product(inputs, *weights), (*inputs.shape[:-1], *outputs))
 
     def _finish(self, inputs, x):
         """Everything after the product `x` of inputs and kernel."""
@@ -111,66 +219,83 @@ class _Dense(_Quantized):
 
     # === The packed kernel: how it comes to be, and its way out and in ===
 
+    @property
+    def parts(self):
+        """In how many parts the kernel is packed, or would be."""
+        return packing.parts_of(self.kernel_shape[0], self.group_size or 1)
+
+    def name_and_axis(self, weights):
+        """Of one of the layer's weights: its name, and the axis that a product sums over."""
+        return "kernel", 0
+
+    def as_laid_out(self, array):
+        """A kernel of whole numbers, or the steps of its groups, as the variable will have it."""
+        return packing.pack(array, self.parts) if packing.should_pack() else array
+
     def _int8_build(self, kernel_shape, config=None):
         if packing.should_pack():
             self._packed_from = tuple(kernel_shape)
         super()._int8_build(kernel_shape, config)
+        self._add_steps("kernel", tuple(kernel_shape), axis=0)
 
     def add_weight(self, *args, **kwargs):
-        if self.is_packed and kwargs.get("dtype") == "int8":
-            kwargs["shape"] = packing.packed_shape(kwargs["shape"])
+        if self.is_packed and kwargs.get("dtype") in ("int8", "uint8"):
+            kwargs["shape"] = packing.packed_shape(kwargs["shape"], self.parts)
         return super().add_weight(*args, **kwargs)
 
-    def quantize(self, mode=None, type_check=True, config=None):
-        if mode != "int8" or not packing.should_pack():
-            super().quantize(mode, type_check, config)
-            return
-        quantizer = getattr(config, "weight_quantizer", None)
-        try:
-            super().quantize(mode, type_check, weights_only(_Packing(quantizer)))
-        finally:
-            self.quantization_config = weights_only(quantizer)
-
     def _get_kernel_with_merged_lora(self):
-        if not self.is_packed:
+        if self.quantization_mode != "int8" or not (self.is_packed or self.group_size):
             return super()._get_kernel_with_merged_lora()
         kernel, scale = self.kernel, self.kernel_scale
         if self.lora_enabled:
             update = ops.matmul(self.lora_kernel_a, self.lora_kernel_b)
-            of_outputs = ops.reshape(scale, kernel.shape[1:])
-            merged = kernel / of_outputs + (self.lora_alpha / self.lora_rank) * update
-            kernel, new_scale = keras.quantizers.AbsMaxQuantizer(axis=0)(merged, to_numpy=True)
-            scale = ops.reshape(new_scale, scale.shape)
-        # Since Keras 3.14 there is a third result, the zero point, which eight bits don't have.
-        has_zero_point = "kernel_zero" in self.variable_serialization_spec["int4"]
-        return (kernel, scale, None) if has_zero_point else (kernel, scale)
+            update = (self.lora_alpha / self.lora_rank) * update
+            of_outputs = ops.reshape(scale, (1, *kernel.shape[1:]))
+            steps = self.kernel_steps_as_saved()
+            kernel, new = self._round_again(kernel, of_outputs, update, steps, axis=0)
+            scale = ops.reshape(new, scale.shape)
+        return self._with_zero_point("kernel", kernel, scale)
+
+    def kernel_steps_as_saved(self):
+        """The steps `(groups, ...)` in the order of `kernel`, which files have; or `None`."""
+        steps = self._steps("kernel")
+        if steps is None or not self.is_packed:
+            return steps
+        m, *outputs = self._packed_from
+        return packing.unpack(steps, (m // self.group_size, *outputs))
+
+    def _place(self, name):
+        """The key of one of the variables of eight bits in a file."""
+        names = self.variable_serialization_spec["int8"]
+        if self.bias is None:
+            names = [name for name in names if name != "bias"]
+        return str(names.index(name))
+
+    def save_own_variables(self, store):
+        values: dict = {}
+        super().save_own_variables(values)
+        if self.is_packed and self.group_size:
+            values[self._place("kernel_steps")] = self.kernel_steps_as_saved()
+        for name, value in values.items():
+            store[name] = value
 
     def load_own_variables(self, store):
         if self.is_packed:
             if not self.lora_enabled:
                 self._check_load_own_variables(store)
             store = {**store}
-            kernel = np.asarray(store["0"])  # it is the first in Keras's order
-            if kernel.shape != self._packed_from:
-                raise ValueError(
-                    f"The kernel of `{self.path}` has shape {self._packed_from}. "
-                    f"Received: {kernel.shape}"
-                )
-            store["0"] = packing.pack(kernel)
+            m, *outputs = self._packed_from
+            shapes = {"kernel": self._packed_from}
+            if self.group_size:
+                shapes["kernel_steps"] = (m // self.group_size, *outputs)
+            for name, shape in shapes.items():
+                array = np.asarray(store[self._place(name)])
+                if array.shape != shape:
+                    raise ValueError(
+                        f"The {name} of `{self.path}` has shape {shape}. Received: {array.shape}"
+                    )
+                store[self._place(name)] = packing.pack(array, self.parts)
         super().load_own_variables(store)
-
-
-class _Packing:
-    """One of Keras's quantizers, or its default, for a kernel that is packed when it is rounded."""
-
-    output_dtype = "int8"
-
-    def __init__(self, quantizer):
-        self.quantizer = quantizer or keras.quantizers.AbsMaxQuantizer(axis=0)
-
-    def __call__(self, weights, **options):
-        quantized, scale = self.quantizer(weights, **options)
-        return packing.pack(quantized), scale
 
 
 class Dense(_Dense, keras.layers.Dense):
@@ -192,6 +317,21 @@ class EinsumDense(_Dense, keras.layers.EinsumDense):
 class ReversibleEmbedding(_Quantized, keras.layers.ReversibleEmbedding):
     """`keras.layers.ReversibleEmbedding`, with each token's embedding on a scale of its own."""
 
+    def name_and_axis(self, weights):
+        """Of one of the layer's weights: its name, and the axis that a product sums over."""
+        is_head = weights is getattr(self, "reverse_embeddings", None)
+        return ("reverse_embeddings", 0) if is_head else ("embeddings", 1)
+
+    def as_laid_out(self, array):
+        """Whole numbers, or the steps of groups, as the variable has them: as they are."""
+        return array
+
+    def _int8_build(self, embeddings_shape, config=None):
+        super()._int8_build(embeddings_shape, config)
+        self._add_steps("embeddings", (self.input_dim, self.output_dim), axis=1)
+        if not self.tie_weights:
+            self._add_steps("reverse_embeddings", (self.output_dim, self.input_dim), axis=0)
+
     def call(self, inputs, reverse=False):
         if self.lora_enabled:
             return super().call(inputs, reverse=reverse)
@@ -201,8 +341,7 @@ class ReversibleEmbedding(_Quantized, keras.layers.ReversibleEmbedding):
         if not reverse and is_narrow:
             outputs = widen(ops.take(weights, inputs, axis=0))
         elif reverse and is_narrow:
-            product = narrow_product if is_head else narrow_product_transposed
-            outputs = product(inputs, weights)
+            outputs = (narrow_product if is_head else narrow_product_transposed)(inputs, weights)
         elif reverse and is_one_row(inputs) and weights.dtype == "float32":
             product = row_product if is_head else row_product_transposed
             outputs = product(inputs, weights)
@@ -211,21 +350,46 @@ class ReversibleEmbedding(_Quantized, keras.layers.ReversibleEmbedding):
         return ops.cast(outputs, self.compute_dtype)
 
     def _int8_call(self, inputs, reverse=False):
+        steps = self._steps("embeddings")
         if not reverse:
-            return super()._int8_call(inputs, reverse=reverse)
+            return super()._int8_call(inputs) if steps is None else self._embed(inputs, steps)
         if self.tie_weights:
-            logits = narrow_product_transposed(inputs, ops.convert_to_tensor(self._embeddings))
+            embeddings = ops.convert_to_tensor(self._embeddings)
+            logits = narrow_product_transposed(inputs, embeddings, steps)
             logits = logits / self.embeddings_scale
             if self.lora_enabled:  # as without rounding: an adapter changes both directions
                 logits = logits + (self.lora_alpha / self.lora_rank) * self._lora_update(inputs)
         else:
-            logits = narrow_product(inputs, ops.convert_to_tensor(self.reverse_embeddings))
+            embeddings = ops.convert_to_tensor(self.reverse_embeddings)
+            logits = narrow_product(inputs, embeddings, self._steps("reverse_embeddings"))
             logits = logits / self.reverse_embeddings_scale
         return ops.cast(logits, self.compute_dtype)
+
+    def _embed(self, inputs, steps):
+        inputs = ops.cast(inputs, "int32")
+        weights = (self._embeddings, steps)
+        vectors = widen(*(ops.take(weight, inputs, axis=0) for weight in weights))
+        vectors = vectors / ops.take(self.embeddings_scale, inputs, axis=0)[..., None]
+        if self.lora_enabled:
+            update = ops.matmul(
+                ops.take(self.lora_embeddings_a, inputs, axis=0), self.lora_embeddings_b
+            )
+            vectors = vectors + (self.lora_alpha / self.lora_rank) * update
+        return ops.cast(vectors, self.compute_dtype)
 
     def _lora_update(self, inputs):
         hidden = ops.matmul(inputs, ops.transpose(self.lora_embeddings_b))
         return ops.matmul(hidden, ops.transpose(self.lora_embeddings_a))
+
+    def _get_embeddings_with_merged_lora(self):
+        steps = self._steps("embeddings")
+        if steps is None or not self.lora_enabled:
+            return super()._get_embeddings_with_merged_lora()
+        update = ops.matmul(self.lora_embeddings_a, self.lora_embeddings_b)
+        update = (self.lora_alpha / self.lora_rank) * update
+        scale = self.embeddings_scale[:, None]
+        weights = self._round_again(self._embeddings, scale, update, steps, axis=1)
+        return self._with_zero_point("embeddings", weights[0], ops.squeeze(weights[1], 1))
 
 
 def values_with_bits(model):

@@ -34,11 +34,32 @@ def should_pack():
     return on_one_cpu() and keras.distribution.distribution() is None
 
 
-def packed_shape(shape):
+def parts_of(m, group_size=1):
+    """In how many parts the inputs of a kernel are packed.
+
+    Args:
+        m: number of inputs.
+        group_size: of groups with steps of their own, which lie in one part each.
+
+    Example:
+
+    >>> parts_of(128), parts_of(8192)
+    (1, 4)
+    """
+    fitting = (
+        parts
+        for parts in range(1, MOST_PARTS + 1)
+        if m % (parts * group_size) == 0 and m // parts <= LARGEST_ROW
+    )
+    return next(fitting, 1)
+
+
+def packed_shape(shape, parts=None):
     """The shape that a kernel gets when it is packed.
 
     Args:
         shape: of the kernel, `(m, ...)`, with its outputs behind `m`.
+        parts: as few as possible, if `None`.
 
     Returns:
         `(parts, f, m / parts)`.
@@ -49,17 +70,16 @@ def packed_shape(shape):
     ((1, 128, 128), (4, 2048, 2048))
     """
     m, *outputs = shape
-    f = math.prod(outputs)
-    fitting = (p for p in range(1, MOST_PARTS + 1) if m % p == 0 and m // p <= LARGEST_ROW)
-    parts = next(fitting, 1)
-    return parts, f, m // parts
+    parts = parts or parts_of(m)
+    return parts, math.prod(outputs), m // parts
 
 
-def pack(kernel):
+def pack(kernel, parts=None):
     """A kernel in the order that `packed_product` reads.
 
     Args:
         kernel: `(m, ...)`, of NumPy or JAX.
+        parts: as few as possible, if `None`.
 
     Returns:
         `(parts, f, m / parts)`; of NumPy, where it can be a view.
@@ -69,7 +89,7 @@ def pack(kernel):
     >>> pack(jnp.array([[1, 2], [3, 4]], "int8")).tolist()
     [[[1, 3], [2, 4]]]
     """
-    parts, f, size = packed_shape(kernel.shape)
+    parts, f, size = packed_shape(kernel.shape, parts)
     by_output = kernel.reshape(-1, f).T
     return by_output.reshape(f, parts, size).swapaxes(0, 1)
 
@@ -92,12 +112,13 @@ def unpack(packed, shape):
     return packed.swapaxes(1, 2).reshape(shape)
 
 
-def packed_product(x, packed):
+def packed_product(x, packed, steps=None):
     """The product of `x` and the kernel that was packed.
 
     Args:
         x: `(..., m)` floats.
         packed: `(parts, f, m / parts)`, int8.
+        steps: `(parts, f, groups / parts)`, if the kernel has groups; packed as well.
 
     Returns:
         `(..., f)` float32. Its gradient reaches `x`.
@@ -109,12 +130,12 @@ def packed_product(x, packed):
     """
     parts, f, size = packed.shape
     if parts == 1:
-        return narrow_product_transposed(x, packed[0])
+        return narrow_product_transposed(x, packed[0], None if steps is None else steps[0])
     rows = x.shape[:-1]
     of_parts = jnp.moveaxis(x.reshape(*rows, parts, size), -2, 0)
 
     def add(total, part):
-        x, kernel = part
-        return total + narrow_product_transposed(x, kernel, is_part=True), None
+        x, kernel, steps = part
+        return total + narrow_product_transposed(x, kernel, steps, is_part=True), None
 
-    return jax.lax.scan(add, jnp.zeros((*rows, f), "float32"), (of_parts, packed))[0]
+    return jax.lax.scan(add, jnp.zeros((*rows, f), "float32"), (of_parts, packed, steps))[0]

@@ -144,20 +144,33 @@ def as_bits(array):
         return jax.device_put(np.asarray(array).view("uint16"), may_alias=True)
 
 
-def widen(x):
+def widen(x, steps=None, axis=-1):
     """int8, or the bits of bfloat16, as float32.
+
+    Args:
+        x: an array.
+        steps: of groups along `axis`, uint8; see `quantization.steps_of`.
+        axis: the first or the last.
 
     Example:
 
     >>> widen(as_bits(jnp.array([[0.5, -3.0]], "bfloat16"))).tolist()
     [[0.5, -3.0]]
+    >>> widen(jnp.array([[1, 2, -3, 4]], "int8"), jnp.array([[10, 100]], "uint8")).tolist()
+    [[10.0, 20.0, -300.0, 400.0]]
     """
     if x.dtype == "uint16":
         return jax.lax.bitcast_convert_type(x.astype("uint32") << 16, "float32")
-    return x.astype("float32")
+    floats = x.astype("float32")
+    if steps is None:
+        return floats
+    groups, size = steps.shape[axis], x.shape[axis] // steps.shape[axis]
+    shape = (groups, size, *x.shape[1:]) if axis == 0 else (*x.shape[:-1], groups, size)
+    steps = jnp.expand_dims(steps.astype("float32"), 1 if axis == 0 else -1)
+    return (floats.reshape(shape) * steps).reshape(x.shape)
 
 
-def narrow_product(x, kernel):
+def narrow_product(x, kernel, steps=None):
     """A matrix product with a kernel that is widened to float32 a block of rows at a time.
 
     XLA multiplies only float32 quickly on a CPU, and would widen the whole kernel first: two or
@@ -166,6 +179,7 @@ def narrow_product(x, kernel):
     Args:
         x: `(..., m)` floats.
         kernel: `(m, f)`, int8, or uint16 from `as_bits`.
+        steps: `(groups, f)`, if groups of an int8 kernel have steps of their own.
 
     Returns:
         `(..., f)` float32. Its gradient reaches `x`; in the backward pass, the blocks are widened
@@ -187,11 +201,17 @@ def narrow_product(x, kernel):
     elif has_value:
         # With many rows of `x`, the sums are the larger traffic, so the blocks are larger, too.
         size = max(size, count)
-    size = max(1, min(m, size))
+    group = 1 if steps is None else m // len(steps)
+    size = max(1, min(m, size) // group) * group
 
     @functools.partial(jax.checkpoint, static_argnums=1)
     def block(start, size):
-        part = widen(jax.lax.dynamic_slice(kernel, (start, 0), (size, f)))
+        part = jax.lax.dynamic_slice(kernel, (start, 0), (size, f))
+        if steps is None:
+            part = widen(part)
+        else:
+            of_part = jax.lax.dynamic_slice(steps, (start // group, 0), (size // group, f))
+            part = widen(part, of_part, axis=0)
         of_rows = jax.lax.dynamic_slice(rows, (0, start), (count, size))
         return row_product(of_rows, part, PARTS_OF_BLOCK) if is_row else of_rows @ part
 
@@ -206,7 +226,7 @@ def narrow_product(x, kernel):
     return total.reshape(*x.shape[:-1], f)
 
 
-def narrow_product_transposed(x, kernel, is_part=False):
+def narrow_product_transposed(x, kernel, steps=None, is_part=False):
     """The product with a kernel of which each row is an output channel, as in embeddings.
 
     For a few rows of `x`, each of few numbers, XLA widens each number of the kernel on its way into
@@ -215,6 +235,7 @@ def narrow_product_transposed(x, kernel, is_part=False):
     Args:
         x: `(..., m)` floats.
         kernel: `(f, m)`, int8, or uint16 from `as_bits`.
+        steps: `(f, groups)`, if groups of an int8 kernel have steps of their own.
         is_part: whether the caller goes through a larger product in a loop.
 
     Returns:
@@ -230,26 +251,26 @@ def narrow_product_transposed(x, kernel, is_part=False):
     count = rows.shape[0]
     # While Keras works out shapes, the count has no value.
     if isinstance(count, int) and 1 <= count <= FEW_ROWS and m <= LARGEST_ROW:
-        each = [_widened_within(rows[i : i + 1], kernel, is_part) for i in range(count)]
+        each = [_widened_within(rows[i : i + 1], kernel, steps, is_part) for i in range(count)]
         outputs = jnp.concatenate(each)
     else:
-        outputs = _blocks_transposed(rows, kernel)
+        outputs = _blocks_transposed(rows, kernel, steps)
     return outputs.reshape(*x.shape[:-1], f)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
-def _widened_within(row, kernel, is_part):
+@functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
+def _widened_within(row, kernel, steps, is_part):
     """One row `(1, m)` times `(f, m)`, with no copy of the kernel."""
     if is_part or not on_one_cpu():
         # Without the barrier, XLA would widen the whole kernel once for all tokens, before their
         # loop.
-        row, kernel = jax.lax.optimization_barrier((row, kernel))
-        return row @ widen(kernel).T
+        row, kernel, steps = jax.lax.optimization_barrier((row, kernel, steps))
+        return row @ widen(kernel, steps).T
     # XLA would move into the product what the row is computed by, say a norm, and do that anew for
     # each output: a token of a 1.3B Falcon took 73 to 80 ms, for 50. Into a function that is called
     # it moves nothing, and out of it neither.
     with set_xla_metadata(inlineable="false"):
-        return _widened_apart(row, kernel)
+        return _widened_apart(row, kernel, steps)
 
 
 @_widened_within.defjvp
@@ -258,25 +279,26 @@ def _(is_part, primals, tangents):
     # that one JAX makes the gradient; left to itself it would keep the widened kernel for it. It is
     # asked for the change of that product, not for the product of the change: for JAX 0.7 only what
     # it has derived itself is linear in a loop.
-    row, kernel = primals
-    _, change = jax.jvp(lambda row: _blocks_transposed(row, kernel), (row,), (tangents[0],))
-    return _widened_within(row, kernel, is_part), change
+    row, *weights = primals
+    _, change = jax.jvp(lambda row: _blocks_transposed(row, *weights), (row,), (tangents[0],))
+    return _widened_within(*primals, is_part), change
 
 
 @jax.jit
-def _widened_apart(row, kernel):
-    return row @ widen(kernel).T
+def _widened_apart(row, kernel, steps):
+    return row @ widen(kernel, steps).T
 
 
-def _blocks_transposed(rows, kernel):
+def _blocks_transposed(rows, kernel, steps):
     """Rows `(b, m)` times `(f, m)`, of which a block of rows is widened at a time."""
     f, m = kernel.shape
     size = max(1, min(f, WIDENED // m))
 
     @functools.partial(jax.checkpoint, static_argnums=1)
     def block(start, size):
-        part = widen(jax.lax.dynamic_slice(kernel, (start, 0), (size, m)))
-        return rows @ part.T
+        part = jax.lax.dynamic_slice_in_dim(kernel, start, size)
+        of_part = steps if steps is None else jax.lax.dynamic_slice_in_dim(steps, start, size)
+        return rows @ widen(part, of_part).T
 
     def step(i, outputs):
         return jax.lax.dynamic_update_slice(outputs, block(i * size, size), (0, i * size))

@@ -136,13 +136,14 @@ def test_a_training_step_of_keras_is_the_same(mesh):
 
 
 @pytest.mark.parametrize("mesh", [(1, 8), (4, 2)])
+@pytest.mark.parametrize("dtype", ["int8", "int8/8"])
 @pytest.mark.parametrize("layout", ["rw", "40b", "falcon2_11b"])
-def test_weights_of_eight_bits_are_shared_out_too(tmp_path, layout, mesh):
+def test_weights_of_eight_bits_are_shared_out_too(tmp_path, layout, mesh, dtype):
     layouts.build(layout, num_layers=1).save_to_preset(tmp_path / "falcon")
     outputs = []
     for current in (None, distribution(mesh)):
         keras.distribution.set_distribution(current)
-        model = FalconBackbone.from_preset(tmp_path / "falcon", dtype="int8")
+        model = FalconBackbone.from_preset(tmp_path / "falcon", dtype=dtype)
         logits = keras.Model(model.input, model.token_embedding(model.output, reverse=True))
         outputs.append(logits.predict(batch()[0], verbose=0))
     keras.distribution.set_distribution(None)

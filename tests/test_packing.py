@@ -7,7 +7,7 @@ from falcon_edu import FalconBackbone, packing, products
 from falcon_edu.dense import Dense, EinsumDense
 from falcon_edu.packing import pack, packed_product, packed_shape, unpack
 from falcon_edu.products import WIDENED
-from falcon_edu.quantization import weights_only
+from falcon_edu.quantization import GroupedInt8QuantizationConfig, weights_only
 from tests.layouts import build
 
 import jax
@@ -38,21 +38,36 @@ def test_a_kernel_comes_back_as_it_was(shape, largest_row):
         np.testing.assert_array_equal(by_output, kernel.reshape(shape[0], -1).T)
 
 
-@settings(max_examples=25)  # each is compiled
-@given(st.lists(st.integers(1, 3), max_size=2), SHAPES, st.integers(1, 50), st.integers(1, 300))
-def test_products_are_exact(rows, shape, largest_row, block):
+@settings(max_examples=40)  # each is compiled
+@given(
+    st.lists(st.integers(1, 3), max_size=2),
+    SHAPES,
+    st.integers(1, 50),
+    st.integers(1, 300),
+    st.data(),
+)
+def test_products_are_exact(rows, shape, largest_row, block, data):
     rng = np.random.default_rng(0)
     kernel = whole_numbers(rng, shape)
+    m = shape[0]
     # Whole numbers below 2**24 have exact sums in float32.
-    x = rng.integers(-9, 10, (*rows, shape[0])).astype("float32")
-    wide = kernel.reshape(shape[0], -1).astype("float32")
+    x = rng.integers(-9, 10, (*rows, m)).astype("float32")
+    wide = kernel.reshape(m, -1).astype("float32")
+    size = data.draw(st.sampled_from([None, *(i for i in range(1, m + 1) if m % i == 0)]))
+    arrays = [kernel]
+    if size is not None:
+        steps = rng.integers(1, 256, (m // size, *shape[1:])).astype("uint8")
+        wide = wide * np.repeat(steps.reshape(m // size, -1), size, 0)
+        arrays.append(steps)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("falcon_edu.packing.LARGEST_ROW", largest_row)
         patch.setattr("falcon_edu.products.WIDENED", block)
-        packed = jnp.asarray(pack(kernel))
-        np.testing.assert_array_equal(packed_product(x, packed), x @ wide)
-        gradient = jax.grad(lambda x: (packed_product(x, packed) ** 2).sum())(x)
-    np.testing.assert_allclose(gradient, 2 * (x @ wide) @ wide.T, rtol=1e-5, atol=1e-2)
+        parts = packing.parts_of(m, size or 1)
+        packed = [jnp.asarray(pack(array, parts)) for array in arrays]
+        np.testing.assert_array_equal(packed_product(x, *packed), x @ wide)
+        gradient = jax.grad(lambda x: (packed_product(x, *packed) ** 2).sum())(x)
+    wanted = 2 * (x @ wide) @ wide.T
+    np.testing.assert_allclose(gradient, wanted, rtol=1e-4, atol=1e-5 * abs(wanted).max() + 1e-2)
 
 
 def test_a_row_of_many_numbers_goes_in_parts():
@@ -62,32 +77,47 @@ def test_a_row_of_many_numbers_goes_in_parts():
     assert packed_shape((2 * 8191, 64)) == (1, 64, 2 * 8191)  # only 2 divides it: that is too few
 
 
+def test_a_group_lies_in_one_part():
+    assert packing.parts_of(4544, 32) == 2  # Falcon-7B: 71 groups of 32 in each
+    assert packing.parts_of(4544, 64) == 1  # two would cut one of 71 groups
+    assert packing.parts_of(14848, 32) == 4  # Falcon-180B
+
+
+def square(m, has_steps):
+    """A square kernel, packed, with steps or without."""
+    parts = packing.parts_of(m, 32)
+    arrays = [np.ones((m, m), "int8"), np.ones((m // 32, m), "uint8")]
+    return [jnp.asarray(pack(array, parts)) for array in arrays[: 1 + has_steps]]
+
+
+@pytest.mark.parametrize("has_steps", [False, True])
 @pytest.mark.parametrize("m", [256, 8192])
 @pytest.mark.skipif(not products.on_one_cpu(), reason="elsewhere XLA has ways of its own")
-def test_no_kernel_is_widened_in_memory(m):
+def test_no_kernel_is_widened_in_memory(m, has_steps):
     """Neither for a product, nor once for all before the loop over the tokens."""
-    x, packed = jnp.ones((1, m)), jnp.asarray(pack(np.ones((m, m), "int8")))
+    x, packed = jnp.ones((1, m)), square(m, has_steps)
 
     def tokens(x, packed):
-        return jax.lax.fori_loop(0, 9, lambda i, x: packed_product(x, packed) / m, x)
+        return jax.lax.fori_loop(0, 9, lambda i, x: packed_product(x, *packed) / m, x)
 
     memory = jax.jit(tokens).lower(x, packed).compile().memory_analysis()
     assert memory.temp_size_in_bytes < 20 * x.nbytes
 
 
+@pytest.mark.parametrize("has_steps", [False, True])
 @pytest.mark.parametrize("m", [256, 8192])
 @pytest.mark.skipif(not products.on_one_cpu(), reason="elsewhere XLA has ways of its own")
-def test_what_a_row_is_computed_by_stays_out_of_the_product(m):
+def test_what_a_row_is_computed_by_stays_out_of_the_product(m, has_steps):
     """Where XLA moved it into the product, it was done anew for each output."""
-    packed = jnp.asarray(pack(np.ones((m, m), "int8")))
 
-    def tokens(x):
-        return jax.lax.fori_loop(0, 9, lambda i, x: packed_product(jax.nn.gelu(x), packed), x)
+    def tokens(x, packed):
+        return jax.lax.fori_loop(0, 9, lambda i, x: packed_product(jax.nn.gelu(x), *packed), x)
 
-    text = jax.jit(tokens).lower(jnp.ones((1, m))).compile().as_text()
-    products_alone = [part for part in text.split("\n\n") if " dot(" in part]
+    compiled = jax.jit(tokens).lower(jnp.ones((1, m)), square(m, has_steps)).compile()
+    products_alone = [part for part in compiled.as_text().split("\n\n") if " dot(" in part]
     assert products_alone
-    assert not any(" multiply(" in part for part in products_alone)
+    # Its steps are the only thing that a kernel is multiplied with.
+    assert all(part.count(" multiply(") == has_steps for part in products_alone)
 
 
 LAYERS = {
@@ -99,6 +129,18 @@ LAYERS = {
         (None, None, 8),
     ),
 }
+
+
+@pytest.fixture(params=LAYERS)
+def in_groups(request):
+    """One of ours whose steps differ from group to group of four inputs."""
+    ours, _, options, shape = LAYERS[request.param]
+    layer = ours(**options)
+    layer.build(shape)
+    for variable in layer.weights:
+        variable.assign(np.random.default_rng(0).normal(size=variable.shape))
+    layer.quantize(config=GroupedInt8QuantizationConfig(4))
+    return layer
 
 
 @pytest.fixture(params=LAYERS)
@@ -245,3 +287,36 @@ def test_a_quantizer_of_ones_own_is_used_and_kept():
     layer.quantize("int8", config=keras.quantizers.Int8QuantizationConfig(quantizer))
     np.testing.assert_array_equal(layer.kernel, expected)
     assert layer.quantization_config.weight_quantizer is quantizer
+
+
+def test_groups_go_to_a_file_and_back(in_groups, monkeypatch):
+    """Whether a kernel is packed there or not."""
+    x = np.random.default_rng(0).normal(size=(2, 5, 8)).astype("float32")
+    store = stored(in_groups)
+    assert store["0"].shape == in_groups.kernel_shape
+    assert store["3"].shape == (2, *in_groups.kernel_shape[1:])  # the steps come last
+    for is_packed in (True, False):
+        with monkeypatch.context() as patch:
+            if not is_packed:
+                patch.setattr("falcon_edu.packing.on_one_cpu", lambda: False)
+            again = type(in_groups).from_config(in_groups.get_config())
+            again.build(x.shape)
+        assert again.is_packed == (is_packed and packing.should_pack())
+        again.load_own_variables(store)
+        np.testing.assert_allclose(again(x), in_groups(x), atol=1e-5)
+        for name, value in stored(again).items():
+            np.testing.assert_array_equal(value, store[name])
+    with pytest.raises(ValueError, match=r"kernel_steps .* Received: \(1,"):
+        in_groups.load_own_variables({**store, "3": store["3"][:1]})
+
+
+def test_an_adapter_is_merged_into_groups(in_groups):
+    x = np.random.default_rng(0).normal(size=(2, 5, 8)).astype("float32")
+    again = type(in_groups).from_config(in_groups.get_config())
+    again.build(x.shape)
+    in_groups.enable_lora(2)
+    for variable in (in_groups.lora_kernel_a, in_groups.lora_kernel_b):
+        variable.assign(np.random.default_rng(1).normal(size=variable.shape))
+    again.load_own_variables(stored(in_groups))
+    wanted = np.array(in_groups(x))
+    np.testing.assert_allclose(again(x), wanted, atol=0.03 * abs(wanted).max())

@@ -7,7 +7,14 @@ from falcon_edu.corpora import tales
 from falcon_edu.dense import Dense, EinsumDense, ReversibleEmbedding
 from falcon_edu.evaluation import evaluate_on_tales
 from falcon_edu.products import narrow_product, narrow_product_transposed
-from falcon_edu.quantization import quantize
+from falcon_edu.quantization import (
+    GroupedInt8DTypePolicy,
+    GroupedInt8QuantizationConfig,
+    policy_of,
+    quantize,
+    quantize_in_groups,
+    weights_only,
+)
 from tests.layouts import LAYOUTS, build
 
 import jax
@@ -40,44 +47,110 @@ def test_rounding_errs_by_half_a_step(data):
     assert (abs(quantized / scale - weights) <= 0.501 / scale).all()
 
 
-def test_blocks_make_no_difference(monkeypatch):
-    weights = np.random.default_rng(0).normal(size=(11, 6))
-    for axis in (0, 1):
-        whole = quantize(weights, axis)
-        monkeypatch.setattr("falcon_edu.quantization.BLOCK", 12)
-        for one, other in zip(whole, quantize(weights, axis), strict=True):
-            np.testing.assert_array_equal(one, other)
-        monkeypatch.undo()
+@given(st.data())
+def test_a_group_errs_by_half_a_step_of_its_own(data):
+    shape = data.draw(st.lists(st.integers(1, 5), min_size=2, max_size=3))
+    axis = data.draw(st.sampled_from([0, len(shape) - 1]))
+    size = data.draw(st.integers(1, 4))
+    groups = tuple(shape)
+    shape[axis] *= size
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    weights = rng.normal(size=shape) * 10 ** rng.uniform(-3, 3, size=shape)
+    quantized, scale, steps = quantize_in_groups(weights, size, axis)
+    assert (quantized.dtype, steps.dtype, steps.shape) == (np.int8, np.uint8, groups)
+    assert quantized.min() >= -127
+    assert steps.min() >= 1
+    assert scale.shape == tuple(1 if i == axis else n for i, n in enumerate(shape))
+    step = np.repeat(steps, size, axis) / scale
+    assert (abs(quantized * step - weights) <= 0.501 * step).all()
+
+
+def test_groups_err_less_than_channels():
+    weights = np.random.default_rng(0).normal(size=(2048, 8))
+    quantized, scale = quantize(weights)
+    channels = np.linalg.norm(quantized / scale - weights)
+    quantized, scale, steps = quantize_in_groups(weights, 32)
+    groups = np.linalg.norm(quantized * np.repeat(steps, 32, 0) / scale - weights)
+    assert groups < 0.7 * channels
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_blocks_make_no_difference(monkeypatch, axis):
+    weights = np.random.default_rng(0).normal(size=(12, 6))
+
+    def everything():
+        return *quantize(weights, axis), *quantize_in_groups(weights, 3, axis)
+
+    whole = everything()
+    monkeypatch.setattr("falcon_edu.quantization.BLOCK", 30)
+    for one, other in zip(whole, everything(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_weights_that_are_not_finite_are_refused():
-    with pytest.raises(ValueError, match="not finite"):
-        quantize(np.array([[1.0, np.inf]]))
+    weights = np.array([[1.0, np.inf]])
+    for refuse in (quantize, lambda weights: quantize_in_groups(weights, 2, axis=1)):
+        with pytest.raises(ValueError, match="not finite"):
+            refuse(weights)
 
 
-@given(st.integers(1, 9), st.integers(1, 40), st.integers(1, 40), st.integers(1, 300))
-def test_products_are_exact(b, m, f, block):
+def test_groups_that_do_not_fill_a_product_are_refused():
+    with pytest.raises(ValueError, match="Groups of 5 do not fill the 12 inputs"):
+        quantize_in_groups(np.ones((12, 2)), 5)
+    with pytest.raises(ValueError, match="Groups of 5 do not fill the 8 inputs"):
+        FalconBackbone(20, 1, 2, 8, 16, dtype="int8/5")
+    backbone = FalconBackbone(20, 1, 2, 8, 16)
+    with pytest.raises(ValueError, match="Groups of 0 do not fill"):
+        backbone.quantize(config=GroupedInt8QuantizationConfig(0))
+
+
+@pytest.mark.parametrize("mode", ["int8/", "int8/0", "int8/-1", "int8/x", "int4/32", "int8/3.5"])
+def test_a_mode_that_is_none_is_refused(mode):
+    with pytest.raises(ValueError, match=f'like "int8/32". Received: {mode!r}'):
+        GroupedInt8DTypePolicy(mode)
+
+
+def test_a_policy_with_groups_is_one_of_keras():
+    policy = policy_of("int8/32_from_bfloat16")
+    assert (policy.compute_dtype, policy.group_size) == ("bfloat16", 32)
+    again = keras.dtype_policies.deserialize(keras.dtype_policies.serialize(policy))
+    assert again == policy
+    assert policy not in (policy_of("int8/16_from_bfloat16"), policy_of("int8_from_bfloat16"))
+    config = GroupedInt8QuantizationConfig(32)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(config))
+    assert again.get_config() == {"group_size": 32}
+
+
+@given(st.integers(1, 9), st.integers(1, 40), st.integers(1, 40), st.integers(1, 300), st.data())
+def test_products_are_exact(b, m, f, block, data):
     rng = np.random.default_rng(b * m * f)
     # Whole numbers below 2**24 have exact sums in float32.
     x = rng.integers(-9, 9, (b, 1, m)).astype("float32")
     kernel = rng.integers(-127, 128, (m, f)).astype("int8")
+    wide, of_rows, of_columns = kernel.astype("float32"), (), ()
+    size = data.draw(st.sampled_from([None, *(i for i in range(1, m + 1) if m % i == 0)]))
+    if size is not None:
+        steps = rng.integers(1, 256, (m // size, f)).astype("uint8")
+        wide = wide * np.repeat(steps, size, 0)
+        of_rows, of_columns = (steps,), (jnp.asarray(steps.T),)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("falcon_edu.products.WIDENED", block)
-        np.testing.assert_array_equal(narrow_product(x, kernel), x @ kernel.astype("float32"))
-        turned = jnp.asarray(kernel.T)
-        np.testing.assert_array_equal(
-            narrow_product_transposed(x, turned), x @ kernel.astype("float32")
-        )
+        np.testing.assert_array_equal(narrow_product(x, kernel, *of_rows), x @ wide)
+        product = narrow_product_transposed(x, jnp.asarray(kernel.T), *of_columns)
+        np.testing.assert_array_equal(product, x @ wide)
 
 
-def test_the_gradient_reaches_the_inputs():
+@pytest.mark.parametrize("has_groups", [False, True])
+def test_the_gradient_reaches_the_inputs(has_groups):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(3, 10)).astype("float32")
     kernel = rng.integers(-127, 128, (10, 4)).astype("int8")
-    for product, k in ((narrow_product, kernel), (narrow_product_transposed, kernel.T)):
-        gradient = jax.grad(lambda x, f=product, k=k: (f(x, jnp.asarray(k)) ** 2).sum())(x)
-        wide = kernel.astype("float32")
-        np.testing.assert_allclose(gradient, 2 * (x @ wide) @ wide.T, rtol=1e-5)
+    steps = rng.integers(1, 256, (2, 4)).astype("uint8")
+    wide = kernel.astype("float32") * (np.repeat(steps, 5, 0) if has_groups else 1)
+    for product, turn in ((narrow_product, np.array), (narrow_product_transposed, np.transpose)):
+        weights = [turn(w) for w in ((kernel, steps) if has_groups else (kernel,))]
+        gradient = jax.grad(lambda x, f=product, w=weights: (f(x, *map(jnp.array, w)) ** 2).sum())
+        np.testing.assert_allclose(gradient(x), 2 * (x @ wide) @ wide.T, rtol=1e-5)
 
 
 LAYERS = {
@@ -118,21 +191,38 @@ def dequantized(backbone, layout):
     for layer in backbone._flatten_layers():
         if hasattr(layer, "_kernel"):  # which may be packed
             own[layer._kernel.path] = np.array(layer.kernel)
+            if layer.group_size:
+                own[layer.kernel_steps.path] = np.array(layer.kernel_steps_as_saved())
     for variable in plain.variables:
         value = own[variable.path]
         if value.dtype == np.int8:
             scale = own[f"{variable.path}_scale"]
-            if variable.path.endswith("/embeddings"):
+            is_embedding = variable.path.endswith("/embeddings")
+            if is_embedding:
                 scale = scale[:, None]
             value = value / scale.reshape(scale.shape[-value.ndim :])
+            steps, axis = own.get(f"{variable.path}_steps"), int(is_embedding)
+            if steps is not None:
+                value *= np.repeat(steps, value.shape[axis] // steps.shape[axis], axis)
         variable.assign(value)
     return plain
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_layout_computes_with_what_the_weights_stand_for(layout):
+def rounded(layout, dtype):
+    """A quantized model of a layout."""
     backbone = build(layout)
-    backbone.quantize("int8")
+    size = getattr(policy_of(dtype), "group_size", None)
+    backbone.quantize(config=GroupedInt8QuantizationConfig(size) if size else weights_only())
+    return backbone
+
+
+DTYPES = ["int8", "int8/8"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_computes_with_what_the_weights_stand_for(layout, dtype):
+    backbone = rounded(layout, dtype)
     inputs = inputs_for(backbone.config)
     own, plain = record(backbone, inputs), record(dequantized(backbone, layout), inputs)
     for one, other in zip(own.hidden_states, plain.hidden_states, strict=True):
@@ -147,12 +237,12 @@ SAVED = [("save_to_preset", layout) for layout in LAYOUTS]
 SAVED += [("export_to_transformers", x) for x in LAYOUTS if x != "grouped_alibi_sequential"]
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("save", "layout"), SAVED)
-def test_loading_in_eight_bits_is_loading_and_quantizing(tmp_path, save, layout):
-    backbone = build(layout)
-    getattr(backbone, save)(tmp_path / "falcon")
-    loaded = FalconBackbone.from_preset(tmp_path / "falcon", dtype="int8")
-    backbone.quantize("int8")
+def test_loading_in_eight_bits_is_loading_and_quantizing(tmp_path, save, layout, dtype):
+    getattr(build(layout), save)(tmp_path / "falcon")
+    loaded = FalconBackbone.from_preset(tmp_path / "falcon", dtype=dtype)
+    backbone = rounded(layout, dtype)
     assert [v.path for v in loaded.variables] == [v.path for v in backbone.variables]
     for one, other in zip(loaded.variables, backbone.variables, strict=True):
         assert one.dtype == other.dtype
@@ -170,9 +260,20 @@ def test_a_config_tells_of_eight_bits():
     assert "int8" in str(backbone.get_config())
 
 
-def test_a_quantized_model_survives_a_keras_file(tmp_path):
-    backbone = FalconBackbone(20, 1, 2, 8, 16)
-    backbone.quantize("int8")
+@pytest.mark.parametrize("is_loaded", [True, False])
+def test_a_config_tells_of_groups(is_loaded):
+    backbone = FalconBackbone(20, 1, 2, 8, 16, dtype="int8/4" if is_loaded else None)
+    if not is_loaded:
+        backbone.quantize(config=GroupedInt8QuantizationConfig(4))
+    again = FalconBackbone.from_config(backbone.get_config())
+    assert again.token_embedding.embeddings_steps.shape == (20, 2)
+    assert again.transformer_layers[0].dense_4h_to_h.group_size == 4
+
+
+@pytest.mark.parametrize("layout", ["rw", "falcon2_11b"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_quantized_model_survives_a_keras_file(tmp_path, dtype, layout):
+    backbone = rounded(layout, dtype)
     inputs = inputs_for(backbone.config)
     backbone.save(tmp_path / "falcon.keras")
     again = keras.saving.load_model(tmp_path / "falcon.keras")
@@ -187,9 +288,9 @@ def test_presets_hold_full_precision(tmp_path, save):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.fixture(scope="module")
-def falcon():
-    return FalconCausalLM.from_preset("falcon_tales_rw_en", dtype="int8")
+@pytest.fixture(scope="module", params=["int8", "int8/32"])
+def falcon(request):
+    return FalconCausalLM.from_preset("falcon_tales_rw_en", dtype=request.param)
 
 
 def test_the_tales_lose_less_than_a_hundredth(falcon):
@@ -224,7 +325,8 @@ def test_a_causal_lm_that_has_worked_is_quantized_as_its_backbone(falcon):
         return text, loss, model.predict(inputs, verbose=0), record(model, inputs).logits
 
     before = everything(plain)
-    plain.quantize("int8")
+    # A model with groups is given Keras's config in place of the mode.
+    plain.quantize(config=falcon.backbone.token_embedding.quantization_config)
     after, wanted = everything(plain), everything(falcon)
     assert after[0] == wanted[0]
     assert after[1] == wanted[1] != before[1]
@@ -232,8 +334,9 @@ def test_a_causal_lm_that_has_worked_is_quantized_as_its_backbone(falcon):
         np.testing.assert_array_equal(one, other)
 
 
-def test_lora_learns_beside_frozen_bytes(tmp_path):
-    falcon = FalconCausalLM.from_preset("falcon_tales_rw_en", dtype="int8")
+@pytest.mark.parametrize("dtype", ["int8", "int8/32"])
+def test_lora_learns_beside_frozen_bytes(tmp_path, dtype):
+    falcon = FalconCausalLM.from_preset("falcon_tales_rw_en", dtype=dtype)
     backbone = falcon.backbone
     backbone.enable_lora(2)
     assert all("lora" in variable.path for variable in falcon.trainable_variables)
@@ -245,7 +348,7 @@ def test_lora_learns_beside_frozen_bytes(tmp_path):
     after = [np.array(v) for v in backbone.variables if v.dtype == "int8"]
     assert all((a == b).all() for a, b in zip(before, after, strict=True))
     backbone.save_lora_weights(tmp_path / "fox.lora.h5")
-    fresh = FalconBackbone.from_preset("falcon_tales_rw_en", dtype="int8")
+    fresh = FalconBackbone.from_preset("falcon_tales_rw_en", dtype=dtype)
     fresh.load_lora_weights(tmp_path / "fox.lora.h5")
     inputs = inputs_for(backbone.config)
     np.testing.assert_array_equal(fresh(inputs), backbone(inputs))
@@ -253,11 +356,11 @@ def test_lora_learns_beside_frozen_bytes(tmp_path):
         backbone.merge_lora()
 
 
-def test_an_adapter_does_the_same_on_floats_and_on_bytes():
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_adapter_does_the_same_on_floats_and_on_bytes(dtype):
     names = ["query_dense", "output_dense", "dense_4h_to_h", "token_embedding"]
     keras.utils.set_random_seed(0)
-    backbone = build("rw")
-    backbone.quantize("int8")
+    backbone = rounded("rw", dtype)
     plain = dequantized(backbone, "rw")
     factors = []
     for model in (backbone, plain):
@@ -281,3 +384,25 @@ def test_memory_is_asked_for_bytes():
     with pytest.raises(ValueError, match="int8"):
         check_size(large, "here", "float32")
     check_size(large, "here", "int8")
+
+
+@pytest.mark.parametrize("tie_weights", [True, False])
+def test_an_adapter_of_an_embedding_is_merged_into_groups(tie_weights):
+    layer = ReversibleEmbedding(11, 8, tie_weights=tie_weights)
+    layer.build()
+    for variable in layer.weights:
+        variable.assign(np.random.default_rng(0).normal(size=variable.shape))
+    layer.quantize(config=GroupedInt8QuantizationConfig(4))
+    again = type(layer).from_config(layer.get_config())
+    again.build()
+    layer.enable_lora(2)
+    for variable in (layer.lora_embeddings_a, layer.lora_embeddings_b):
+        variable.assign(np.random.default_rng(1).normal(size=variable.shape))
+    store: dict = {}
+    layer.save_own_variables(store)
+    again.load_own_variables({name: np.array(value) for name, value in store.items()})
+    ids, x = np.arange(11), np.random.default_rng(2).normal(size=(3, 8)).astype("float32")
+    for inputs, reverse in ((ids, False), (x, True)):
+        wanted = np.array(layer(inputs, reverse=reverse))
+        found = again(inputs, reverse=reverse)
+        np.testing.assert_allclose(found, wanted, atol=0.03 * abs(wanted).max())

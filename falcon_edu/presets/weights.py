@@ -10,7 +10,7 @@ from falcon_edu import allocator, packing
 from falcon_edu.distribution import variable_sharding
 from falcon_edu.presets.casting import Caster, cast_to_numpy
 from falcon_edu.presets.progress import QUICK, bar_of_bytes
-from falcon_edu.quantization import quantize
+from falcon_edu.quantization import quantize, quantize_in_groups
 
 import jax
 import keras
@@ -228,27 +228,42 @@ class _Source:
 
 
 class _Quantized:
-    """A weight in eight bits and its scales, which are two variables: read and rounded once."""
+    """A weight in eight bits, its scales, and steps: variables of one tensor, read once.
 
-    def __init__(self, source, axis):
-        self.source, self.axis, self.scales = source, axis, None
+    Args:
+        source: a `_Source`.
+        axis: the one that a product sums over.
+        group_size: of groups with steps of their own, or `None`.
+        parts: in how many the kernel is packed, or `None` if it isn't.
+    """
+
+    def __init__(self, source, axis, group_size, parts):
+        self.source, self.axis, self.group_size, self.parts = source, axis, group_size, parts
+        self.scales = self._steps = None
 
     def weight(self):
-        weight, self.scales = quantize(self.source.read(), self.axis)
-        return weight
-
-    def packed(self):
-        kernel = self.source.read()
-        if kernel.flags.c_contiguous:
-            quantized, self.scales = quantize(kernel)
-        else:
+        value, axis = self.source.read(), self.axis
+        turned = axis == 0 and not value.flags.c_contiguous
+        if turned:
             # A file of transformers has all of one output side by side: it is rounded as it lies.
-            by_output, self.scales = quantize(np.moveaxis(kernel, 0, -1), axis=-1)
-            quantized = np.moveaxis(by_output, -1, 0)
-        return packing.pack(quantized)
+            value, axis = np.moveaxis(value, 0, -1), -1
+        if self.group_size is None:
+            quantized, self.scales = quantize(value, axis)
+        else:
+            quantized, self.scales, self._steps = quantize_in_groups(value, self.group_size, axis)
+        if turned:
+            quantized = np.moveaxis(quantized, -1, 0)
+            self._steps = None if self._steps is None else np.moveaxis(self._steps, -1, 0)
+        return self._as_laid_out(quantized)
 
     def scale(self):
         return self.scales
+
+    def steps(self):
+        return self._as_laid_out(self._steps)
+
+    def _as_laid_out(self, array):
+        return array if self.parts is None else packing.pack(array, self.parts)
 
 
 def _readers(backbone, path, source):
@@ -256,12 +271,22 @@ def _readers(backbone, path, source):
     weight = find_variable(backbone, path)
     if weight.dtype != "int8":
         return [(weight, source.read)]
-    # Keras keeps one scale for a token's embedding, and for the output channels of all else.
-    quantized = _Quantized(source, axis=1 if path.endswith(".embeddings") else 0)
-    is_packed = getattr(find_weight(backbone, path.rpartition(".")[0]), "is_packed", False)
-    read = quantized.packed if is_packed else quantized.weight
-    # Keras fills variables in the order in which they were made: scales after their weights.
-    return [(weight, read), (find_weight(backbone, f"{path}_scale"), quantized.scale)]
+    layer = find_weight(backbone, path.rpartition(".")[0])
+    quantized = _Quantized(
+        source,
+        # Keras keeps one scale for a token's embedding, and for the output channels of all else.
+        axis=1 if path.endswith(".embeddings") else 0,
+        group_size=getattr(layer, "group_size", None),
+        parts=layer.parts if getattr(layer, "is_packed", False) else None,
+    )
+    # Keras fills variables in the order in which they were made: the weight comes first.
+    readers = [
+        (weight, quantized.weight),
+        (find_weight(backbone, f"{path}_scale"), quantized.scale),
+    ]
+    if quantized.group_size is not None:
+        readers.append((find_weight(backbone, f"{path}_steps"), quantized.steps))
+    return readers
 
 
 @dataclass
