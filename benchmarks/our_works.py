@@ -4,6 +4,8 @@ import falcon_edu
 from benchmarks.keras_works import KerasWorks, repeated, token_dict
 from falcon_edu.activations import pad_to_bucket, run_compiled
 
+import numpy as np
+
 
 class OurWorks(KerasWorks):
     """The works of falcon_edu.
@@ -19,13 +21,22 @@ class OurWorks(KerasWorks):
         """Seconds of `record`, everything kept."""
         model = self.causal_lm()
         inputs = token_dict(1, tokens, model.backbone.vocabulary_size)
-        return repeated(lambda: falcon_edu.record(model, inputs), 20)
+        return repeated(lambda: falcon_edu.record(model, inputs), 200)
 
     def forward(self, tokens=128):
         """Seconds of the plain forward pass to the logits, compiled."""
         model = self.causal_lm()
         inputs = pad_to_bucket(token_dict(1, tokens, model.backbone.vocabulary_size))
-        return repeated(lambda: run_compiled(model, inputs), 20)
+        return repeated(lambda: run_compiled(model, inputs), 200)
+
+    def rounding(self, tokens=64):
+        """How far the last hidden states are from those in float32, relative to their size."""
+        model = self.causal_lm()
+        inputs = token_dict(1, tokens, model.backbone.vocabulary_size)
+        rounded = np.array(model.backbone(inputs))
+        del model  # or both would be in memory
+        exact = np.array(OurWorks(self.folder).causal_lm().backbone(inputs))
+        return float(np.linalg.norm(rounded - exact) / np.linalg.norm(exact))
 
     def generate(self, new_tokens=32):
         """A whole run: load, compile, generate."""

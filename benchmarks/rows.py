@@ -11,10 +11,11 @@ class Row:
 
     Args:
         name: what is done.
-        unit: of the values: "s", "ms" or "tokens/s"; with the last, more is better.
+        unit: of the values: "s", "ms", "tokens/s" or "%"; with tokens, more is better.
         ours: what we run, as `benchmarks.worker` takes it, with a `size` for the folder.
         peers: `{name: run}`.
         goals: `{peer: ratio}` of ours to theirs to be reached: at most, for "tokens/s" at least.
+        goal: what our own value may be at most.
         peak_goal: megabytes of anonymous memory that ours may take.
         is_quick: whether `--quick` runs it.
         device: "cpu" or "gpu"; rows of a GPU run where there is one.
@@ -25,6 +26,7 @@ class Row:
     ours: dict
     peers: dict = field(default_factory=dict)
     goals: dict = field(default_factory=dict)
+    goal: float | None = None
     peak_goal: float | None = None
     is_quick: bool = False
     device: str = "cpu"
@@ -89,15 +91,18 @@ ROWS = [
         )
         for size in ("tiny", "small", "125M")
     ),
-    Row(
-        "decode int8, 1.3B",
-        "ms",
-        ours("decode", "1.3B", "int8"),
-        {
-            "keras_hub": keras_hub("decode", "1.3B"),
-            "transformers bfloat16": transformers("decode", "1.3B", "bfloat16"),
-        },
-        {"keras_hub": 0.50, "transformers bfloat16": 0.80},
+    *(
+        Row(
+            f"decode {dtype}, 1.3B",
+            "ms",
+            ours("decode", "1.3B", dtype),
+            {
+                "keras_hub": keras_hub("decode", "1.3B"),
+                "transformers bfloat16": transformers("decode", "1.3B", "bfloat16"),
+            },
+            {"keras_hub": 0.50, "transformers bfloat16": 0.80},
+        )
+        for dtype in ("int8", "int8/32")
     ),
     Row(
         "decode bfloat16, 1.3B",
@@ -143,7 +148,15 @@ ROWS = [
         {"keras_hub": 0.6},
         is_quick=True,
     ),
-    Row("whole run in int8, 1.3B", "s", ours("generate", "1.3B", "int8"), peak_goal=1700),
+    *(
+        Row(f"whole run in {dtype}, 1.3B", "s", ours("generate", "1.3B", dtype), peak_goal=1700)
+        for dtype in ("int8", "int8/32")
+    ),
+    # Not of speed, but the other side of it: how far the last hidden states of a text move.
+    *(
+        Row(f"rounding to {dtype}, 1.3B", "%", ours("rounding", "1.3B", dtype), goal=0.02)
+        for dtype in ("int8", "int8/32")
+    ),
     # PyTorch is the CPU's here, so that on a GPU only KerasHub is beside us.
     *(
         Row(
@@ -180,8 +193,9 @@ def table(chosen, results, about, day):
         ", ".join(f"{name} {version}" for name, version in about["versions"].items()) + ".",
         "",
         "Medians, of as many runs as are in brackets, each in a process of its own, ours and the "
-        "peers' in turn; of training, the fastest of three epochs. Peak is anonymous memory. Made "
-        "by `make benchmark`; what bounds the rows that miss their goal is in "
+        "peers' in turn; of training, the fastest of three epochs. A ratio is the median of those "
+        "within each turn, since the machine is not equally fast in all. Peak is anonymous memory. "
+        "Made by `make benchmark`; what bounds the rows that miss their goal is in "
         "[BOUNDS.md](BOUNDS.md).",
         "",
         "| work | ours | peak | beside | theirs | peak | ratio | wanted | |",
@@ -196,12 +210,15 @@ def _lines(row, results):
     own, own_peak = _median(results["ours"])
     shown = f"{row.name} ({len(results['ours'])}) | {_number(own, row.unit)} | {own_peak:,.0f} MB"
     lines = []
+    if row.goal:
+        met = "yes" if own <= row.goal else "no"
+        lines.append(f"| {shown} | | | | | ≤ {_number(row.goal, row.unit)} | {met} |")
     if row.peak_goal:
         met = "yes" if own_peak <= row.peak_goal else "no"
         lines.append(f"| {shown} | | | | | {row.peak_goal:,.0f} MB | {met} |")
     for peer in row.peers:
         value, peak = _median(results[peer])
-        ratio, goal, met = own / value, row.goals.get(peer), ""
+        ratio, goal, met = _ratio(results["ours"], results[peer]), row.goals.get(peer), ""
         if goal:
             met = "yes" if (ratio >= goal if row.unit == "tokens/s" else ratio <= goal) else "no"
         sign = "≥" if row.unit == "tokens/s" else "≤"
@@ -217,7 +234,15 @@ def _median(runs):
     return tuple(float(np.median([run[key] for run in runs])) for key in ("value", "peak"))
 
 
+def _ratio(ours, theirs):
+    """Of ours to theirs, which ran in turn: the median of the pairs."""
+    pairs = zip(ours, theirs, strict=True)
+    return float(np.median([own["value"] / other["value"] for own, other in pairs]))
+
+
 def _number(value, unit):
+    if unit == "%":
+        return f"{100 * value:.1f} %"
     if unit == "ms":
         return f"{1e3 * value:,.{2 if value < 0.01 else 1}f} ms"
     return f"{value:,.0f} tokens/s" if unit == "tokens/s" else f"{value:,.2f} s"

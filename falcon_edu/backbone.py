@@ -135,7 +135,8 @@ class Backbone(keras.Model):
 
         Args:
             mode: `"int8"`: eight bits for a weight, with one scale for each output channel.
-            config, filters: as in `keras.Model.quantize`, with other modes too.
+            config, filters: as in `keras.Model.quantize`, with other modes too; for steps for each
+                group of inputs, a `quantization.GroupedInt8QuantizationConfig`.
 
         Example:
 
@@ -212,7 +213,8 @@ class FalconBackbone(Backbone):
         vocabulary_size, num_layers, num_attention_heads, hidden_dim, intermediate_dim,
         layer_norm_epsilon, attention_dropout_rate, feedforward_dropout_rate: as in KerasHub.
         dtype: string or `keras.DTypePolicy`; softmax, norms and positions stay in float32. With
-            "int8" the weights of dense layers and embedding are kept in eight bits.
+            "int8" the weights of dense layers and embedding are kept in eight bits, with "int8/32"
+            in groups of 32 with steps of their own: see `quantization`.
         num_key_value_heads, position_encoding, rope_max_wavelength, parallel_attention,
         num_parallel_layer_norms, use_bias, tie_word_embeddings, alibi_dtype: the family.
         **kwargs: of `keras.Model`, such as `name`.

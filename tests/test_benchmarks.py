@@ -30,7 +30,7 @@ def test_less_is_better_but_for_tokens_a_second(unit, value, met):
     row = Row("work", unit, {}, {"peer": {}}, {"peer": 0.8}, peak_goal=100)
     results = {
         "ours": [{"value": x, "peak": 101} for x in (9, value, 0.1)],  # the median counts
-        "peer": [{"value": 2, "peak": 300}],
+        "peer": [{"value": 2, "peak": 300}] * 3,
     }
     versions = {
         "cores": "2 cores",
@@ -45,6 +45,27 @@ def test_less_is_better_but_for_tokens_a_second(unit, value, met):
     assert ratio.endswith(
         f"| {value / 2:.2f} | {'≥' if unit == 'tokens/s' else '≤'} 0.80 | {met} |"
     )
+
+
+def test_a_ratio_is_the_median_of_the_pairs():
+    """In the second turn the machine was half as fast, for both."""
+    row = Row("work", "s", {}, {"peer": {}})
+    results = {
+        "ours": [{"value": x, "peak": 1} for x in (1, 2, 1.1)],
+        "peer": [{"value": x, "peak": 1} for x in (2, 4, 3.9)],
+    }
+    versions = {"cores": "2", "read_bandwidth": 30, "gemm_rate": 200, "versions": {"jax": "1"}}
+    *_, line = table([row], {"work": results}, versions, "today").splitlines()
+    assert "| 1.10 s | 1 MB | peer | 3.90 s | 1 MB | 0.50 |" in line
+
+
+@pytest.mark.parametrize(("value", "met"), [(0.019, "yes"), (0.03, "no")])
+def test_a_value_of_our_own_can_have_a_goal(value, met):
+    row = Row("rounding", "%", {}, goal=0.02)
+    versions = {"cores": "2", "read_bandwidth": 30, "gemm_rate": 200, "versions": {"jax": "1"}}
+    results = {"rounding": {"ours": [{"value": value, "peak": 1}]}}
+    *_, line = table([row], results, versions, "today").splitlines()
+    assert line == f"| rounding (1) | {100 * value:.1f} % | 1 MB | | | | | ≤ 2.0 % | {met} |"
 
 
 MACHINE = {"cores": "2 cores", "versions": {"jax": "1"}, "read_bandwidth": 30}
