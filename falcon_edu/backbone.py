@@ -2,7 +2,7 @@
 
 from falcon_edu import allocator, lora
 from falcon_edu.config import CONFIG_FIELDS, FalconConfig
-from falcon_edu.dense import ReversibleEmbedding
+from falcon_edu.dense import Quantized, ReversibleEmbedding
 from falcon_edu.distribution import FalconLayoutMap, adapt_layout_map
 from falcon_edu.gradients import LayerNormalization
 from falcon_edu.initializers import kernel_initializer
@@ -138,6 +138,10 @@ class Backbone(keras.Model):
             config, filters: as in `keras.Model.quantize`, with other modes too; for steps for each
                 group of inputs, a `quantization.GroupedInt8QuantizationConfig`.
 
+        Raises:
+            ValueError: a weight is not finite, or groups do not fill a product. Nothing is rounded
+                then; with `filters`, what came before is.
+
         Example:
 
         >>> backbone = Backbone.from_preset("falcon_tales_rw_en")
@@ -145,6 +149,10 @@ class Backbone(keras.Model):
         >>> backbone.token_embedding.embeddings.dtype
         'int8'
         """
+        if mode == "int8" and filters is None:
+            for layer in self._flatten_layers():
+                if isinstance(layer, Quantized):
+                    layer.check_before_rounding(getattr(config, "group_size", None))
         # Keras would warn of every layer that has nothing to be rounded.
         super().quantize(mode, config, filters or _has_quantize, **kwargs)
 

@@ -24,7 +24,6 @@ from falcon_edu.products import (
     widen,
 )
 from falcon_edu.quantization import (
-    LONGEST,
     GroupedInt8DTypePolicy,
     GroupedInt8QuantizationConfig,
     float_policy,
@@ -38,7 +37,7 @@ import numpy as np
 from keras import ops
 
 
-class _Quantized:
+class Quantized:
     """What the layers have in common; in front of one of Keras's.
 
     With groups there is one more variable for each weight, `<name>_steps`; in files it comes last.
@@ -49,15 +48,14 @@ class _Quantized:
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         if self.quantization_mode == "int8":
-            size = getattr(self.dtype_policy, "group_size", None)
-            self.quantization_config = (
-                weights_only() if size is None else GroupedInt8QuantizationConfig(size)
-            )
+            size = self.group_size or getattr(self.dtype_policy, "group_size", None)
+            self.quantization_config = _config_of(size)
 
     @property
     def group_size(self):
         """How many inputs share steps; `None` without groups."""
-        return getattr(self.quantization_config, "group_size", None)
+        config = self.quantization_config
+        return config.group_size if isinstance(config, GroupedInt8QuantizationConfig) else None
 
     def quantize(self, mode=None, type_check=True, config=None):
         """Rounds the weights in place, as Keras does; with "int8", the weights alone."""
@@ -65,20 +63,32 @@ class _Quantized:
             # Keras leaves subclasses out unless told otherwise: they might compute something else.
             super().quantize(mode, type_check=False, config=config)
             return
-        size = getattr(config, "group_size", None)
-        if size is None:
-            # By now Keras has put its default into `config`: what was asked for is not known.
-            config = weights_only(getattr(config, "weight_quantizer", None))
-        quantizer = _Quantizer(self, config.weight_quantizer, size)
+        # By now Keras has put its default into `config`: what was asked for may be in the policy.
+        size = getattr(config, "group_size", getattr(self.dtype_policy, "group_size", None))
+        quantizer = _Quantizer(self, getattr(config, "weight_quantizer", None), size)
+        before = self.quantization_config
         try:
-            super().quantize(mode, type_check=False, config=quantizer.as_config())
-        finally:
-            self.quantization_config = config
+            super().quantize(mode, type_check=False, config=_config_of(size, quantizer))
+        except BaseException:
+            self.quantization_config = before
+            raise
+        self.quantization_config = _config_of(size, quantizer.of_keras)
         for name, steps in quantizer.steps.items():
             getattr(self, f"{name}_steps").assign(steps)
         if size is not None:
             source = float_policy(self.dtype_policy).name
             self.dtype_policy = GroupedInt8DTypePolicy(f"int8/{size}", source)
+
+    def check_before_rounding(self, group_size):
+        """Raises a `ValueError` if the weights can't be rounded in groups of a size, or `None`."""
+        for variable in self.floats_to_round():
+            if not ops.all(ops.isfinite(variable)):
+                raise ValueError(
+                    f"`{variable.path}` has numbers that are not finite, which can't be quantized."
+                )
+            _, axis = self.name_and_axis(variable)
+            if group_size is not None:
+                number_of_groups(variable.shape[axis], group_size)
 
     def _add_steps(self, name, shape, axis):
         """The variable with the steps of a weight, if there are groups."""
@@ -98,15 +108,13 @@ class _Quantized:
         steps = getattr(self, f"{name}_steps", None)
         return None if steps is None else ops.convert_to_tensor(steps)
 
-    def _round_again(self, quantized, scale, update, steps, axis):
-        """Whole numbers and scale after an update of floats; steps, if any, stay as they are."""
-        quantize = keras.quantizers.AbsMaxQuantizer(axis=axis)
+    def _round_again(self, quantized, scale, steps, update, axis):
+        """Whole numbers, scale and steps, if any, of weights with an update of floats."""
         if steps is None:
-            return quantize(quantized / scale + update, to_numpy=True)
-        # As large as the weights would be if all steps were the longest.
-        update = update * np.repeat(LONGEST / np.asarray(steps), self.group_size, axis)
-        quantized, scale = quantize(quantized / (scale / LONGEST) + update, to_numpy=True)
-        return quantized, LONGEST * scale
+            quantize = keras.quantizers.AbsMaxQuantizer(axis=axis)
+            return *quantize(quantized / scale + update, to_numpy=True), None
+        weights = quantized * np.repeat(steps, self.group_size, axis) / scale + update
+        return quantize_in_groups(ops.convert_to_numpy(weights), self.group_size, axis)
 
     def _with_zero_point(self, name, quantized, scale):
         """What Keras saves: since 3.14 there is a zero point too, which eight bits don't have."""
@@ -119,6 +127,47 @@ class _Quantized:
         names = ("kernel_steps", "embeddings_steps", "reverse_embeddings_steps")
         added = [name for name in names if hasattr(self, name)]
         return {**spec, "int8": [*spec["int8"], *added]}
+
+    def _names_in_file(self):
+        names = self.variable_serialization_spec["int8"]
+        return [name for name in names if name != "bias" or self.bias is not None]
+
+    def _place(self, name):
+        """The key in a file of one of the variables of eight bits."""
+        return str(self._names_in_file().index(name))
+
+    def save_own_variables(self, store):
+        values: dict = {}
+        super().save_own_variables(values)
+        if values and self.quantization_mode == "int8" and self.group_size:
+            name, steps = self.steps_as_saved()
+            values[self._place(name)] = steps
+        for place, value in values.items():
+            store[place] = value
+
+    def load_own_variables(self, store):
+        self._check_store(store)
+        super().load_own_variables(store)
+
+    def _check_store(self, store):
+        if not self.lora_enabled:
+            self._check_load_own_variables(store)
+        elif self.quantization_mode == "int8" and len(store) != len(self._names_in_file()):
+            # Keras looks at nothing here, and steps that come last would not be missed.
+            raise ValueError(
+                f"`{self.path}` wants {self._names_in_file()} from a file, and this one has "
+                f"{len(store)} variables for it. Weights with groups fit a model with groups of "
+                "that size alone, and others a model without."
+            )
+
+
+def _config_of(group_size, weight_quantizer=None):
+    """Keras's way to say how weights are rounded, with groups or without."""
+    if group_size is None:
+        return weights_only(weight_quantizer)
+    config = GroupedInt8QuantizationConfig(group_size)
+    config.weight_quantizer = weight_quantizer
+    return config
 
 
 class _Quantizer:
@@ -133,12 +182,6 @@ class _Quantizer:
         self.layer, self.of_keras, self.group_size = layer, of_keras, group_size
         self.steps = {}
 
-    def as_config(self):
-        """Keras's way to say that weights are rounded by this."""
-        config = weights_only(self)
-        config.group_size = self.group_size
-        return config
-
     def __call__(self, weights, **options):
         name, axis = self.layer.name_and_axis(weights)
         if self.group_size is None:
@@ -151,7 +194,7 @@ class _Quantizer:
         return self.layer.as_laid_out(quantized), scale
 
 
-class _Dense(_Quantized):
+class _Dense(Quantized):
     """What the two dense layers have in common: the choice of the product.
 
     In eight bits and on one CPU, the variable `_kernel` has the shape that `packing` gives it. The
@@ -224,8 +267,12 @@ class _Dense(_Quantized):
         """In how many parts the kernel is packed, or would be."""
         return packing.parts_of(self.kernel_shape[0], self.group_size or 1)
 
+    def floats_to_round(self):
+        """The variables that `quantize` rounds."""
+        return [] if self.quantization_mode else [self._kernel]
+
     def name_and_axis(self, weights):
-        """Of one of the layer's weights: its name, and the axis that a product sums over."""
+        """Of one of them: its name, and the axis that a product sums over."""
         return "kernel", 0
 
     def as_laid_out(self, array):
@@ -246,43 +293,30 @@ class _Dense(_Quantized):
     def _get_kernel_with_merged_lora(self):
         if self.quantization_mode != "int8" or not (self.is_packed or self.group_size):
             return super()._get_kernel_with_merged_lora()
-        kernel, scale = self.kernel, self.kernel_scale
-        if self.lora_enabled:
-            update = ops.matmul(self.lora_kernel_a, self.lora_kernel_b)
-            update = (self.lora_alpha / self.lora_rank) * update
-            of_outputs = ops.reshape(scale, (1, *kernel.shape[1:]))
-            steps = self.kernel_steps_as_saved()
-            kernel, new = self._round_again(kernel, of_outputs, update, steps, axis=0)
-            scale = ops.reshape(new, scale.shape)
+        kernel, scale, _ = self._kernel_as_saved()
         return self._with_zero_point("kernel", kernel, scale)
 
-    def kernel_steps_as_saved(self):
-        """The steps `(groups, ...)` in the order of `kernel`, which files have; or `None`."""
-        steps = self._steps("kernel")
-        if steps is None or not self.is_packed:
-            return steps
-        m, *outputs = self._packed_from
-        return packing.unpack(steps, (m // self.group_size, *outputs))
+    def steps_as_saved(self):
+        """The name of the steps, and their value in a file: `(groups, ...)`, as `kernel` lies."""
+        return "kernel_steps", self._kernel_as_saved()[2]
 
-    def _place(self, name):
-        """The key of one of the variables of eight bits in a file."""
-        names = self.variable_serialization_spec["int8"]
-        if self.bias is None:
-            names = [name for name in names if name != "bias"]
-        return str(names.index(name))
-
-    def save_own_variables(self, store):
-        values: dict = {}
-        super().save_own_variables(values)
-        if self.is_packed and self.group_size:
-            values[self._place("kernel_steps")] = self.kernel_steps_as_saved()
-        for name, value in values.items():
-            store[name] = value
+    def _kernel_as_saved(self):
+        """Kernel, scale and steps in Keras's order, with the update of LoRA, if there is one."""
+        kernel, scale, steps = self.kernel, self.kernel_scale, self._steps("kernel")
+        if steps is not None and self.is_packed:
+            m, *outputs = self._packed_from
+            steps = packing.unpack(steps, (m // self.group_size, *outputs))
+        if not self.lora_enabled:
+            return kernel, scale, steps
+        update = ops.matmul(self.lora_kernel_a, self.lora_kernel_b)
+        update = (self.lora_alpha / self.lora_rank) * update
+        of_outputs = ops.reshape(scale, (1, *kernel.shape[1:]))
+        kernel, new, steps = self._round_again(kernel, of_outputs, steps, update, axis=0)
+        return kernel, ops.reshape(new, scale.shape), steps
 
     def load_own_variables(self, store):
         if self.is_packed:
-            if not self.lora_enabled:
-                self._check_load_own_variables(store)
+            self._check_store(store)
             store = {**store}
             m, *outputs = self._packed_from
             shapes = {"kernel": self._packed_from}
@@ -314,11 +348,17 @@ class EinsumDense(_Dense, keras.layers.EinsumDense):
     """`keras.layers.EinsumDense` of equations that sum over the last axis of the inputs."""
 
 
-class ReversibleEmbedding(_Quantized, keras.layers.ReversibleEmbedding):
+class ReversibleEmbedding(Quantized, keras.layers.ReversibleEmbedding):
     """`keras.layers.ReversibleEmbedding`, with each token's embedding on a scale of its own."""
 
+    def floats_to_round(self):
+        """The variables that `quantize` rounds."""
+        if self.quantization_mode:
+            return []
+        return [self._embeddings, *([] if self.tie_weights else [self.reverse_embeddings])]
+
     def name_and_axis(self, weights):
-        """Of one of the layer's weights: its name, and the axis that a product sums over."""
+        """Of one of them: its name, and the axis that a product sums over."""
         is_head = weights is getattr(self, "reverse_embeddings", None)
         return ("reverse_embeddings", 0) if is_head else ("embeddings", 1)
 
@@ -382,14 +422,27 @@ class ReversibleEmbedding(_Quantized, keras.layers.ReversibleEmbedding):
         return ops.matmul(hidden, ops.transpose(self.lora_embeddings_a))
 
     def _get_embeddings_with_merged_lora(self):
-        steps = self._steps("embeddings")
-        if steps is None or not self.lora_enabled:
+        if self._steps("embeddings") is None:
             return super()._get_embeddings_with_merged_lora()
+        embeddings, scale, _ = self._embeddings_as_saved()
+        return self._with_zero_point("embeddings", embeddings, scale)
+
+    def steps_as_saved(self):
+        """The name of the steps that an adapter changes, and their value in a file."""
+        return "embeddings_steps", self._embeddings_as_saved()[2]
+
+    def _embeddings_as_saved(self):
+        """Embeddings, scale and steps, with the update of LoRA, if there is one."""
+        weights = (self._embeddings, self.embeddings_scale, self._steps("embeddings"))
+        if not self.lora_enabled:
+            return weights
+        embeddings, scale, steps = weights
         update = ops.matmul(self.lora_embeddings_a, self.lora_embeddings_b)
         update = (self.lora_alpha / self.lora_rank) * update
-        scale = self.embeddings_scale[:, None]
-        weights = self._round_again(self._embeddings, scale, update, steps, axis=1)
-        return self._with_zero_point("embeddings", weights[0], ops.squeeze(weights[1], 1))
+        embeddings, scale, steps = self._round_again(
+            embeddings, scale[:, None], steps, update, axis=1
+        )
+        return embeddings, scale[:, 0], steps
 
 
 def values_with_bits(model):

@@ -26,7 +26,8 @@ RULES = {
     "{block}/dense_h_to_4h/kernel": ("mf", "fm"),
     "{block}/dense_4h_to_h/kernel": ("fm", "fm"),
     # Norms and biases have no rule, nor have the scales of weights in eight bits. They are about a
-    # thousandth: every device has them whole.
+    # thousandth: every device has them whole. The steps of groups are split as their kernel is, but
+    # not along the inputs, of which they have one for many.
 }
 
 
@@ -98,6 +99,9 @@ class FalconLayoutMap(keras.distribution.LayoutMap):
             place, _, name = path.rpartition("/")
             layouts[f"{place}/lora_{name}_a"] = (*layout[:-1], None)
             layouts[f"{place}/lora_{name}_b"] = (None, layout[-1])
+            inputs = axes.index("m") if name == "embeddings" else 0
+            steps = (None if axis == inputs else held for axis, held in enumerate(layout))
+            layouts[f"{path}_steps"] = tuple(steps)
         return layouts
 
     def _split(self, axes, order, sizes):

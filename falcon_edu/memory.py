@@ -3,6 +3,7 @@
 from typing import Any
 
 from falcon_edu.config import FalconConfig
+from falcon_edu.quantization import policy_of
 
 _ROPE: dict[str, Any] = {"position_encoding": "rope", "use_bias": False, "parallel_attention": True}
 
@@ -46,7 +47,8 @@ def memory_needed(
         config: a `FalconConfig`, such as `FALCON_FAMILY["falcon-7b"]` or `backbone.config`.
         use: `"generate"` or `"train"` (with Adam).
         dtype: of the weights and all else: `"float32"` or `"bfloat16"`; or `"int8"`, for weights
-            of one byte (without their scales, some thousandths more) and a cache in bfloat16.
+            of one byte (without their scales, some thousandths more) and a cache in bfloat16; with
+            `"int8/32"` a byte more for each group of 32, or of any other size.
         tokens: length of the sequences: prompt and continuation, or a text to train on.
         batch_size: number of sequences at once.
         trainable_parameters: how many are trained, as with LoRA; `None` for all.
@@ -66,7 +68,10 @@ def memory_needed(
     Kingma and Ba 2015, https://arxiv.org/abs/1412.6980, for Adam's two averages.
     """
     _check(config, use, dtype, tokens, batch_size, trainable_parameters)
+    dtype, _, group_size = dtype.partition("/")
     parts = {"weights": config.num_parameters * BYTES[dtype]}
+    if group_size:
+        parts["weights"] += config.num_parameters // int(group_size)  # their steps
     size = max(BYTES[dtype], 2)  # of any number that is not a weight
     key_value_width = config.key_value_heads * config.head_dim
     if use == "generate":
@@ -94,6 +99,8 @@ def _check(config, use, dtype, tokens, batch_size, trainable_parameters):
             "`config` must be a FalconConfig, such as FALCON_FAMILY['falcon-7b'] or "
             f"backbone.config. Received: {config!r}"
         )
+    if isinstance(dtype, str) and dtype.startswith("int8/"):
+        dtype = policy_of(dtype).quantization_mode
     for name, value, known in (("use", use, USES), ("dtype", dtype, tuple(BYTES))):
         if value not in known:
             raise ValueError(f"`{name}` must be one of {list(known)}. Received: {value!r}")

@@ -148,9 +148,10 @@ def widen(x, steps=None, axis=-1):
     """int8, or the bits of bfloat16, as float32.
 
     Args:
-        x: an array.
-        steps: of groups along `axis`, uint8; see `quantization.steps_of`.
-        axis: the first or the last.
+        x: `(..., m)`, or `(m, ...)` if the axis is the first.
+        steps: `(..., groups)`, or `(groups, ...)`, of the groups of `m` weights, if they have any;
+            see `quantization.quantize_in_groups`.
+        axis: the one with the groups: 0, or the last.
 
     Example:
 

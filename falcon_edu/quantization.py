@@ -62,6 +62,9 @@ class GroupedInt8QuantizationConfig(keras.quantizers.Int8QuantizationConfig):
     Args:
         group_size: number of inputs that share a step; must divide the inputs of every product.
 
+    Raises:
+        ValueError: the size is no whole number of at least 1.
+
     Example:
 
     >>> from falcon_edu import FalconBackbone
@@ -72,8 +75,13 @@ class GroupedInt8QuantizationConfig(keras.quantizers.Int8QuantizationConfig):
     """
 
     def __init__(self, group_size):
+        is_whole = hasattr(group_size, "__index__") and not isinstance(group_size, bool)
+        if not is_whole or group_size < 1:
+            raise ValueError(
+                f"`group_size` must be a whole number of at least 1. Received: {group_size!r}"
+            )
         super().__init__(activation_quantizer=None)
-        self.group_size = group_size
+        self.group_size = int(group_size)
 
     def get_config(self):
         return {"group_size": self.group_size}
@@ -215,7 +223,7 @@ def number_of_groups(count, size):
     >>> number_of_groups(2048, 32)
     64
     """
-    if size < 1 or count % size:
+    if count % size:
         raise ValueError(
             f"Groups of {size} do not fill the {count} inputs of a product. Choose a size that "
             "divides them."

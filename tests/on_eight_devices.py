@@ -150,6 +150,9 @@ def test_weights_of_eight_bits_are_shared_out_too(tmp_path, layout, mesh, dtype)
     kernel = model.transformer_layers[0].dense_4h_to_h.kernel.value
     assert kernel.dtype == "int8"
     assert kernel.addressable_shards[0].data.size * math.prod(mesh) == kernel.size
+    if dtype == "int8/8":  # the steps of a kernel that is split by its outputs
+        steps = model.transformer_layers[0].dense_h_to_4h.kernel_steps.value
+        assert steps.addressable_shards[0].data.size * mesh[1] == steps.size
     np.testing.assert_allclose(*outputs, atol=1e-4 * np.abs(outputs[0]).max())
 
 

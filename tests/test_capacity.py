@@ -56,3 +56,7 @@ def test_model_beyond_the_limit_is_refused(monkeypatch):
     with pytest.raises(ValueError, match="for its weights in float32, but this machine has"):
         capacity.check_size(config, "here", "float32")
     capacity.check_size(config, "here", "bfloat16")
+    monkeypatch.setenv("MEM_LIMIT", str(config.num_parameters * 5 // 4 + 100))
+    capacity.check_size(config, "here", "int8/4")
+    with pytest.raises(ValueError, match="in int8, but"):
+        capacity.check_size(config, "here", "int8/2")

@@ -102,6 +102,29 @@ def test_one_number_and_none():
         assert casting.Caster()(np.ones(shape, "float16"), "float32").shape == shape
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("shape", [(), (1,), (16,), (64, 64), (3, 5, 7), (0, 3)])
+def test_a_small_array_is_jaxs_own(shape, dtype):
+    """Whatever becomes of the numbers, and for a program that writes its result in their place."""
+    numbers = np.ones(shape, dtype)
+    array = casting.Caster()(numbers, dtype)
+    numbers[...] = 0
+    assert (np.asarray(array) == 1).all()
+    place = array.unsafe_buffer_pointer()
+    again = jax.jit(lambda x: x * 2, donate_argnums=0)(array)
+    assert array.is_deleted()
+    assert numbers.size == 0 or again.unsafe_buffer_pointer() == place
+
+
+def test_for_a_small_array_no_program_is_compiled():
+    heard: list[str] = []  # JAX 0.7 can't unregister who listens
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, *_, **__: heard.append(event)
+    )
+    casting.Caster()(np.ones((61, 67), "float16"), "float32")
+    assert not [event for event in heard if "compile" in event]
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's own count")
 def test_a_loaded_model_predicts_without_a_second_copy_of_its_weights(tmp_path):
     """What JAX borrows from NumPy it can't hand on, so Keras's `predict` would copy it."""

@@ -80,6 +80,9 @@ def test_int8_is_a_byte_for_a_weight_and_two_for_the_rest():
     int8, bfloat16 = memory_needed(config, dtype="int8"), memory_needed(config, dtype="bfloat16")
     assert int8["weights"] == config.num_parameters
     assert int8["key/value cache"] == bfloat16["key/value cache"]
+    in_groups = memory_needed(config, dtype="int8/32")
+    assert in_groups["weights"] == config.num_parameters * 33 // 32
+    assert in_groups["key/value cache"] == int8["key/value cache"]
 
 
 @pytest.mark.parametrize(
@@ -88,6 +91,8 @@ def test_int8_is_a_byte_for_a_weight_and_two_for_the_rest():
         ({"config": "falcon-7b"}, "must be a FalconConfig"),
         ({"use": "serve"}, "`use` must be one of"),
         ({"dtype": "float8"}, "`dtype` must be one of"),
+        ({"dtype": "int8/x"}, "must be like"),
+        ({"use": "train", "dtype": "int8/32"}, "can't be trained"),
         ({"tokens": 0}, "`tokens` must be a whole number"),
         ({"batch_size": 1.5}, "`batch_size` must be a whole number"),
         ({"use": "train", "dtype": "int8"}, "can't be trained"),

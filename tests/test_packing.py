@@ -139,6 +139,9 @@ def in_groups(request):
     layer.build(shape)
     for variable in layer.weights:
         variable.assign(np.random.default_rng(0).normal(size=variable.shape))
+    kernel = np.array(layer.kernel)
+    kernel[:4] = 0  # a group whose steps are the shortest
+    layer.kernel.assign(kernel)
     layer.quantize(config=GroupedInt8QuantizationConfig(4))
     return layer
 
@@ -255,7 +258,7 @@ def test_an_interrupt_leaves_a_layer_that_can_be_saved():
     config = keras.quantizers.Int8QuantizationConfig(Interrupted(axis=0))
     with pytest.raises(KeyboardInterrupt):
         layer.quantize("int8", config=config)
-    assert isinstance(layer.quantization_config.weight_quantizer, Interrupted)
+    assert layer.quantization_config is None
     layer.quantize("int8")
     assert layer.is_packed == packing.should_pack()
 
@@ -319,4 +322,4 @@ def test_an_adapter_is_merged_into_groups(in_groups):
         variable.assign(np.random.default_rng(1).normal(size=variable.shape))
     again.load_own_variables(stored(in_groups))
     wanted = np.array(in_groups(x))
-    np.testing.assert_allclose(again(x), wanted, atol=0.03 * abs(wanted).max())
+    np.testing.assert_allclose(again(x), wanted, atol=0.015 * abs(wanted).max())

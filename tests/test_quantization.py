@@ -6,6 +6,7 @@ from falcon_edu import FalconBackbone, FalconCausalLM, FalconConfig, record
 from falcon_edu.corpora import tales
 from falcon_edu.dense import Dense, EinsumDense, ReversibleEmbedding
 from falcon_edu.evaluation import evaluate_on_tales
+from falcon_edu.packing import packed_shape, should_pack
 from falcon_edu.products import narrow_product, narrow_product_transposed
 from falcon_edu.quantization import (
     GroupedInt8DTypePolicy,
@@ -99,9 +100,62 @@ def test_groups_that_do_not_fill_a_product_are_refused():
         quantize_in_groups(np.ones((12, 2)), 5)
     with pytest.raises(ValueError, match="Groups of 5 do not fill the 8 inputs"):
         FalconBackbone(20, 1, 2, 8, 16, dtype="int8/5")
-    backbone = FalconBackbone(20, 1, 2, 8, 16)
-    with pytest.raises(ValueError, match="Groups of 0 do not fill"):
-        backbone.quantize(config=GroupedInt8QuantizationConfig(0))
+
+
+@pytest.mark.parametrize("size", [True, False, 0, -4, 4.0, "4", None])
+def test_a_size_that_is_none_is_refused(size):
+    with pytest.raises(ValueError, match=r"whole number of at least 1\. Received: "):
+        GroupedInt8QuantizationConfig(size)
+
+
+def test_a_refusal_leaves_the_model_as_it_was():
+    backbone = FalconBackbone(20, 2, 2, 8, 12)
+    policies = [layer.dtype_policy for layer in backbone._flatten_layers()]
+
+    def refuse(config, words):
+        with pytest.raises(ValueError, match=words):
+            backbone.quantize(config=config)
+        assert [layer.dtype_policy for layer in backbone._flatten_layers()] == policies
+        assert backbone.token_embedding.group_size is None
+
+    refuse(GroupedInt8QuantizationConfig(8), "Groups of 8 do not fill the 12 inputs")
+    bias = backbone.transformer_layers[1].dense_4h_to_h.kernel
+    before = np.array(bias)
+    bias.assign(np.full(bias.shape, np.nan))
+    refuse(
+        GroupedInt8QuantizationConfig(4), "dense_4h_to_h/kernel` has numbers that are not finite"
+    )
+    refuse(weights_only(), "not finite")
+    bias.assign(before)
+    backbone.quantize(config=GroupedInt8QuantizationConfig(4))
+    assert backbone.token_embedding.group_size == 4
+
+
+def test_a_policy_with_groups_is_obeyed_by_a_layer_that_is_there():
+    layer = Dense(6)
+    layer.build((None, 8))
+    layer.dtype_policy = policy_of("int8/4")
+    assert layer.kernel_steps.shape == (packed_shape((2, 6)) if should_pack() else (2, 6))
+    assert (layer.group_size, layer.dtype_policy) == (4, policy_of("int8/4"))
+    layer = Dense(
+        6, dtype="int8_from_float32", quantization_config=GroupedInt8QuantizationConfig(2)
+    )
+    assert layer.group_size == 2
+
+
+@pytest.mark.parametrize(("one", "other"), [("int8", "int8/4"), ("int8/4", "int8")])
+def test_weights_with_groups_and_without_do_not_mix(tmp_path, one, other):
+    """Not even with LoRA on every layer, where Keras no longer counts."""
+    path = tmp_path / "falcon.weights.h5"
+    FalconBackbone(20, 1, 2, 8, 16, dtype=one).save_weights(path)
+    names = ["query", "key", "value", "output"]
+    names = [f"{name}_dense" for name in names] + ["dense_h_to_4h", "dense_4h_to_h"]
+    for targets in ([], [*names, "token_embedding"]):
+        backbone = FalconBackbone(20, 1, 2, 8, 16, dtype=other)
+        if targets:
+            backbone.enable_lora(2, targets)
+        with pytest.raises(ValueError, match="groups" if targets else "variables"):
+            backbone.load_weights(path)
 
 
 @pytest.mark.parametrize("mode", ["int8/", "int8/0", "int8/-1", "int8/x", "int4/32", "int8/3.5"])
@@ -192,7 +246,7 @@ def dequantized(backbone, layout):
         if hasattr(layer, "_kernel"):  # which may be packed
             own[layer._kernel.path] = np.array(layer.kernel)
             if layer.group_size:
-                own[layer.kernel_steps.path] = np.array(layer.kernel_steps_as_saved())
+                own[layer.kernel_steps.path] = np.array(layer.steps_as_saved()[1])
     for variable in plain.variables:
         value = own[variable.path]
         if value.dtype == np.int8:
@@ -391,7 +445,9 @@ def test_an_adapter_of_an_embedding_is_merged_into_groups(tie_weights):
     layer = ReversibleEmbedding(11, 8, tie_weights=tie_weights)
     layer.build()
     for variable in layer.weights:
-        variable.assign(np.random.default_rng(0).normal(size=variable.shape))
+        value = np.random.default_rng(0).normal(size=variable.shape)
+        value[:, :4] = 0  # a group whose steps are the shortest, before the update
+        variable.assign(value)
     layer.quantize(config=GroupedInt8QuantizationConfig(4))
     again = type(layer).from_config(layer.get_config())
     again.build()

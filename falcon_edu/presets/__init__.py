@@ -255,9 +255,10 @@ def export_tokenizer(tokenizer, path):
 def _check_backbone(path, backbone):
     """Refuses to begin with rounded weights, or where the disk has no room beside what is there."""
     if any(variable.dtype == "int8" for variable in backbone.variables):
+        policy = backbone.token_embedding.dtype_policy
         raise ValueError(
             "Presets hold weights as floats, and these have eight bits. Save the model as it was "
-            'before, and load it with `dtype="int8"`: that rounds on the way.'
+            f"before, and load it with `dtype={policy.name!r}`: that rounds on the way."
         )
     small = 4096  # bytes around a tensor: HDF5 takes about 2,400
     check_space(path, sum(variable.value.nbytes + small for variable in backbone.variables))

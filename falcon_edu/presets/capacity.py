@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from falcon_edu.files import size
-from falcon_edu.quantization import policy_of
+from falcon_edu.quantization import GroupedInt8DTypePolicy, policy_of
 
 import jax
 import keras
@@ -36,6 +36,8 @@ def check_size(config, source, dtype=None):
     policy = policy_of(dtype or keras.config.dtype_policy())
     kept = "int8" if policy.quantization_mode == "int8" else policy.variable_dtype
     needed = config.num_parameters * np.dtype(kept).itemsize
+    if isinstance(policy, GroupedInt8DTypePolicy):
+        needed += config.num_parameters // policy.group_size  # a byte of steps for each
     elsewhere = jax.default_backend() != "cpu" or keras.distribution.distribution() is not None
     available = None if elsewhere else machine_memory()
     if available is not None and needed > available:

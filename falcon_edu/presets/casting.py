@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-SMALL = 2**14  # numbers for which JAX need not compile a program
+SMALL = 2**14  # numbers that are copied once more rather than have a program compiled for them
 ALIGNMENT = 64  # bytes: JAX borrows nothing that is aligned less
 TILE = 256  # rows of a tile, in the array that is written
 NUMBERS = 2 * TILE**2  # in a tile: half a megabyte in float32
@@ -57,7 +57,7 @@ class Caster:
 
     def __call__(self, value, dtype):
         if value.size <= SMALL or not self._is_on_cpu:
-            return jnp.array(cast_to_numpy(value, dtype), copy=True)
+            return jax.device_put(_cast_unaligned(value, dtype))
         as_it_lies = sorted(range(value.ndim), key=lambda axis: -value.strides[axis])
         is_in_order = value.flags.c_contiguous or as_it_lies == sorted(as_it_lies)
         # JAX knows no bytes in another order, and makes float32 of float64 before it rounds.
@@ -92,6 +92,19 @@ def _cast_in_order(value, dtype):
     memory = (ctypes.c_uint8 * array.nbytes).from_address(array.unsafe_buffer_pointer())
     # Its own dtype: of a float64, JAX makes float32, unless told otherwise.
     fill(np.frombuffer(memory, array.dtype).reshape(value.shape), value)
+    return array
+
+
+def _cast_unaligned(value, dtype):
+    """A NumPy array that JAX can't borrow, so that it has to copy it.
+
+    A copy that it is asked for is a program, which takes 10 ms to compile for each shape.
+    """
+    dtype = np.dtype(dtype)
+    memory = np.empty(value.size * dtype.itemsize + 2 * ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT + dtype.itemsize
+    array = memory[start : start + value.size * dtype.itemsize].view(dtype).reshape(value.shape)
+    fill(array, value)
     return array
 
 
