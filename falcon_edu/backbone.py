@@ -2,12 +2,13 @@
 
 from falcon_edu import allocator, lora
 from falcon_edu.config import CONFIG_FIELDS, FalconConfig
-from falcon_edu.dense import Quantized, ReversibleEmbedding
+from falcon_edu.dense import ReversibleEmbedding
 from falcon_edu.distribution import FalconLayoutMap, adapt_layout_map
 from falcon_edu.gradients import LayerNormalization
 from falcon_edu.initializers import kernel_initializer
 from falcon_edu.inputs import check_inputs, prepare_inputs
 from falcon_edu.quantization import float_policy, policy_of
+from falcon_edu.quantized import Quantized
 from falcon_edu.transformer_decoder import FalconTransformerDecoder
 
 import keras

@@ -9,8 +9,6 @@ text grows token by token, or the weights have fewer bytes than float32, the pro
 inputs go through each of them.
 """
 
-from typing import Any
-
 from falcon_edu import packing
 from falcon_edu.gradients import matrix_product
 from falcon_edu.products import (
@@ -23,175 +21,11 @@ from falcon_edu.products import (
     row_product_transposed,
     widen,
 )
-from falcon_edu.quantization import (
-    GroupedInt8DTypePolicy,
-    GroupedInt8QuantizationConfig,
-    float_policy,
-    number_of_groups,
-    quantize_in_groups,
-    weights_only,
-)
+from falcon_edu.quantized import Quantized
 
 import keras
 import numpy as np
 from keras import ops
-
-
-class Quantized:
-    """What the layers have in common; in front of one of Keras's.
-
-    With groups there is one more variable for each weight, `<name>_steps`; in files it comes last.
-    """
-
-    dtype_policy: Any  # Keras's property
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        if self.quantization_mode == "int8":
-            size = self.group_size or getattr(self.dtype_policy, "group_size", None)
-            self.quantization_config = _config_of(size)
-
-    @property
-    def group_size(self):
-        """How many inputs share steps; `None` without groups."""
-        config = self.quantization_config
-        return config.group_size if isinstance(config, GroupedInt8QuantizationConfig) else None
-
-    def quantize(self, mode=None, type_check=True, config=None):
-        """Rounds the weights in place, as Keras does; with "int8", the weights alone."""
-        if mode != "int8":
-            # Keras leaves subclasses out unless told otherwise: they might compute something else.
-            super().quantize(mode, type_check=False, config=config)
-            return
-        # By now Keras has put its default into `config`: what was asked for may be in the policy.
-        size = getattr(config, "group_size", getattr(self.dtype_policy, "group_size", None))
-        quantizer = _Quantizer(self, getattr(config, "weight_quantizer", None), size)
-        before = self.quantization_config
-        try:
-            super().quantize(mode, type_check=False, config=_config_of(size, quantizer))
-        except BaseException:
-            self.quantization_config = before
-            raise
-        self.quantization_config = _config_of(size, quantizer.of_keras)
-        for name, steps in quantizer.steps.items():
-            getattr(self, f"{name}_steps").assign(steps)
-        if size is not None:
-            source = float_policy(self.dtype_policy).name
-            self.dtype_policy = GroupedInt8DTypePolicy(f"int8/{size}", source)
-
-    def check_before_rounding(self, group_size):
-        """Raises a `ValueError` if the weights can't be rounded in groups of a size, or `None`."""
-        for variable in self.floats_to_round():
-            if not ops.all(ops.isfinite(variable)):
-                raise ValueError(
-                    f"`{variable.path}` has numbers that are not finite, which can't be quantized."
-                )
-            _, axis = self.name_and_axis(variable)
-            if group_size is not None:
-                number_of_groups(variable.shape[axis], group_size)
-
-    def _add_steps(self, name, shape, axis):
-        """The variable with the steps of a weight, if there are groups."""
-        if self.group_size is None:
-            return
-        groups = number_of_groups(shape[axis], self.group_size)
-        steps = self.add_weight(
-            name=f"{name}_steps",
-            shape=(*shape[:axis], groups, *shape[axis + 1 :]),
-            initializer="ones",
-            dtype="uint8",
-            trainable=False,
-        )
-        setattr(self, f"{name}_steps", steps)
-
-    def _steps(self, name):
-        steps = getattr(self, f"{name}_steps", None)
-        return None if steps is None else ops.convert_to_tensor(steps)
-
-    def _round_again(self, quantized, scale, steps, update, axis):
-        """Whole numbers, scale and steps, if any, of weights with an update of floats."""
-        if steps is None:
-            quantize = keras.quantizers.AbsMaxQuantizer(axis=axis)
-            return *quantize(quantized / scale + update, to_numpy=True), None
-        weights = quantized * np.repeat(steps, self.group_size, axis) / scale + update
-        return quantize_in_groups(ops.convert_to_numpy(weights), self.group_size, axis)
-
-    def _with_zero_point(self, name, quantized, scale):
-        """What Keras saves: since 3.14 there is a zero point too, which eight bits don't have."""
-        has_zero_point = f"{name}_zero" in self.variable_serialization_spec["int4"]
-        return (quantized, scale, None) if has_zero_point else (quantized, scale)
-
-    @property
-    def variable_serialization_spec(self):
-        spec = super().variable_serialization_spec
-        names = ("kernel_steps", "embeddings_steps", "reverse_embeddings_steps")
-        added = [name for name in names if hasattr(self, name)]
-        return {**spec, "int8": [*spec["int8"], *added]}
-
-    def _names_in_file(self):
-        names = self.variable_serialization_spec["int8"]
-        return [name for name in names if name != "bias" or self.bias is not None]
-
-    def _place(self, name):
-        """The key in a file of one of the variables of eight bits."""
-        return str(self._names_in_file().index(name))
-
-    def save_own_variables(self, store):
-        values: dict = {}
-        super().save_own_variables(values)
-        if values and self.quantization_mode == "int8" and self.group_size:
-            name, steps = self.steps_as_saved()
-            values[self._place(name)] = steps
-        for place, value in values.items():
-            store[place] = value
-
-    def load_own_variables(self, store):
-        self._check_store(store)
-        super().load_own_variables(store)
-
-    def _check_store(self, store):
-        if not self.lora_enabled:
-            self._check_load_own_variables(store)
-        elif self.quantization_mode == "int8" and len(store) != len(self._names_in_file()):
-            # Keras looks at nothing here, and steps that come last would not be missed.
-            raise ValueError(
-                f"`{self.path}` wants {self._names_in_file()} from a file, and this one has "
-                f"{len(store)} variables for it. Weights with groups fit a model with groups of "
-                "that size alone, and others a model without."
-            )
-
-
-def _config_of(group_size, weight_quantizer=None):
-    """Keras's way to say how weights are rounded, with groups or without."""
-    if group_size is None:
-        return weights_only(weight_quantizer)
-    config = GroupedInt8QuantizationConfig(group_size)
-    config.weight_quantizer = weight_quantizer
-    return config
-
-
-class _Quantizer:
-    """One of Keras's quantizers, or its default, or ours for groups: whose steps are kept here.
-
-    After it, a kernel may be packed.
-    """
-
-    output_dtype = "int8"
-
-    def __init__(self, layer, of_keras, group_size):
-        self.layer, self.of_keras, self.group_size = layer, of_keras, group_size
-        self.steps = {}
-
-    def __call__(self, weights, **options):
-        name, axis = self.layer.name_and_axis(weights)
-        if self.group_size is None:
-            quantize = self.of_keras or keras.quantizers.AbsMaxQuantizer(axis=axis)
-            quantized, scale = quantize(weights, **options)
-        else:
-            weights = ops.convert_to_numpy(weights)
-            quantized, scale, steps = quantize_in_groups(weights, self.group_size, axis)
-            self.steps[name] = self.layer.as_laid_out(steps)
-        return self.layer.as_laid_out(quantized), scale
 
 
 class _Dense(Quantized):
@@ -236,7 +70,7 @@ class _Dense(Quantized):
     def _int8_call(self, inputs, training=None):
         kernel = ops.convert_to_tensor(self._kernel)
         product = packing.packed_product if self.is_packed else narrow_product
-        x = self._product(product, inputs, kernel, self._steps("kernel"))
+        x = self._product(product, inputs, kernel, self.steps_of("kernel"))
         return self._finish(inputs, x / self.kernel_scale)
 
     def _product(self, product, inputs, *weights):
@@ -283,7 +117,7 @@ class _Dense(Quantized):
         if packing.should_pack():
             self._packed_from = tuple(kernel_shape)
         super()._int8_build(kernel_shape, config)
-        self._add_steps("kernel", tuple(kernel_shape), axis=0)
+        self.add_steps("kernel", tuple(kernel_shape), axis=0)
 
     def add_weight(self, *args, **kwargs):
         if self.is_packed and kwargs.get("dtype") in ("int8", "uint8"):
@@ -294,7 +128,7 @@ class _Dense(Quantized):
         if self.quantization_mode != "int8" or not (self.is_packed or self.group_size):
             return super()._get_kernel_with_merged_lora()
         kernel, scale, _ = self._kernel_as_saved()
-        return self._with_zero_point("kernel", kernel, scale)
+        return self.with_zero_point("kernel", kernel, scale)
 
     def steps_as_saved(self):
         """The name of the steps, and their value in a file: `(groups, ...)`, as `kernel` lies."""
@@ -302,7 +136,7 @@ class _Dense(Quantized):
 
     def _kernel_as_saved(self):
         """Kernel, scale and steps in Keras's order, with the update of LoRA, if there is one."""
-        kernel, scale, steps = self.kernel, self.kernel_scale, self._steps("kernel")
+        kernel, scale, steps = self.kernel, self.kernel_scale, self.steps_of("kernel")
         if steps is not None and self.is_packed:
             m, *outputs = self._packed_from
             steps = packing.unpack(steps, (m // self.group_size, *outputs))
@@ -311,24 +145,24 @@ class _Dense(Quantized):
         update = ops.matmul(self.lora_kernel_a, self.lora_kernel_b)
         update = (self.lora_alpha / self.lora_rank) * update
         of_outputs = ops.reshape(scale, (1, *kernel.shape[1:]))
-        kernel, new, steps = self._round_again(kernel, of_outputs, steps, update, axis=0)
+        kernel, new, steps = self.round_again(kernel, of_outputs, steps, update, axis=0)
         return kernel, ops.reshape(new, scale.shape), steps
 
     def load_own_variables(self, store):
         if self.is_packed:
-            self._check_store(store)
+            self.check_store(store)
             store = {**store}
             m, *outputs = self._packed_from
             shapes = {"kernel": self._packed_from}
             if self.group_size:
                 shapes["kernel_steps"] = (m // self.group_size, *outputs)
             for name, shape in shapes.items():
-                array = np.asarray(store[self._place(name)])
+                array = np.asarray(store[self.place_in_file(name)])
                 if array.shape != shape:
                     raise ValueError(
                         f"The {name} of `{self.path}` has shape {shape}. Received: {array.shape}"
                     )
-                store[self._place(name)] = packing.pack(array, self.parts)
+                store[self.place_in_file(name)] = packing.pack(array, self.parts)
         super().load_own_variables(store)
 
 
@@ -368,9 +202,9 @@ class ReversibleEmbedding(Quantized, keras.layers.ReversibleEmbedding):
 
     def _int8_build(self, embeddings_shape, config=None):
         super()._int8_build(embeddings_shape, config)
-        self._add_steps("embeddings", (self.input_dim, self.output_dim), axis=1)
+        self.add_steps("embeddings", (self.input_dim, self.output_dim), axis=1)
         if not self.tie_weights:
-            self._add_steps("reverse_embeddings", (self.output_dim, self.input_dim), axis=0)
+            self.add_steps("reverse_embeddings", (self.output_dim, self.input_dim), axis=0)
 
     def call(self, inputs, reverse=False):
         if self.lora_enabled:
@@ -390,7 +224,7 @@ class ReversibleEmbedding(Quantized, keras.layers.ReversibleEmbedding):
         return ops.cast(outputs, self.compute_dtype)
 
     def _int8_call(self, inputs, reverse=False):
-        steps = self._steps("embeddings")
+        steps = self.steps_of("embeddings")
         if not reverse:
             return super()._int8_call(inputs) if steps is None else self._embed(inputs, steps)
         if self.tie_weights:
@@ -401,7 +235,7 @@ class ReversibleEmbedding(Quantized, keras.layers.ReversibleEmbedding):
                 logits = logits + (self.lora_alpha / self.lora_rank) * self._lora_update(inputs)
         else:
             embeddings = ops.convert_to_tensor(self.reverse_embeddings)
-            logits = narrow_product(inputs, embeddings, self._steps("reverse_embeddings"))
+            logits = narrow_product(inputs, embeddings, self.steps_of("reverse_embeddings"))
             logits = logits / self.reverse_embeddings_scale
         return ops.cast(logits, self.compute_dtype)
 
@@ -422,10 +256,10 @@ class ReversibleEmbedding(Quantized, keras.layers.ReversibleEmbedding):
         return ops.matmul(hidden, ops.transpose(self.lora_embeddings_a))
 
     def _get_embeddings_with_merged_lora(self):
-        if self._steps("embeddings") is None:
+        if self.steps_of("embeddings") is None:
             return super()._get_embeddings_with_merged_lora()
         embeddings, scale, _ = self._embeddings_as_saved()
-        return self._with_zero_point("embeddings", embeddings, scale)
+        return self.with_zero_point("embeddings", embeddings, scale)
 
     def steps_as_saved(self):
         """The name of the steps that an adapter changes, and their value in a file."""
@@ -433,13 +267,13 @@ class ReversibleEmbedding(Quantized, keras.layers.ReversibleEmbedding):
 
     def _embeddings_as_saved(self):
         """Embeddings, scale and steps, with the update of LoRA, if there is one."""
-        weights = (self._embeddings, self.embeddings_scale, self._steps("embeddings"))
+        weights = (self._embeddings, self.embeddings_scale, self.steps_of("embeddings"))
         if not self.lora_enabled:
             return weights
         embeddings, scale, steps = weights
         update = ops.matmul(self.lora_embeddings_a, self.lora_embeddings_b)
         update = (self.lora_alpha / self.lora_rank) * update
-        embeddings, scale, steps = self._round_again(
+        embeddings, scale, steps = self.round_again(
             embeddings, scale[:, None], steps, update, axis=1
         )
         return embeddings, scale[:, 0], steps
