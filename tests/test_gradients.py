@@ -73,6 +73,22 @@ def test_values_and_gradients_are_the_automatic_ones(name):
         assert np.allclose(gradient, other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("v", [48, 49, 16])
+def test_long_rows_go_in_parts(monkeypatch, v):
+    """If the parts fill the row; with logits far from zero, and ties."""
+    monkeypatch.setattr("falcon_edu.gradients.LONG_ROW", 17)
+    logits = (np.random.default_rng(1).normal(size=(2, 3, v)) * 40).astype("float32")
+    logits[0, 0] = 1e4
+    labels = np.random.default_rng(2).integers(0, v, (2, 3))
+    with jax.disable_jit():  # or an earlier program would do it
+        nats = cross_entropy(logits, labels)
+    wide = logits.astype("float64")
+    wide -= wide.max(-1, keepdims=True)
+    wide -= np.log(np.exp(wide).sum(-1, keepdims=True))
+    wanted = -np.take_along_axis(wide, labels[..., None], axis=-1)[..., 0]
+    np.testing.assert_allclose(nats, wanted, rtol=1e-5, atol=1e-3)
+
+
 @pytest.mark.parametrize("name", ["gelu", "layer_norm", "cross_entropy"])
 def test_bfloat16_is_computed_in_float32_and_rounded_once(name):
     ours, _, arguments = PAIRS[name]
