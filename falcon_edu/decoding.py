@@ -34,7 +34,7 @@ def build_cache(backbone, batch_size, max_length):
 
 
 def _zeros(backbone, b, k):
-    """The empty cache of NumPy, one zero seen everywhere: JAX would compile a program for zeros."""
+    """The empty cache, of NumPy: one zero, seen everywhere. JAX would compile a program for it."""
     shape = (b, k, backbone.config.key_value_heads, backbone.config.head_dim)
     return [
         (np.broadcast_to(np.zeros((), layer.compute_dtype), shape),) * 2  # keys and values

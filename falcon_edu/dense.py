@@ -35,6 +35,8 @@ class _Dense(Quantized):
     property `kernel`, then an array, and what is saved and loaded have the shape that Keras gives.
     """
 
+    weight_name = "kernel"
+
     _packed_from = None  # the shape of the kernel, if it is packed
 
     @property
@@ -127,14 +129,9 @@ class _Dense(Quantized):
     def _get_kernel_with_merged_lora(self):
         if self.quantization_mode != "int8" or not (self.is_packed or self.group_size):
             return super()._get_kernel_with_merged_lora()
-        kernel, scale, _ = self._kernel_as_saved()
-        return self.with_zero_point("kernel", kernel, scale)
+        return self.as_keras_saves()
 
-    def steps_as_saved(self):
-        """The name of the steps, and their value in a file: `(groups, ...)`, as `kernel` lies."""
-        return "kernel_steps", self._kernel_as_saved()[2]
-
-    def _kernel_as_saved(self):
+    def as_saved(self):
         """Kernel, scale and steps in Keras's order, with the update of LoRA, if there is one."""
         kernel, scale, steps = self.kernel, self.kernel_scale, self.steps_of("kernel")
         if steps is not None and self.is_packed:
@@ -184,6 +181,8 @@ class EinsumDense(_Dense, keras.layers.EinsumDense):
 
 class ReversibleEmbedding(Quantized, keras.layers.ReversibleEmbedding):
     """`keras.layers.ReversibleEmbedding`, with each token's embedding on a scale of its own."""
+
+    weight_name = "embeddings"
 
     def floats_to_round(self):
         """The variables that `quantize` rounds."""
@@ -258,14 +257,9 @@ class ReversibleEmbedding(Quantized, keras.layers.ReversibleEmbedding):
     def _get_embeddings_with_merged_lora(self):
         if self.steps_of("embeddings") is None:
             return super()._get_embeddings_with_merged_lora()
-        embeddings, scale, _ = self._embeddings_as_saved()
-        return self.with_zero_point("embeddings", embeddings, scale)
+        return self.as_keras_saves()
 
-    def steps_as_saved(self):
-        """The name of the steps that an adapter changes, and their value in a file."""
-        return "embeddings_steps", self._embeddings_as_saved()[2]
-
-    def _embeddings_as_saved(self):
+    def as_saved(self):
         """Embeddings, scale and steps, with the update of LoRA, if there is one."""
         weights = (self._embeddings, self.embeddings_scale, self.steps_of("embeddings"))
         if not self.lora_enabled:

@@ -68,10 +68,11 @@ def memory_needed(
     Kingma and Ba 2015, https://arxiv.org/abs/1412.6980, for Adam's two averages.
     """
     _check(config, use, dtype, tokens, batch_size, trainable_parameters)
-    dtype, _, group_size = dtype.partition("/")
-    parts = {"weights": config.num_parameters * BYTES[dtype]}
-    if group_size:
-        parts["weights"] += config.num_parameters // int(group_size)  # their steps
+    steps = 0
+    if dtype.startswith("int8/"):
+        steps = config.num_parameters // policy_of(dtype).group_size  # bytes
+        dtype = "int8"
+    parts = {"weights": config.num_parameters * BYTES[dtype] + steps}
     size = max(BYTES[dtype], 2)  # of any number that is not a weight
     key_value_width = config.key_value_heads * config.head_dim
     if use == "generate":

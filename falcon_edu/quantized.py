@@ -25,8 +25,8 @@ class Quantized:
     """A layer whose weights may have eight bits; in front of one of Keras's.
 
     With groups there is one more variable for each weight, `<name>_steps`; in files it comes last.
-    A subclass says what it has: `floats_to_round`, `name_and_axis`, `as_laid_out` and
-    `steps_as_saved`.
+    A subclass says what it has: the `weight_name` of what an adapter changes, `floats_to_round`,
+    `name_and_axis`, `as_laid_out` and `as_saved`.
     """
 
     dtype_policy: Any  # Keras's property
@@ -103,10 +103,11 @@ class Quantized:
         weights = quantized * np.repeat(steps, self.group_size, axis) / scale + update
         return quantize_in_groups(ops.convert_to_numpy(weights), self.group_size, axis)
 
-    def with_zero_point(self, name, quantized, scale):
-        """What Keras saves: since 3.14 there is a zero point too, which eight bits don't have."""
-        has_zero_point = f"{name}_zero" in self.variable_serialization_spec["int4"]
-        return (quantized, scale, None) if has_zero_point else (quantized, scale)
+    def as_keras_saves(self):
+        """What Keras asks for: since 3.14 with a zero point, which eight bits don't have."""
+        weight, scale, _ = self.as_saved()
+        has_zero_point = f"{self.weight_name}_zero" in self.variable_serialization_spec["int4"]
+        return (weight, scale, None) if has_zero_point else (weight, scale)
 
     @property
     def variable_serialization_spec(self):
@@ -127,8 +128,7 @@ class Quantized:
         values: dict = {}  # in a file, nothing can be written twice
         super().save_own_variables(values)
         if values and self.quantization_mode == "int8" and self.group_size:
-            name, steps = self.steps_as_saved()
-            values[self.place_in_file(name)] = steps
+            values[self.place_in_file(f"{self.weight_name}_steps")] = self.as_saved()[2]
         for place, value in values.items():
             store[place] = value
 

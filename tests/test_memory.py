@@ -83,6 +83,7 @@ def test_int8_is_a_byte_for_a_weight_and_two_for_the_rest():
     in_groups = memory_needed(config, dtype="int8/32")
     assert in_groups["weights"] == config.num_parameters * 33 // 32
     assert in_groups["key/value cache"] == int8["key/value cache"]
+    assert memory_needed(config, dtype="int8/32_from_float32") == in_groups
 
 
 @pytest.mark.parametrize(

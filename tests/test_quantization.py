@@ -246,7 +246,7 @@ def dequantized(backbone, layout):
         if hasattr(layer, "_kernel"):  # which may be packed
             own[layer._kernel.path] = np.array(layer.kernel)
             if layer.group_size:
-                own[layer.kernel_steps.path] = np.array(layer.steps_as_saved()[1])
+                own[layer.kernel_steps.path] = np.array(layer.as_saved()[2])
     for variable in plain.variables:
         value = own[variable.path]
         if value.dtype == np.int8:

@@ -227,7 +227,7 @@ class _Source:
         return value
 
 
-class _Quantized:
+class _Rounded:
     """A weight in eight bits, its scales, and steps: variables of one tensor, read once.
 
     Args:
@@ -272,7 +272,7 @@ def _readers(backbone, path, source):
     if weight.dtype != "int8":
         return [(weight, source.read)]
     layer = find_weight(backbone, path.rpartition(".")[0])
-    quantized = _Quantized(
+    rounded = _Rounded(
         source,
         # Keras keeps one scale for a token's embedding, and for the output channels of all else.
         axis=1 if path.endswith(".embeddings") else 0,
@@ -281,11 +281,11 @@ def _readers(backbone, path, source):
     )
     # Keras fills variables in the order in which they were made: the weight comes first.
     readers = [
-        (weight, quantized.weight),
-        (find_weight(backbone, f"{path}_scale"), quantized.scale),
+        (weight, rounded.weight),
+        (find_weight(backbone, f"{path}_scale"), rounded.scale),
     ]
-    if quantized.group_size is not None:
-        readers.append((find_weight(backbone, f"{path}_steps"), quantized.steps))
+    if rounded.group_size is not None:
+        readers.append((find_weight(backbone, f"{path}_steps"), rounded.steps))
     return readers
 
 
