@@ -1,6 +1,6 @@
 """Decoding: the key/value cache, and the compiled loop that appends token after token."""
 
-from falcon_edu import samplers
+from falcon_edu import allocator, samplers
 
 import jax
 import keras
@@ -91,6 +91,7 @@ class DecodingLoop:
     """
 
     def __init__(self, backbone, sampler):
+        allocator.watch_compiler()
         self.backbone = backbone
         self.sampler = sampler
         # The state is donated: a step writes into the cache of the one before it.

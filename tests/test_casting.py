@@ -1,5 +1,6 @@
 """Casting on the way from the file: the same numbers, in order, whatever the strides were."""
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -46,19 +47,19 @@ def test_nor_do_strides(shape, order, step, dtype):
 @pytest.mark.filterwarnings("ignore:Explicitly requested dtype float64")
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 def test_numbers_are_rounded_as_by_jax(dtype):
-    value = np.random.default_rng(0).normal(size=(300, 500)).astype("float32").T
+    value = np.random.default_rng(0).normal(size=(600, 500)).astype("float32").T
     wanted = np.asarray(jax.numpy.asarray(value).astype(dtype))
     np.testing.assert_array_equal(casting.Caster()(value, dtype), wanted)
 
 
 @pytest.mark.parametrize("kind", ["float64", ">f4", ">f2"])
 def test_what_jax_cannot_read_as_it_is_numpy_casts(kind):
-    value = np.random.default_rng(0).normal(size=(300, 500)).astype(kind).T
+    value = np.random.default_rng(0).normal(size=(600, 500)).astype(kind).T
     np.testing.assert_array_equal(casting.Caster()(value, "float16"), value.astype("float16"))
 
 
 def test_numpy_gets_the_same_where_a_device_wants_its_part():
-    value = np.random.default_rng(0).normal(size=(300, 500)).astype("float16").T
+    value = np.random.default_rng(0).normal(size=(600, 500)).astype("float16").T
     result = casting.cast_to_numpy(value, "float32")
     assert result.flags.c_contiguous
     np.testing.assert_array_equal(result, casting.Caster()(value, "float32"))
@@ -66,10 +67,10 @@ def test_numpy_gets_the_same_where_a_device_wants_its_part():
 
 def test_what_was_cast_before_stays_as_it_was():
     """Each has memory of its own, even if zeros of that shape are made again and again."""
-    zeros = jax.numpy.zeros((300, 500))
+    zeros = jax.numpy.zeros((600, 500))
     cast = casting.Caster()
-    ones, twos = (cast(np.full((300, 500), n, "float16"), "float32") for n in (1, 2))
-    for array, number in ((zeros, 0), (ones, 1), (twos, 2), (jax.numpy.zeros((300, 500)), 0)):
+    ones, twos = (cast(np.full((600, 500), n, "float16"), "float32") for n in (1, 2))
+    for array, number in ((zeros, 0), (ones, 1), (twos, 2), (jax.numpy.zeros((600, 500)), 0)):
         assert (np.asarray(array) == number).all()
 
 
@@ -80,7 +81,7 @@ def test_what_was_cast_before_stays_as_it_was():
         lambda array: array.T,
         lambda array: array[:, :400],
         lambda array: array[::2],
-        lambda array: array.reshape(100, 3, 500).transpose(2, 0, 1)[:, :, 1],
+        lambda array: array.reshape(600, 3, 500).transpose(2, 0, 1)[:, :, 1],
         lambda array: array[:, None].T,
         lambda array: np.broadcast_to(array[:, :1], array.shape),
         lambda array: array[::-1],
@@ -89,11 +90,11 @@ def test_what_was_cast_before_stays_as_it_was():
 def test_no_array_lies_where_the_next_is_put(dtype, view):
     """The buffer for the first is the second's too, and the file's numbers may change as well."""
     cast = casting.Caster()
-    ones = view(np.full((300, 500), 1, "float32"))
+    ones = view(np.full((1800, 500), 1, "float32"))
     array = cast(ones, dtype)
     ones = np.array(ones)
     for n in range(2, 5):
-        cast(view(np.full((300, 500), n, "float32")), dtype)
+        cast(view(np.full((1800, 500), n, "float32")), dtype)
     np.testing.assert_array_equal(array, ones)
 
 
@@ -123,6 +124,21 @@ def test_for_a_small_array_no_program_is_compiled():
     )
     casting.Caster()(np.ones((61, 67), "float16"), "float32")
     assert not [event for event in heard if "compile" in event]
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_what_jax_keeps_of_a_program_goes_with_the_caster(order):
+    def programs():
+        gc.collect()
+        return len(jax.devices("cpu")[0].client.live_executables())
+
+    value = np.ones((601, 500), "float16", order)
+    before = programs()
+    cast = casting.Caster()
+    cast(value, "float32")
+    assert programs() > before
+    del cast
+    assert programs() == before
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's own count")

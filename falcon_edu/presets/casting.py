@@ -12,7 +12,6 @@ two of kilobytes, which all fall into the same few places of a cache.
 """
 
 import ctypes
-import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
@@ -21,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-SMALL = 2**14  # numbers that are copied once more rather than have a program compiled for them
+SMALL = 2**18  # numbers that are copied once more rather than have a program compiled for them
 ALIGNMENT = 64  # bytes: JAX borrows nothing that is aligned less
 TILE = 256  # rows of a tile, in the array that is written
 NUMBERS = 2 * TILE**2  # in a tile: half a megabyte in float32
@@ -52,6 +51,11 @@ class Caster:
 
     def __init__(self):
         self._buffer = np.empty(0, np.uint8)
+        # Functions of its own: what JAX keeps of their programs, a megabyte each, goes with them.
+        self._zeros = jax.jit(lambda shape, dtype: jnp.zeros(shape, dtype), static_argnums=(0, 1))
+        self._turn = jax.jit(
+            lambda array, order, dtype: array.transpose(order).astype(dtype), static_argnums=(1, 2)
+        )
         (device,) = jnp.empty(0).devices()  # the default device, which `keras.device` may have set
         self._is_on_cpu = device.platform == "cpu"
 
@@ -63,10 +67,10 @@ class Caster:
         # JAX knows no bytes in another order, and makes float32 of float64 before it rounds.
         is_jaxs = value.dtype.isnative and value.dtype.itemsize <= 4
         if is_in_order or not is_jaxs:
-            return _cast_in_order(value, dtype)
+            return self._cast_in_order(value, dtype)
         borrowed = jax.device_put(self._aligned(value.transpose(as_it_lies)), may_alias=True)
         # The buffer is used again: the array must be there before this returns.
-        return _turn(borrowed, tuple(np.argsort(as_it_lies)), dtype).block_until_ready()
+        return self._turn(borrowed, tuple(np.argsort(as_it_lies)), dtype).block_until_ready()
 
     def _aligned(self, value):
         """A copy where JAX can read it without one of its own: in a file hardly anything lies so.
@@ -80,19 +84,13 @@ class Caster:
         copy[...] = value
         return copy
 
-
-@functools.partial(jax.jit, static_argnames=("order", "dtype"))
-def _turn(array, order, dtype):
-    return array.transpose(order).astype(dtype)
-
-
-def _cast_in_order(value, dtype):
-    array = jnp.zeros(value.shape, dtype).block_until_ready()
-    # An array of JAX's never changes; but this one, nobody has seen yet.
-    memory = (ctypes.c_uint8 * array.nbytes).from_address(array.unsafe_buffer_pointer())
-    # Its own dtype: of a float64, JAX makes float32, unless told otherwise.
-    fill(np.frombuffer(memory, array.dtype).reshape(value.shape), value)
-    return array
+    def _cast_in_order(self, value, dtype):
+        array = self._zeros(value.shape, dtype).block_until_ready()
+        # An array of JAX's never changes; but this one, nobody has seen yet.
+        memory = (ctypes.c_uint8 * array.nbytes).from_address(array.unsafe_buffer_pointer())
+        # Its own dtype: of a float64, JAX makes float32, unless told otherwise.
+        fill(np.frombuffer(memory, array.dtype).reshape(value.shape), value)
+        return array
 
 
 def _cast_unaligned(value, dtype):
