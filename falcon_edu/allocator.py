@@ -81,23 +81,19 @@ class KeepFreedMemory(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         watch_compiler()
-        self.is_kept = False
+        _compiled.clear()
+        _set(KEEPING)
 
     # What the compiler frees lies all over the heap, where no large piece would fit in between. So
-    # it is handed back: after the first step, in which the step was compiled, before memory is
-    # kept; and after an epoch in which a smaller last batch was compiled, or the validation.
+    # it is handed back: after the first step, in which the step was compiled, or a smaller last
+    # batch; and after an epoch, in which the validation was.
 
     def on_train_batch_end(self, batch, logs=None):
-        if not self.is_kept:
-            self.is_kept = True
-            _compiled.clear()
-            give_back()
-            _set(KEEPING)
-
-    def on_epoch_end(self, epoch, logs=None):
         if _compiled:
             _compiled.clear()
             give_back()
+
+    on_epoch_end = on_train_batch_end
 
 
 _compiled: list[str] = []  # not empty if JAX has compiled something since it was cleared

@@ -34,9 +34,10 @@ class Faults(keras.callbacks.Callback):
         self.steps.append(page_faults() - self.before)
 
 causal_lm = FalconCausalLM(FalconBackbone(2048, 4, 4, 128, 512))
-ids = np.ones((192, 128), "int32")
+ids = np.ones((64, 128), "int32")
 x = {"token_ids": ids, "padding_mask": ids}
-causal_lm.fit(x, batch_size=16, verbose=0, callbacks=[Faults()])
+for _ in range(8):
+    causal_lm.fit(x, batch_size=16, verbose=0, callbacks=[Faults()])
 print(json.dumps(Faults.steps))
 """
 
@@ -81,16 +82,17 @@ def test_so_does_what_a_long_compilation_leaves(seconds):
     del kept
 
 
-def test_steps_touch_no_page_for_the_first_time():
+def test_only_the_first_step_of_a_fit_touches_new_pages():
     run = subprocess.run([sys.executable, "-c", TRAINING], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    compiled, first_kept, *others = json.loads(run.stdout)
+    (compiled, first_kept, *_), *fits = np.array(json.loads(run.stdout)).reshape(8, 4)
     # Its values are some 100 MB, in pages of 4 kilobytes.
     assert compiled > first_kept > 5000
-    # At times, on a busy machine, a small piece lies where the large one was, so that the large one
-    # comes to lie beside it, once. All others find their pages; without our callback none does.
-    *usual, _ = sorted(others)
-    assert max(usual) < 1000, others
+    # At times a small piece lies where the large one was, and the large one comes to lie beside it:
+    # that step touches new pages. But none does so in most fits except the first.
+    first, *others = np.median(fits, axis=0)
+    assert first > 5000
+    assert max(others) < 1000, fits
 
 
 def test_an_epoch_gives_memory_back_only_if_something_was_compiled():
