@@ -93,8 +93,10 @@ class _Dense(Quantized):
     def _lora_update(self, inputs):
         # Keras adds the product of the factors to the kernel. Then the gradient is one of the whole
         # kernel first: for a 125M Falcon that took an eighth of each training step.
-        hidden = ops.tensordot(inputs, self.lora_kernel_a, axes=1)
-        return ops.matmul(hidden, self.lora_kernel_b)
+        m, *heads, r = self.lora_kernel_a.shape
+        hidden = matrix_product(inputs, ops.reshape(self.lora_kernel_a, (m, -1)))
+        hidden = ops.reshape(hidden, (*inputs.shape[:-1], *heads, r))
+        return matrix_product(hidden, ops.convert_to_tensor(self.lora_kernel_b))
 
     # === The packed kernel: how it comes to be, and its way out and in ===
 

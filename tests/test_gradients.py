@@ -129,12 +129,17 @@ def test_no_operand_of_a_kernels_gradient_is_turned_around():
     assert axes(of_kernel(ops.matmul)) == {(1, 0), (0, 1)}  # once it isn't, ours can go
 
 
-def test_models_train_with_it():
+@pytest.mark.parametrize(("with_lora", "products"), [(False, 6), (True, 4 + 2 * 2)])
+def test_models_train_with_it(with_lora, products):
+    """With LoRA the two adapted kernels need no gradient, and their factors do."""
     backbone = build("40b")
+    if with_lora:
+        backbone.enable_lora(2)
     program = jax.make_jaxpr(lambda ids: backbone({"token_ids": ids, "padding_mask": ids}))(
         jnp.ones((2, 4), "int32")
     )
-    assert str(program).count("fwd=_product_forward") == 6 * backbone.num_layers
+    count = str(program).count("fwd=_product_forward")
+    assert count == products * backbone.num_layers
 
 
 def test_layer_is_kerass_own_in_names_and_values():
