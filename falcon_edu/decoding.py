@@ -212,7 +212,7 @@ class DecodingLoop:
         if self._is_beam_search:
             state, tokens = _choose_beams(state, ops.log_softmax(logits / self.sampler.temperature))
         else:
-            tokens = self.sampler.get_next_token(self.sampler.compute_probabilities(logits))
+            tokens = self.sampler.next_token(logits)
         rows, column = state["rows"], state["column"]
         tokens = ops.cast(tokens, "int32")
         going = ~rows["finished"]

@@ -14,11 +14,13 @@ from falcon_edu.samplers import (
 )
 from tests import layouts
 
+import jax
 import keras
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 # === Distributions, by brute force ===
 
@@ -100,6 +102,24 @@ def test_draws_follow_the_distribution(name):
     assert (share[expected == 0] == 0).all()
     # Four standard deviations of a share near a half.
     np.testing.assert_allclose(share, expected, atol=4 * 0.5 / np.sqrt(draws))
+
+
+@given(hnp.arrays("float32", (3, 7), elements=st.floats(-30, 30, width=32)))
+def test_greedy_needs_no_probabilities(logits):
+    sampler = GreedySampler()
+    tokens = np.array(sampler.next_token(logits))
+    probabilities = np.array(sampler.compute_probabilities(logits))
+    assert (probabilities[range(3), tokens] == probabilities.max(axis=-1)).all()
+    assert "exp" not in str(jax.make_jaxpr(sampler.next_token)(logits))
+
+
+def test_unless_a_subclass_chooses_by_them():
+    class Second(GreedySampler):
+        def get_next_token(self, probabilities):
+            np.testing.assert_allclose(np.sum(probabilities), 1, atol=1e-6)
+            return np.argsort(probabilities)[:, -2]
+
+    assert Second().next_token(np.array([[1.0, 3.0, 2.0]])).tolist() == [2]
 
 
 def test_seeds_of_samplers():
