@@ -195,7 +195,7 @@ def table(chosen, results, about, day):
         "Medians, of as many runs as are in brackets, each in a process of its own, ours and the "
         "peers' in turn; of training, the fastest of three epochs. A ratio is the median of those "
         "within each turn, since the machine is not equally fast in all. Peak is anonymous memory. "
-        "Made by `make benchmark`; what bounds the rows that miss their goal is in "
+        "Made by `make benchmark`; what bounds rows that miss or barely meet their goal is in "
         "[BOUNDS.md](BOUNDS.md).",
         "",
         "| work | ours | peak | beside | theirs | peak | ratio | wanted | |",
