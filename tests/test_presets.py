@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -648,9 +649,33 @@ def test_a_bar_shows_how_far_saving_and_loading_are(tmp_path, monkeypatch, capsy
     assert re.search(r"Loading: 100%.*\b(\d+\.?\d*k)/\1 ", capsys.readouterr().err)
 
 
+@pytest.mark.parametrize("max_shard_size", [10, SHARDED])
+def test_a_bar_shows_how_far_keras_is(tmp_path, monkeypatch, capsys, max_shard_size):
+    monkeypatch.setattr(progress, "QUICK", 0)
+    monkeypatch.setattr(progress, "PATIENCE", 0)
+    build().save_to_preset(tmp_path / "falcon", max_shard_size=max_shard_size)
+    assert re.search(r"Saving: 100%.*\b(\d+\.?\d*k)/\1 ", capsys.readouterr().err)
+
+
+def test_the_bar_follows_what_is_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "QUICK", 0)
+    monkeypatch.setattr(progress, "PATIENCE", 0)
+    (tmp_path / "there before").write_bytes(bytes(100))
+    shown = ""
+    with progress.bar_of_growth(tmp_path, 200, "Saving"):
+        for name, size, percent in (("a", 50, "25%"), ("b", 100, "75%"), ("c", 90, "100%")):
+            (tmp_path / name).write_bytes(bytes(size))
+            deadline = time.monotonic() + 30
+            while percent not in shown and time.monotonic() < deadline:
+                time.sleep(0.05)
+                shown += capsys.readouterr().err
+            assert percent in shown
+
+
 def test_small_models_need_no_bar(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(progress, "PATIENCE", 0)
     build().export_to_transformers(tmp_path / "falcon")
+    build().save_to_preset(tmp_path / "keras")
     FalconBackbone.from_preset(tmp_path / "falcon")
     assert "%" not in capsys.readouterr().err
 

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from falcon_edu.config import FAMILY_DEFAULTS
 from falcon_edu.presets.folders import write_json
 from falcon_edu.presets.h5_files import INDEX, SINGLE, open_h5
+from falcon_edu.presets.progress import bar_of_growth
 from falcon_edu.presets.weights import Entry, weight_shapes
 
 import keras
@@ -120,11 +121,12 @@ def write_backbone(folder, backbone, max_shard_size=10):
     """
     write_json(folder, "config.json", _config(backbone))
     write_json(folder, "metadata.json", _metadata(backbone))
-    gigabytes = sum(v.value.nbytes for v in backbone.variables) / 1024**3
-    if max_shard_size is not None and gigabytes > max_shard_size:
-        backbone.save_weights(folder / INDEX, max_shard_size=max_shard_size)
-    else:
-        backbone.save_weights(folder / SINGLE)
+    size = sum(v.value.nbytes for v in backbone.variables)
+    with bar_of_growth(folder, size, "Saving"):
+        if max_shard_size is not None and size / 1024**3 > max_shard_size:
+            backbone.save_weights(folder / INDEX, max_shard_size=max_shard_size)
+        else:
+            backbone.save_weights(folder / SINGLE)
 
 
 def _config(backbone):

@@ -1,5 +1,8 @@
 """A bar for the loading and saving of large weights."""
 
+import threading
+from contextlib import contextmanager, suppress
+
 from tqdm.auto import tqdm
 
 QUICK = 50e6  # bytes that need no bar
@@ -20,3 +23,39 @@ def bar_of_bytes(total, what):
     """
     is_quick = total < QUICK
     return tqdm(total=total, desc=what, unit="B", unit_scale=True, delay=PATIENCE, disable=is_quick)
+
+
+@contextmanager
+def bar_of_growth(folder, total, what):
+    """A bar that follows how a folder grows, while the block writes into it in its own way.
+
+    Args:
+        folder: path of the folder.
+        total: number of bytes by which it will grow, or about so many.
+        what: what is done with them, in a word.
+    """
+    before = _bytes_in(folder)
+    done = threading.Event()
+    with bar_of_bytes(total, what) as bar:
+
+        def follow():
+            while not done.wait(0.1):
+                # There is more in a file than its numbers; beyond its total a bar would forget it.
+                bar.update(min(_bytes_in(folder) - before, total) - bar.n)
+
+        follower = threading.Thread(target=follow)
+        follower.start()
+        try:
+            yield
+        finally:
+            done.set()
+            follower.join()
+        bar.update(total - bar.n)
+
+
+def _bytes_in(folder):
+    sizes = 0
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # it was there for a moment only
+            sizes += path.stat().st_size
+    return sizes
