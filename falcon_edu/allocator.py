@@ -18,7 +18,7 @@ KEEPING = {M_TRIM_THRESHOLD: -1, M_MMAP_MAX: 0}  # trim never, map nothing of it
 # The thresholds are those to which glibc itself goes when a program frees large pieces.
 USUAL = {M_TRIM_THRESHOLD: 64 * 2**20, M_MMAP_THRESHOLD: 32 * 2**20, M_MMAP_MAX: 65536}
 
-LONG = 1  # seconds of compilation; what a shorter one keeps is not worth the time to collect it
+LONG_COMPILATION = 1  # second; what a shorter one keeps is not worth the time to collect it
 
 
 def give_back():
@@ -103,6 +103,8 @@ _compiled: list[str] = []  # not empty if JAX has compiled something since it wa
 def watch_compiler():
     """Has memory given back after each long compilation, before the program takes some itself.
 
+    It is so from then on, for whatever JAX compiles in this process.
+
     For the decoding loop of a 1.3B Falcon the compiler keeps 80 MB, and the program takes 20.
     """
 
@@ -110,7 +112,7 @@ def watch_compiler():
         if event == "/jax/core/compile/backend_compile_duration":
             if not _compiled:
                 _compiled.append(event)
-            if seconds > LONG:
+            if seconds > LONG_COMPILATION:
                 give_back()
 
     jax.monitoring.register_event_duration_secs_listener(note)

@@ -94,9 +94,11 @@ class _Dense(Quantized):
         # Keras adds the product of the factors to the kernel. Then the gradient is one of the whole
         # kernel first: for a 125M Falcon that took an eighth of each training step.
         m, *heads, r = self.lora_kernel_a.shape
-        hidden = matrix_product(inputs, ops.reshape(self.lora_kernel_a, (m, -1)))
+        # Over several devices ours would gather heads that lie on different ones.
+        product = matrix_product if on_one_cpu() else ops.matmul
+        hidden = product(inputs, ops.reshape(self.lora_kernel_a, (m, -1)))
         hidden = ops.reshape(hidden, (*inputs.shape[:-1], *heads, r))
-        return matrix_product(hidden, ops.convert_to_tensor(self.lora_kernel_b))
+        return product(hidden, ops.convert_to_tensor(self.lora_kernel_b))
 
     # === The packed kernel: how it comes to be, and its way out and in ===
 

@@ -64,7 +64,7 @@ class Sampler:
         return probabilities
 
     def next_token(self, logits):
-        """The token that follows, for every row of `(b, v)` logits: `(b,)` int32."""
+        """What the decoding loop calls: the next token for every row of `(b, v)` logits, `(b,)`."""
         return self.get_next_token(self.compute_probabilities(logits))
 
     def get_next_token(self, probabilities):
@@ -103,7 +103,7 @@ class GreedySampler(Sampler):
         return ops.one_hot(ops.argmax(probabilities, axis=-1), probabilities.shape[-1])
 
     def next_token(self, logits):
-        if type(self) is not GreedySampler:  # a subclass may choose by the probabilities
+        if type(self) is not GreedySampler:  # a subclass may choose by probabilities
             return super().next_token(logits)
         # The most probable token has the largest logit. So there is no softmax to compile, which is
         # a thirtieth of the time until the first text of a shipped model.

@@ -121,6 +121,23 @@ def test_eight_devices_compute_what_one_does(layout, mesh):
         assert len(ours[name].sharding.device_set) == 8
 
 
+def test_adapters_gather_no_heads():
+    """The gradient of their factors is summed over devices, and no more."""
+    with distribution((4, 2)).scope():
+        model = layouts.build("rw", num_layers=2)
+        model.enable_lora(2)
+
+        def loss(factors, frozen):
+            output, _ = model.stateless_call(factors, frozen, batch()[0])
+            return (output**2).mean()
+
+        arguments = (model.trainable_variables, model.non_trainable_variables)
+        arguments = jax.tree.map(lambda variable: variable.value, arguments)
+        program = jax.jit(jax.grad(loss)).lower(*arguments).compile().as_text()
+    assert "all-reduce(" in program
+    assert "all-gather(" not in program
+
+
 @pytest.mark.parametrize("mesh", [(1, 8), (4, 2)])
 def test_a_training_step_of_keras_is_the_same(mesh):
     after = []

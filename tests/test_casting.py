@@ -46,8 +46,9 @@ def test_nor_do_strides(shape, order, step, dtype):
 
 @pytest.mark.filterwarnings("ignore:Explicitly requested dtype float64")
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
-def test_numbers_are_rounded_as_by_jax(dtype):
-    value = np.random.default_rng(0).normal(size=(600, 500)).astype("float32").T
+@pytest.mark.parametrize("rows", [6, 600])
+def test_numbers_are_rounded_as_by_jax(dtype, rows):
+    value = np.random.default_rng(0).normal(size=(rows, 500)).astype("float32").T
     wanted = np.asarray(jax.numpy.asarray(value).astype(dtype))
     np.testing.assert_array_equal(casting.Caster()(value, dtype), wanted)
 
@@ -122,7 +123,7 @@ def test_for_a_small_array_no_program_is_compiled():
     jax.monitoring.register_event_duration_secs_listener(
         lambda event, *_, **__: heard.append(event)
     )
-    casting.Caster()(np.ones((61, 67), "float16"), "float32")
+    casting.Caster()(np.ones((499, 503), "float16"), "float32")
     assert not [event for event in heard if "compile" in event]
 
 
@@ -132,13 +133,11 @@ def test_what_jax_keeps_of_a_program_goes_with_the_caster(order):
         gc.collect()
         return len(jax.devices("cpu")[0].client.live_executables())
 
-    value = np.ones((601, 500), "float16", order)
+    casting.Caster()  # which makes an array
     before = programs()
-    cast = casting.Caster()
-    cast(value, "float32")
-    assert programs() > before
-    del cast
-    assert programs() == before
+    for rows in range(601, 605):
+        casting.Caster()(np.ones((rows, 500), "float16", order), "float32")
+    assert programs() <= before + 1  # JAX 0.7 keeps the last one
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's own count")

@@ -52,6 +52,7 @@ class Caster:
     def __init__(self):
         self._buffer = np.empty(0, np.uint8)
         # Functions of its own: what JAX keeps of their programs, a megabyte each, goes with them.
+        # (JAX 0.7 keeps the last one.)
         self._zeros = jax.jit(lambda shape, dtype: jnp.zeros(shape, dtype), static_argnums=(0, 1))
         self._turn = jax.jit(
             lambda array, order, dtype: array.transpose(order).astype(dtype), static_argnums=(1, 2)

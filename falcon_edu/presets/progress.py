@@ -34,28 +34,29 @@ def bar_of_growth(folder, total, what):
         total: number of bytes by which it will grow, or about so many.
         what: what is done with them, in a word.
     """
-    before = _bytes_in(folder)
-    done = threading.Event()
     with bar_of_bytes(total, what) as bar:
+        if bar.disable:
+            yield
+            return
+        before = _bytes_in(folder)
+        done = threading.Event()
 
         def follow():
             while not done.wait(0.1):
-                # There is more in a file than its numbers; beyond its total a bar would forget it.
-                bar.update(min(_bytes_in(folder) - before, total) - bar.n)
+                with suppress(OSError):  # a file that is there for a moment, or a disk that is away
+                    # There is more in a file than its numbers; beyond its total a bar forgets it.
+                    bar.update(min(_bytes_in(folder) - before, total) - bar.n)
 
-        follower = threading.Thread(target=follow)
-        follower.start()
+        follower = threading.Thread(target=follow, daemon=True)
         try:
+            follower.start()
             yield
         finally:
             done.set()
-            follower.join()
+            if follower.ident:  # or it was interrupted before it ran
+                follower.join()
         bar.update(total - bar.n)
 
 
 def _bytes_in(folder):
-    sizes = 0
-    for path in folder.iterdir():
-        with suppress(FileNotFoundError):  # it was there for a moment only
-            sizes += path.stat().st_size
-    return sizes
+    return sum(path.stat().st_size for path in folder.iterdir())
