@@ -85,7 +85,7 @@ def test_so_does_what_a_long_compilation_leaves(seconds):
 
 
 @pytest.mark.skipif(
-    "[always]" in HUGE_PAGES.read_text() if HUGE_PAGES.exists() else False,
+    HUGE_PAGES.exists() and "[always]" in HUGE_PAGES.read_text(),
     reason="pages of 2 megabytes are too few to count",
 )
 def test_only_the_first_step_of_a_fit_touches_new_pages():
