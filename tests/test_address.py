@@ -57,6 +57,7 @@ def test_readme_opens_without_an_installation():
     readme = (address.ROOT / "README.md").read_text()
     assert address.BINDER.search(readme)
     assert address.COLAB.search(readme)
+    assert address.CODESPACES.search(readme)
 
 
 def test_citation_agrees_with_the_project():
@@ -83,6 +84,10 @@ def test_citation_agrees_with_the_project():
             "https://colab.research.google.com/github/a/b/blob/x/notebooks/00_welcome.ipynb",
             "https://colab.research.google.com/github/someone/falcon-course/blob/main/"
             "notebooks/00_welcome.ipynb",
+        ),
+        (
+            "[a codespace](https://codespaces.new/a/b?quickstart=1)",
+            "[a codespace](https://codespaces.new/someone/falcon-course?quickstart=1)",
         ),
         ("    %pip install -q falcon_edu", f"    %pip install -q git+{OTHER}"),
         ("    %pip install -q git+https://github.com/a/b", f"    %pip install -q git+{OTHER}"),

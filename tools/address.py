@@ -3,8 +3,9 @@
     python tools/address.py                                 # what pyproject.toml says, everywhere
     python tools/address.py https://github.com/owner/name   # another one, there and everywhere
 
-The address stands in `pyproject.toml` (project.urls). Binder, Colab, the cell that installs the
-package on Colab, README and citation follow from it; `tests/test_address.py` finds strays.
+The address stands in `pyproject.toml` (project.urls). Binder, Colab, Codespaces, the cell that
+installs the package on Colab, README and citation follow from it; `tests/test_address.py` finds
+strays.
 """
 
 import argparse
@@ -29,6 +30,7 @@ FORM = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+)")
 # What follows from the address: a place that is always ours, and the part of it that varies.
 BINDER = re.compile(r"(mybinder\.org/v2/gh/)[\w.-]+/[\w.-]+/[\w.-]+(?=[?/)\s])")
 COLAB = re.compile(r"(colab\.research\.google\.com/github/)[\w.-]+/[\w.-]+/blob/[\w.-]+(?=/)")
+CODESPACES = re.compile(r"(codespaces\.new/)[\w.-]+/[\w.-]+(?=[?)\s])")
 INSTALL = re.compile(r"(%pip install -q )(?:falcon_edu\b|git\+https://[\w./-]+)")
 
 
@@ -56,6 +58,7 @@ def updated(text: str, old: str, new: str) -> str:
     text = re.sub(rf"{re.escape(old)}(?![\w-])", new, text)
     text = BINDER.sub(rf"\g<1>{name}/{BRANCH}", text)
     text = COLAB.sub(rf"\g<1>{name}/blob/{BRANCH}", text)
+    text = CODESPACES.sub(rf"\g<1>{name}", text)
     return INSTALL.sub(rf"\g<1>git+{new}", text)
 
 
