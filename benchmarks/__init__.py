@@ -1,1 +1,1 @@
-"""How fast and how lean falcon_edu is, beside KerasHub, transformers and peft: `make benchmark`."""
+"""Measure speed and memory beside KerasHub, transformers and peft: `make benchmark`."""

@@ -56,14 +56,14 @@ def measured(row, folders, repeats, bar):
 
 
 def machine():
-    """The machine's own ceilings, and the versions."""
+    """Measure the machine's own ceilings, and note the versions."""
     command = [sys.executable, "-m", "benchmarks.machine"]
     result = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=True)
     return json.loads(result.stdout.splitlines()[-1])
 
 
 def main():
-    """The command line."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small models, one run each")
     parser.add_argument("--only", default="", help="beginning of the names of rows to run")
@@ -98,7 +98,7 @@ def main():
 
 
 def together(earlier, content):
-    """The runs of two contents of `results.json`.
+    """Join the runs of two contents of `results.json`.
 
     Args:
         earlier, content: both `{"date", "machine", "results"}`; of the first, only results stay.

@@ -1,4 +1,4 @@
-"""What the benchmark does with a Falcon of Keras's kind: ours and KerasHub's, by the same calls."""
+"""Do the benchmark's work with a Falcon of Keras's kind: ours and KerasHub's, by the same calls."""
 
 import time
 
@@ -21,7 +21,7 @@ class KerasWorks:
         self.library, self.folder, self.dtype = library, folder, dtype
 
     def load(self):
-        """A backbone with the checkpoint's weights."""
+        """Load a backbone with the checkpoint's weights."""
         import jax
 
         backbone = self.library.FalconBackbone.from_preset(str(self.folder), dtype=self.dtype)
@@ -29,7 +29,7 @@ class KerasWorks:
         return backbone
 
     def causal_lm(self):
-        """A causal LM without a tokenizer, which chooses the most probable token."""
+        """Make a causal LM without a tokenizer, which chooses the most probable token."""
         model = self.library.FalconCausalLM(backbone=self.load(), preprocessor=None)
         model.compile(sampler="greedy")
         return model

@@ -1,4 +1,4 @@
-"""What the machine itself can do: the ceilings that no library can pass."""
+"""Measure what the machine itself can do: the ceilings that no library can pass."""
 
 import platform
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def cores():
-    """How many cores this process may use, and their name."""
+    """Return the number of cores that this process may use, and their name."""
     import os
     from pathlib import Path
 
@@ -41,7 +41,7 @@ def gemm_rate(n=2048):
 
 
 def versions():
-    """The versions of everything that is compared."""
+    """Return the versions of everything that is compared."""
     from importlib.metadata import version
 
     packages = ("keras", "jax", "keras-hub", "transformers", "torch", "peft", "numpy")
@@ -49,7 +49,7 @@ def versions():
 
 
 def has_gpu():
-    """Whether JAX sees an accelerator."""
+    """True if JAX sees an accelerator."""
     import jax
 
     return jax.default_backend() == "gpu"

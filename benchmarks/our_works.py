@@ -1,4 +1,4 @@
-"""What the benchmark does with falcon_edu alone, besides what KerasHub can do too."""
+"""Do the benchmark's work with falcon_edu alone, where KerasHub can't do the same."""
 
 import falcon_edu
 from benchmarks.keras_works import KerasWorks, repeated, token_dict
@@ -30,7 +30,7 @@ class OurWorks(KerasWorks):
         return repeated(lambda: run_compiled(model, inputs), 200)
 
     def rounding(self, tokens=64):
-        """How far the last hidden states are from those in float32, relative to their size."""
+        """Return the last hidden states' distance from those in float32, relative to their size."""
         model = self.causal_lm()
         inputs = token_dict(1, tokens, model.backbone.vocabulary_size)
         rounded = np.array(model.backbone(inputs))
@@ -39,5 +39,5 @@ class OurWorks(KerasWorks):
         return float(np.linalg.norm(rounded - exact) / np.linalg.norm(exact))
 
     def generate(self, new_tokens=32):
-        """A whole run: load, compile, generate."""
+        """Do a whole run: load, compile, generate."""
         self._generate(self.causal_lm(), new_tokens)

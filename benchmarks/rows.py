@@ -37,22 +37,22 @@ class Row:
 
 
 def ours(work, size, dtype="float32"):
-    """A run of falcon_edu."""
+    """Name a run of falcon_edu."""
     return {"who": "falcon_edu", "work": work, "size": size, "dtype": dtype}
 
 
 def keras_hub(work, size, dtype="float32"):
-    """A run of KerasHub, from a preset of its own."""
+    """Name a run of KerasHub, from a preset of its own."""
     return {**ours(work, size, dtype), "who": "keras_hub", "format": "keras_hub"}
 
 
 def transformers(work, size, dtype="float32"):
-    """A run of transformers, or of peft."""
+    """Name a run of transformers, or of peft."""
     return {**ours(work, size, dtype), "who": "transformers"}
 
 
 def training(work, size, name, goals, is_quick=False):
-    """A row of tokens per second beside both peers."""
+    """Make a row of tokens per second beside both peers."""
     return Row(
         f"{name}, {size}",
         "tokens/s",
@@ -176,7 +176,7 @@ ROWS = [
 
 
 def table(chosen, results, about, day):
-    """The results as Markdown.
+    """Write the results as Markdown.
 
     Args:
         chosen: the rows.

@@ -1,4 +1,4 @@
-"""What the benchmark does with transformers on PyTorch, and with peft for LoRA."""
+"""Do the benchmark's work with transformers on PyTorch, and with peft for LoRA."""
 
 from benchmarks.keras_works import PROMPT, STEPS, fastest, repeated, timed, token_dict
 
@@ -15,7 +15,7 @@ class TransformersWorks:
         self.folder, self.dtype = folder, dtype
 
     def load(self):
-        """The model with the checkpoint's weights."""
+        """Load the model with the checkpoint's weights."""
         import torch
         from transformers import FalconForCausalLM
 

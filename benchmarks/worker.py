@@ -13,13 +13,13 @@ from pathlib import Path
 
 
 def anonymous_megabytes():
-    """The memory of this process that no file stands behind."""
+    """Return the memory of this process that no file stands behind."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("RssAnon:")[2].split()[0]) * 1024 / 1e6  # Linux's kB are KiB
 
 
 def gpu_megabytes():
-    """The most memory that JAX held on a GPU; 0 without one."""
+    """Return the most memory that JAX held on a GPU; 0 without one."""
     jax = sys.modules.get("jax")
     if jax is None or jax.default_backend() != "gpu":
         return 0
@@ -34,7 +34,7 @@ def watch(peak):
 
 
 def works_of(who, folder, dtype):
-    """The works of a library."""
+    """Return the works of a library."""
     if who == "transformers":
         from benchmarks.transformers_works import TransformersWorks
 

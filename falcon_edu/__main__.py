@@ -7,7 +7,7 @@ from falcon_edu import doctor, notebooks
 
 
 def main(arguments=None):
-    """The command line; the exit status is 1 where the machine is not ready, or copying failed."""
+    """Run a command; the exit status is 1 where the machine is not ready, or copying failed."""
     parser = argparse.ArgumentParser(prog="python -m falcon_edu", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("doctor", help="say whether this machine is ready, and what to do if not")

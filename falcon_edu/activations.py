@@ -22,7 +22,7 @@ BUCKET = 32
 
 @dataclass(frozen=True)
 class Activations:
-    """What a Falcon computed for some inputs, as NumPy arrays in float32.
+    """Hold what a Falcon computed for some inputs, as NumPy arrays in float32.
 
     Attributes:
         tokens: a list of strings for each sequence, one for each position.
@@ -44,7 +44,7 @@ class Activations:
 
 
 def record(model, inputs):
-    """Runs a model once and keeps everything that one may want to look at.
+    """Run a model once and keep everything that one may want to look at.
 
     Args:
         model: a `FalconCausalLM` or a `FalconBackbone`.
@@ -109,7 +109,7 @@ def _reader(backbone):
 
 
 def run_compiled(graph, inputs, replaced=None):
-    """Runs a functional model compiled; its weights are arguments, not constants of the program.
+    """Run a functional model compiled; its weights are arguments, not constants of the program.
 
     Args:
         graph: a `keras.Model`.

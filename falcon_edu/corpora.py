@@ -115,7 +115,7 @@ def _check(name, value, choices):
 
 
 def log_prob(text, voice="plain", events=None):
-    """The natural logarithm of the probability that the grammar tells exactly this text.
+    """Return the natural logarithm of the probability that the grammar tells exactly this text.
 
     Args:
         text: a whole tale.
@@ -140,7 +140,7 @@ def log_prob(text, voice="plain", events=None):
 
 
 def next_words(prefix, events=None):
-    """The exact probability of every word that may come next.
+    """Return the exact probability of every word that may come next.
 
     A punctuation mark is a word of its own; so is the `'s` of "Mia's".
 
@@ -284,7 +284,7 @@ def to_captain(text):
 
 
 def from_captain(text):
-    """The plain tale that the captain retold.
+    """Return the plain tale that the captain retold.
 
     >>> from_captain(to_captain("The girl walked home."))
     'The girl walked home.'
@@ -294,7 +294,7 @@ def from_captain(text):
 
 
 def voice_share(text):
-    """How much of the captain's voice is in a text.
+    """Measure how much of the captain's voice is in a text.
 
     Args:
         text: any text.
@@ -316,7 +316,7 @@ def _swap(text, swaps):
 
 
 def _retell(tale):
-    """The tale in the captain's voice, with the facts where their words are now."""
+    """Tell the tale in the captain's voice, with the facts where their words are now."""
 
     def moved(place):
         return len(data.CAPTAIN_BEFORE) + len(_swap(tale.text[:place], _CAPTAIN))

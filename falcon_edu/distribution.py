@@ -1,4 +1,4 @@
-"""Which weight is split over which devices: the map for `keras.distribution.ModelParallel`.
+"""Split weights over devices: the map for `keras.distribution.ModelParallel`.
 
 Two splits of a block's matrices need no talk between them: the first by its outputs (heads, or
 feed-forward units), the second by its inputs, which are the same. Each device then has whole heads
@@ -134,7 +134,7 @@ def adapt_layout_map(config):
 
 
 def variable_sharding(variable):
-    """Where the distribution in force places a variable.
+    """Return where the distribution in force places a variable.
 
     Args:
         variable: a `keras.Variable`, which need not have a value yet.

@@ -1,4 +1,4 @@
-"""How well a model tells tales: its cross-entropy against the grammar's own, and its facts."""
+"""Measure how well a model tells tales: cross-entropy against the grammar's own, and facts."""
 
 from collections import defaultdict
 
@@ -11,7 +11,7 @@ NAMES_AND_OBJECTS = ("name", "receiver", "holder", "object")
 
 
 def evaluate_on_tales(causal_lm, tales, batch_size=50):
-    """Compares a model with the grammar that the tales were drawn from.
+    """Compare a model with the grammar that the tales were drawn from.
 
     Args:
         causal_lm: a `FalconCausalLM` with a preprocessor.
@@ -62,7 +62,7 @@ def evaluate_on_tales(causal_lm, tales, batch_size=50):
 
 
 def evaluation_table(results):
-    """The results of several models as lines of text.
+    """Write the results of several models as lines of text.
 
     Args:
         results: `{name: what evaluate_on_tales returned}`.

@@ -35,7 +35,7 @@ ARTICLES = {
 
 
 class World:
-    """Who is here and who holds what; and what the letters of a pattern stand for."""
+    """Keep who is here, who holds what, and what the letters of a pattern stand for."""
 
     def __init__(self):
         self.here = []  # children, in the order they came
@@ -50,11 +50,11 @@ class World:
         self.recent: deque[Pattern] = deque(maxlen=6)  # patterns
 
     def holders(self):
-        """The children here who hold something."""
+        """Return the children here who hold something."""
         return [child for child in self.here if child in self.holder.values()]
 
     def met_needs(self):
-        """What patterns may count on now."""
+        """Return what patterns may count on now."""
         together = self.away is None
         untrodden = len(self.visited) < len(data.PLACES)
         needs = {
@@ -73,7 +73,7 @@ class World:
         return frozenset(need for need, met in needs.items() if met)
 
     def lookup(self, slot):
-        """What a slot stands for already, or None."""
+        """Return what a slot stands for already, or None."""
         if slot in data.ANEW:
             return None
         if slot == "p":
@@ -83,7 +83,7 @@ class World:
         return self.bound.get(slot) or self.known.get(slot)
 
     def candidates(self, slot):
-        """What a slot that stands for nothing yet may be."""
+        """Return what a slot that stands for nothing yet may be."""
         taken = self.bound.values()
         if slot in "ABC":
             return [name for name in NAMES if name not in self.here]
@@ -187,7 +187,7 @@ class Pattern:
 
 
 def _compile(pieces, space, may_report):
-    """Steps for the pieces (the next one is last) up to the end of the branch.
+    """Yield steps for the pieces (the next one is last) up to the end of the branch.
 
     A space goes with the word after it, so that each step says whole words. The first slot of a
     branch is no fact, even if it has one candidate: other branches and patterns could come there.

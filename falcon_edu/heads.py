@@ -1,4 +1,4 @@
-"""What each attention head computes, and runs in which some heads give something else.
+"""Read what each attention head computes, and run a model in which some give something else.
 
 Heads are separate up to the output projection, where what they found is joined and written into
 the residual stream. There a head of one run can take the place of the same head of another run.
@@ -20,7 +20,7 @@ _GRAPHS: WeakKeyDictionary = WeakKeyDictionary()
 
 
 def head_outputs(model, inputs):
-    """What every head gives to the output projection of its layer.
+    """Return what every head gives to the output projection of its layer.
 
     Args:
         model, inputs: as in `record`.
@@ -48,7 +48,7 @@ def head_outputs(model, inputs):
 
 
 def patch_heads(model, inputs, outputs, heads, positions=None):
-    """Runs a model in which some heads give other outputs, and all after them follows from these.
+    """Run a model in which some heads give other outputs, and all after them follows from these.
 
     Args:
         model, inputs: as in `record`.
@@ -151,7 +151,7 @@ class _PatchedModel(keras.Model):
 
 
 def _heads_of(attention, x, padding_mask):
-    """What the heads found, from their weights and the values: `(b, t, n, h)`."""
+    """Return what the heads found, from their weights and the values: `(b, t, n, h)`."""
     _, weights = attention(
         x,
         positions=token_positions(padding_mask),
@@ -163,7 +163,7 @@ def _heads_of(attention, x, padding_mask):
 
 
 def _rest_of(layer, hidden_states, x, attention_output):
-    """A block from its attention's output on, as `FalconTransformerDecoder.call` has it."""
+    """Compute a block from its attention's output on, as `FalconTransformerDecoder.call` has it."""
     if not layer.parallel_attention:
         x = hidden_states + attention_output
         return x + layer.mlp(layer.post_attention_layernorm(x))

@@ -1,4 +1,4 @@
-"""How the kernels of a Falcon begin, before anything is learned."""
+"""Initialize the kernels of a Falcon."""
 
 import keras
 from keras import ops
@@ -27,5 +27,5 @@ class RandomNormal(keras.initializers.RandomNormal):
 
 
 def kernel_initializer():
-    """A fresh initializer for a dense kernel: normal with Falcon's standard deviation, 0.02."""
+    """Return a new initializer for dense kernels: normal, with Falcon's deviation of 0.02."""
     return RandomNormal(stddev=0.02)

@@ -19,7 +19,7 @@ _TAILS: WeakKeyDictionary = WeakKeyDictionary()
 
 
 def ablate_heads(model, inputs, heads):
-    """Records a run in which some attention heads write nothing into the residual stream.
+    """Record a run in which some attention heads write nothing into the residual stream.
 
     A head's only way out is through its own rows of the output projection. They are set to zero,
     in a copy of the weights that lives for this one run.
@@ -47,7 +47,7 @@ def ablate_heads(model, inputs, heads):
 
 
 def patch(model, inputs, layer, position, value):
-    """Replaces the residual stream at one place and lets the rest of the model run on.
+    """Replace the residual stream at one place and let the rest of the model run on.
 
     Args:
         model, inputs: as in `record`.
@@ -134,7 +134,7 @@ def patching_map(model, clean, corrupted, positions):
 
 
 def logit_lens(model, activations):
-    """What the model would say if it stopped after each layer: final norm and output head.
+    """Return what the model would say if it stopped after each layer: final norm and output head.
 
     Args:
         model: a `FalconCausalLM` or a `FalconBackbone`.
@@ -159,7 +159,7 @@ def logit_lens(model, activations):
 
 
 def tail_model(model, layer):
-    """The rest of the model as a Keras model: from a hidden state to the logits.
+    """Return the rest of the model as a Keras model: from a hidden state to the logits.
 
     Args:
         model: a `FalconCausalLM` or a `FalconBackbone`.
@@ -196,7 +196,7 @@ def tail_model(model, layer):
 
 
 def run_tail(model, layer, hidden_states, padding_mask):
-    """Runs `tail_model` compiled.
+    """Run `tail_model` compiled.
 
     Args:
         model, layer: as in `tail_model`.

@@ -1,4 +1,4 @@
-"""How much memory a Falcon needs, from its configuration alone."""
+"""Reckon the memory that a Falcon needs, from its configuration alone."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ BYTES = {"float32": 4, "bfloat16": 2, "int8": 1}  # of one weight
 def memory_needed(
     config, use="generate", dtype="float32", tokens=2048, batch_size=1, trainable_parameters=None
 ):
-    """What a Falcon needs in memory, part by part, without making it.
+    """Return what a Falcon needs in memory, part by part, without making it.
 
     Weights, cache, gradients and Adam's averages are exact. What training keeps of the forward
     pass depends on the compiler: this part is within about a fifth of what XLA plans for float32

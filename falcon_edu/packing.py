@@ -24,7 +24,7 @@ MOST_PARTS = 16  # an `m` that would need more stays whole
 
 
 def should_pack():
-    """Whether kernels are packed here: on one CPU, without a distribution that may split them.
+    """True if kernels are packed here: on one CPU, without a distribution that may split them.
 
     Example:
 
@@ -35,7 +35,7 @@ def should_pack():
 
 
 def parts_of(m, group_size=1):
-    """In how many parts the inputs of a kernel are packed.
+    """Return the number of parts in which the inputs of a kernel are packed.
 
     Args:
         m: number of inputs.
@@ -55,7 +55,7 @@ def parts_of(m, group_size=1):
 
 
 def packed_shape(shape, parts=None):
-    """The shape that a kernel gets when it is packed.
+    """Return the shape that a kernel gets when it is packed.
 
     Args:
         shape: of the kernel, `(m, ...)`, with its outputs behind `m`.
@@ -75,7 +75,7 @@ def packed_shape(shape, parts=None):
 
 
 def pack(kernel, parts=None):
-    """A kernel in the order that `packed_product` reads.
+    """Put a kernel in the order that `packed_product` reads.
 
     Args:
         kernel: `(m, ...)`, of NumPy or JAX.
@@ -95,7 +95,7 @@ def pack(kernel, parts=None):
 
 
 def unpack(packed, shape):
-    """The kernel that was packed.
+    """Return the kernel that was packed.
 
     Args:
         packed: `(parts, f, m / parts)`.
@@ -113,7 +113,7 @@ def unpack(packed, shape):
 
 
 def packed_product(x, packed, steps=None):
-    """The product of `x` and the kernel that was packed.
+    """Return the product of `x` and the kernel that was packed.
 
     Args:
         x: `(..., m)` floats.

@@ -9,7 +9,7 @@ import numpy as np
 
 
 def previous_token(token_ids):
-    """Where a previous-token head looks: at the token before.
+    """Return where a previous-token head looks: at the token before.
 
     Args:
         token_ids: `(b, t)`.
@@ -27,7 +27,7 @@ def previous_token(token_ids):
 
 
 def first_token(token_ids):
-    """Where a first-token head looks: at the first token, from every later one.
+    """Return where a first-token head looks: at the first token, from every later one.
 
     Args:
         token_ids: `(b, t)`; padding, if any, is behind.
@@ -49,7 +49,7 @@ def first_token(token_ids):
 
 
 def induction(token_ids):
-    """Where an induction head looks: at what came after an earlier one of the same token.
+    """Return where an induction head looks: at what came after an earlier one of the same token.
 
     Args:
         token_ids: `(b, t)`.
@@ -71,7 +71,7 @@ def induction(token_ids):
 
 
 def pattern_scores(attention_weights, pattern, padding_mask=None):
-    """How much of its weight each head puts where the pattern is true.
+    """Score each head by the share of its weight that lies where the pattern is true.
 
     The mean is over the queries that have something to look at: rows of the pattern with a true.
 

@@ -1,4 +1,4 @@
-"""Where a token stands: positions, ALiBi and RoPE, as pure functions."""
+"""Tell the model where a token stands: positions, ALiBi and RoPE, as pure functions."""
 
 import math
 
@@ -6,7 +6,7 @@ from keras import ops
 
 
 def token_positions(padding_mask):
-    """The position of every token among the real tokens of its sequence.
+    """Return the position of every token among the real tokens of its sequence.
 
     Args:
         padding_mask: `(b, t)`, true at real tokens, false at padding.
@@ -24,7 +24,7 @@ def token_positions(padding_mask):
 
 
 def alibi_slopes(num_heads):
-    """The slope of each head's ALiBi bias.
+    """Return the slope of each head's ALiBi bias.
 
     For a power of two the slopes are a geometric series that starts at its own ratio. Any other
     count takes the slopes of the power of two below, then every other slope of twice that power.

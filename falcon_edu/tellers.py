@@ -1,4 +1,4 @@
-"""Who tells a tale: `Sampler` draws one, `Reader` follows a text.
+"""Tell tales: `Sampler` draws one, `Reader` follows a text.
 
 Both are led by the same program, `grammar.tell`, so what is drawn and what is read cannot disagree.
 A reader tells the tale again for every way it may have come about. Every choice soon shows in the
@@ -122,7 +122,7 @@ class Reader:
         return choice
 
     def _covered(self, words):
-        """How many characters of the words the text has; -1 if it goes on differently."""
+        """Count the characters of the words that the text has; -1 if it goes on differently."""
         if self.text.startswith(words, self.length):
             return len(words)
         rest = self.text[self.length :]

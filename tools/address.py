@@ -35,13 +35,13 @@ INSTALL = re.compile(r"(%pip install -q )(?:falcon_edu\b|git\+https://[\w./-]+)"
 
 
 def address() -> str:
-    """The public address of the repository, from `pyproject.toml`."""
+    """Return the public address of the repository, from `pyproject.toml`."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return checked(project["urls"]["Homepage"])
 
 
 def checked(wanted: str) -> str:
-    """An address, if Binder and Colab can make something of it."""
+    """Return an address, if Binder and Colab can make something of it."""
     if not FORM.fullmatch(wanted) or wanted.endswith(".git"):
         raise ValueError(
             f"The address must read https://github.com/owner/name. Received: {wanted!r}"
@@ -53,7 +53,7 @@ def checked(wanted: str) -> str:
 
 
 def updated(text: str, old: str, new: str) -> str:
-    """A text in which every link to the repository has the new address."""
+    """Return a text in which every link to the repository has the new address."""
     name = checked(new).removeprefix("https://github.com/")
     text = re.sub(rf"{re.escape(old)}(?![\w-])", new, text)
     text = BINDER.sub(rf"\g<1>{name}/{BRANCH}", text)
@@ -63,7 +63,7 @@ def updated(text: str, old: str, new: str) -> str:
 
 
 def invitation(path: str, of: str) -> str:
-    """The line of a notebook that opens it without an installation.
+    """Return the line of a notebook that opens it without an installation.
 
     >>> print(invitation("notebooks/03_a.ipynb", "https://github.com/o/n"))  # doctest: +ELLIPSIS
     *Nothing installed? Open this notebook [in Colab](https://colab...) or [in Binder](https://...).*
@@ -78,7 +78,7 @@ def invitation(path: str, of: str) -> str:
 
 
 def files() -> list[Path]:
-    """The files of the repository that may name the address; tests make addresses up."""
+    """Return the files of the repository that may name the address; tests make addresses up."""
     command = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout
     named = [ROOT / name for name in listed.split("\0") if not name.startswith("tests/")]
@@ -86,7 +86,7 @@ def files() -> list[Path]:
 
 
 def lessons() -> list[Path]:
-    """The notebooks that are opened on their own; an assignment comes from a teacher."""
+    """Return the notebooks that are opened on their own; an assignment comes from a teacher."""
     return sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 

@@ -1,4 +1,4 @@
-"""What Binder builds from this repository, and whether the course fits into it.
+"""Check what Binder builds from this repository, and that the course fits into it.
 
     python tools/binder.py check                           # the Dockerfile, printed without Docker
     python tools/binder.py run notebooks/00_welcome.ipynb  # within Binder's memory, on one core
@@ -45,13 +45,13 @@ FORBIDDEN = {
 
 
 def dockerfile(project: Path) -> str:
-    """The Dockerfile that repo2docker would build a project with."""
+    """Return the Dockerfile that repo2docker would build a project with."""
     command = [sys.executable, "-m", "repo2docker", "--no-build", "--debug", str(project)]
     return subprocess.run(command, cwd=project, check=True, capture_output=True, text=True).stdout
 
 
 def problems(text: str) -> list[str]:
-    """What a Dockerfile should say and doesn't, or says and shouldn't."""
+    """List what a Dockerfile should say and doesn't, or says and shouldn't."""
     missing = [f"not so: {what}" for what, form in EXPECTED.items() if not re.search(form, text)]
     return missing + [what for what, form in FORBIDDEN.items() if re.search(form, text)]
 

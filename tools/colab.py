@@ -1,4 +1,4 @@
-"""What Colab has, and what in a notebook would break there.
+"""Know what Colab has, and find what in a notebook would break there.
 
 Colab opens the file of a notebook alone, in an environment that is already there: Python and a few
 hundred packages, among them an old ipywidgets that its pages rely on. What a notebook replaces may
@@ -34,14 +34,14 @@ NEIGHBOUR = re.compile(
 
 
 def code(notebook: NotebookNode) -> Iterator[tuple[str, str]]:
-    """The code cells: a name that finds each, and its source."""
+    """Yield the code cells: a name that finds each, and its source."""
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type == "code":
             yield f"cell {index}", cell.source
 
 
 def imports(source: str) -> Iterator[str]:
-    """The packages that a cell imports, in order; magics are understood."""
+    """List the packages that a cell imports, in order; magics are understood."""
     tree = ast.parse(TransformerManager().transform_cell(source))
     found = []
     for node in ast.walk(tree):
@@ -54,7 +54,7 @@ def imports(source: str) -> Iterator[str]:
 
 
 def core() -> set[str]:
-    """The packages that come with an installation of ours."""
+    """Return the packages that come with an installation of ours."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return {Requirement(line).name for line in project["dependencies"]} | {"falcon_edu"}
 
@@ -93,7 +93,7 @@ def backend(notebook: NotebookNode) -> Iterator[str]:
 
 
 def packages(notebook: NotebookNode) -> Iterator[str]:
-    """What an installation of ours does not bring may be missing there."""
+    """Find what an installation of ours does not bring, and so may be missing there."""
     known = core() | COMES_ALONG | sys.stdlib_module_names
     for name, source in code(notebook):
         for package in imports(source):
@@ -109,7 +109,7 @@ def front_ends(notebook: NotebookNode) -> Iterator[str]:
 
 
 def neighbours(notebook: NotebookNode) -> Iterator[str]:
-    """The other files of the repository are not there."""
+    """Find other files of the repository, which are not there."""
     for name, source in code(notebook):
         if found := NEIGHBOUR.search(source):
             yield f"{name}: names a file that only the repository has ({found.group()})"

@@ -54,7 +54,7 @@ gpu_device_info {
 
 @functools.cache
 def described_h100():
-    """A device of JAX's that can be compiled for, and nothing else."""
+    """Return a device of JAX's that can be compiled for, and nothing else."""
     from jax._src.lib import xla_client
     from jax.experimental import topologies
 
@@ -79,7 +79,7 @@ def as_on_a_gpu():
 
 
 def compile_for(device, function, *arguments, donate=()):
-    """A compiled program, from the shapes of its arguments alone."""
+    """Return a compiled program, from the shapes of its arguments alone."""
     sharding = jax.sharding.SingleDeviceSharding(device)
     jitted = jax.jit(function, in_shardings=sharding, out_shardings=sharding, donate_argnums=donate)
     with as_on_a_gpu():
@@ -87,12 +87,12 @@ def compile_for(device, function, *arguments, donate=()):
 
 
 def shape_of(x):
-    """What a program needs to know of an argument."""
+    """Return what a program needs to know of an argument."""
     return jax.ShapeDtypeStruct(x.shape, x.dtype)
 
 
 def shapes_in(program):
-    """The shapes of all arrays in a program, those within its kernels included."""
+    """Return the shapes of all arrays in a program, those within its kernels included."""
     found = set(re.findall(r"\w+\[(\d+(?:,\d+)+)\]", program.as_text()))
     return {tuple(map(int, shape.split(","))) for shape in found}
 
@@ -107,14 +107,14 @@ def maps_in(program, batch, tokens):
 
 
 def attention_kernels(program):
-    """How many kernels of fused attention it has: forward, backward."""
+    """Count its kernels of fused attention: forward, backward."""
     names = re.findall(r'custom_call_target="__cudnn\$fmha(\w+)"', program.as_text())
     backward = sum(name.endswith("Backward") for name in names)
     return len(names) - backward, backward
 
 
 class Programs:
-    """What a Falcon in bfloat16 would run, from its configuration; it never has weights.
+    """Compile what a Falcon in bfloat16 would run, from its configuration; it never has weights.
 
     Args:
         config: a `FalconConfig`.
@@ -142,11 +142,11 @@ class Programs:
         return model.stateless_call(weights, [], inputs)[0]
 
     def prefill(self, batch, tokens):
-        """The last hidden states."""
+        """Return the last hidden states."""
         return compile_for(self.device, self.run, self.weights, self.inputs(batch, tokens))
 
     def maps(self, batch, tokens):
-        """The attention weights."""
+        """Return the attention weights."""
         import keras
 
         reader = keras.Model(self.backbone.input, list(self.backbone.attention_weights))
@@ -158,7 +158,7 @@ class Programs:
         return compile_for(self.device, run, weights, self.inputs(batch, tokens))
 
     def gradient(self, batch, tokens):
-        """The gradient of the loss, for all weights."""
+        """Return the gradient of the loss, for all weights."""
         from falcon_edu.gradients import cross_entropy
 
         def loss(weights, inputs):
@@ -170,7 +170,7 @@ class Programs:
         return compile_for(self.device, jax.grad(loss), self.weights, self.inputs(batch, tokens))
 
     def decode(self, batch, capacity):
-        """The loop that appends token after token, with its cache."""
+        """Return the loop that appends token after token, with its cache."""
         from falcon_edu import samplers
         from falcon_edu.decoding import DecodingLoop
 
@@ -196,7 +196,7 @@ class Programs:
 
 
 def main():
-    """Prints the table."""
+    """Print the table."""
     from falcon_edu import FALCON_FAMILY
 
     names = sys.argv[1:] or ["falcon-rw-1b"]

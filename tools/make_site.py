@@ -59,7 +59,7 @@ def gather() -> None:
 
 
 def pictures_and_solutions() -> list[Path]:
-    """The files that pages show or offer, as they are."""
+    """Return the files that pages show or offer, as they are."""
     docs = [path for path in (ROOT / "docs").glob("*") if path.suffix in (".png", ".svg")]
     return [*docs, *(ROOT / "notebooks" / "solutions").glob("*.py")]
 
@@ -72,7 +72,7 @@ def put(name: str, content: bytes) -> None:
 
 
 def contents(title: str, pages: list[str], numbered: bool = False) -> str:
-    """An entry of the menu, as MyST has it; a notebook may go by the number in its name."""
+    """Return an entry of the menu, as MyST has it; a notebook may go by the number in its name."""
     names = [str(Path(page).with_suffix("")) for page in pages]
     if numbered:
         titles = [heading(ROOT / f"{name}.ipynb") for name in names]
@@ -82,7 +82,7 @@ def contents(title: str, pages: list[str], numbered: bool = False) -> str:
 
 
 def heading(path: Path) -> str:
-    """The title of a notebook, up to its colon."""
+    """Return the title of a notebook, up to its colon."""
     first = nbformat.read(path, as_version=4).cells[0].source
     return first.partition("\n")[0].removeprefix("# ").partition(":")[0]
 
@@ -91,7 +91,7 @@ def heading(path: Path) -> str:
 
 
 def relinked(text: str, name: str, there: dict[str, str], copied: set[str]) -> str:
-    """A page whose links within the repository lead to pages of the site, or to the repository.
+    """Return a page whose links within the repository lead to the site's pages, or to GitHub.
 
     Args:
         text: Markdown.
@@ -114,7 +114,7 @@ def relinked(text: str, name: str, there: dict[str, str], copied: set[str]) -> s
 
 
 def prepared(notebook: NotebookNode) -> NotebookNode:
-    """A notebook whose pictures have their words, and whose live views are told as such."""
+    """Return a notebook whose pictures have their words, and whose live views are told as such."""
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if "image/png" not in output.get("data", {}):

@@ -65,7 +65,7 @@ class Row:
 
     @property
     def folder(self) -> Path:
-        """Where the environment and its logs are."""
+        """Return the folder of the environment and its logs."""
         return FOLDER / self.name
 
     @property
@@ -119,13 +119,13 @@ def install(row: Row) -> str:
 
 
 def wheel_name() -> str:
-    """What the wheel of this version is called."""
+    """Return the name of this version's wheel."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return f"falcon_edu-{project['version']}-py3-none-any.whl"
 
 
 def uv() -> str:
-    """The path of uv, which can choose the oldest versions, as pip can't."""
+    """Return the path of uv, which can choose the oldest versions, as pip can't."""
     places = [str(Path(sys.executable).parent), os.environ["PATH"]]
     if path := shutil.which("uv", path=os.pathsep.join(places)):
         return path
@@ -154,21 +154,21 @@ def check(row: Row, tests: list[str], notebooks: list[Path]) -> dict[str, str]:
 
 
 def said(row: Row, folder: str, *words: str) -> str:
-    """The last line of what `python -m falcon_edu` says, far from the repository."""
+    """Return the last line of what `python -m falcon_edu` says, far from the repository."""
     command = [str(row.interpreter), "-m", "falcon_edu", *words]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     return last_line(done.stdout) if done.returncode == 0 else f"1 failed: {last_line(done.stderr)}"
 
 
 def versions(row: Row) -> dict[str, str]:
-    """The versions that a row has of what matters most."""
+    """Return the versions that a row has of what matters most."""
     code = f"from importlib.metadata import version\nfor name in {SHOWN}: print(version(name))"
     told = subprocess.run([row.interpreter, "-c", code], capture_output=True, text=True)
     return dict(zip(SHOWN, told.stdout.split() or ["-"] * len(SHOWN), strict=True))
 
 
 def outcome(row: Row, name: str, arguments: list[str], folder: str | Path = ROOT) -> str:
-    """What pytest says in the end; all of what it said is in a log beside the environment."""
+    """Run pytest, and return its last line; the whole output is in a log beside the environment."""
     log = row.folder / f"{name}.log"
     with log.open("w") as file:
         command = [str(row.interpreter), "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
@@ -177,7 +177,7 @@ def outcome(row: Row, name: str, arguments: list[str], folder: str | Path = ROOT
 
 
 def summary(line: str) -> str:
-    """The counts in pytest's last line.
+    """Return the counts in pytest's last line.
 
     >>> summary("1 failed, 20 passed, 3 warnings in 4.56s")
     '1 failed, 20 passed'
@@ -189,7 +189,7 @@ def summary(line: str) -> str:
 
 
 def last_line(text: str) -> str:
-    """The last line of a text that says anything."""
+    """Return the last line of a text that says anything."""
     return (text.strip().splitlines() or ["nothing was said"])[-1]
 
 

@@ -22,13 +22,13 @@ _slowest: dict[Path, float] = {}
 
 
 def pytest_configure():
-    """The kernels see the memory of Binder, so that no notebook fetches a large model here."""
+    """Show the kernels the memory of Binder, so that no notebook fetches a large model here."""
     os.environ["MEM_LIMIT"] = BINDER
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    """Notes when the first cell of a notebook begins."""
+    """Note when the first cell of a notebook begins."""
     if is_cell(item):
         _started.setdefault(item.path, time.monotonic())
 
@@ -53,7 +53,7 @@ def pytest_runtest_call(item):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Prints a line for each notebook that ran to its end."""
+    """Print a line for each notebook that ran to its end."""
     found = {
         value
         for reports in terminalreporter.stats.values()
@@ -71,10 +71,10 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def is_cell(item):
-    """Whether a test is a cell of a notebook, as nbval collects them."""
+    """True if a test is a cell of a notebook, as nbval collects them."""
     return hasattr(item.parent, "kernel") and hasattr(item, "cell_num")
 
 
 def last_cell(item):
-    """The last cell that nbval runs of the notebook of this one."""
+    """Return the last cell that nbval runs of the notebook of this one."""
     return [other for other in item.session.items if other.parent is item.parent][-1]

@@ -68,7 +68,7 @@ def strip(notebook: NotebookNode) -> None:
 
 
 def join_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Outputs in which neighbouring pieces of one stream are one: a busy machine cuts them."""
+    """Join neighbouring pieces of one stream in the outputs: a busy machine cuts them."""
     joined: list[NotebookNode] = []
     for output in outputs:
         is_stream = output.output_type == "stream"
@@ -83,14 +83,14 @@ def join_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
 
 
 def unexecuted(notebook: NotebookNode) -> Iterator[str]:
-    """A cell that was never run shows nothing, and nbval would compare it with nothing."""
+    """Find cells that were never run: they show nothing, and nbval would compare with nothing."""
     for name, cell in code_cells(notebook):
         if cell.source.strip() and cell.execution_count is None:
             yield f"{name}: never executed"
 
 
 def wrong_errors(notebook: NotebookNode) -> Iterator[str]:
-    """An error must be announced by the tag `raises-exception`, and then it must come."""
+    """Find errors without the tag `raises-exception`, and tagged cells that raised none."""
     for name, cell in code_cells(notebook):
         announced = "raises-exception" in cell.metadata.get("tags", [])
         raised = any(output.output_type == "error" for output in cell.outputs)
@@ -117,7 +117,7 @@ def volatile(notebook: NotebookNode) -> Iterator[str]:
 
 
 def machine_paths(notebook: NotebookNode) -> Iterator[str]:
-    """A path of the machine that ran the notebook means nothing to its reader."""
+    """Find paths of the machine that ran the notebook: they mean nothing to its reader."""
     for name, cell in code_cells(notebook):
         for output in cell.outputs:
             data = {k: v for k, v in output.get("data", {}).items() if not k.startswith("image/")}
@@ -127,14 +127,14 @@ def machine_paths(notebook: NotebookNode) -> Iterator[str]:
 
 
 def long_cells(notebook: NotebookNode) -> Iterator[str]:
-    """A cell that does not fit a glance belongs in the package, or in two cells."""
+    """Find cells that don't fit a glance: they belong in the package, or in two cells."""
     for name, cell in code_cells(notebook):
         if (lines := len(cell.source.splitlines())) > MAX_LINES:
             yield f"{name}: {lines} lines, of at most {MAX_LINES}"
 
 
 def code_cells(notebook: NotebookNode) -> Iterator[tuple[str, NotebookNode]]:
-    """The code cells, with a name that finds them in Lab."""
+    """Yield the code cells, with a name that finds them in Lab."""
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type == "code":
             yield f"cell {index} [{cell.execution_count or ' '}]", cell
@@ -163,7 +163,7 @@ def check(path: Path) -> list[str]:
 
 
 def find(paths: list[Path]) -> list[Path]:
-    """The notebooks meant by files and folders, in order."""
+    """Return the notebooks meant by files and folders, in order."""
     found = []
     for path in paths:
         below = [path] if path.suffix == ".ipynb" else sorted(path.rglob("*.ipynb"))

@@ -1,4 +1,4 @@
-"""How far Falcon here is from the float64 reference and from the other libraries, as a table.
+"""Print how far Falcon here is from the float64 reference and from the other libraries.
 
     python tools/parity.py
 
@@ -23,7 +23,7 @@ ROW = "{:<26}{:<24}{:>15}{:>19}{:>10}".format
 
 
 def rows(layout, peers):
-    """The reference's name and the three differences, for each reference that has the layout."""
+    """Yield name and three differences of each reference that has the layout."""
     backbone = layouts.build(layout)
     weights, config = layouts.reference_weights(backbone), layouts.reference_config(backbone)
     yield "float64", differences(backbone, lambda x: reference.falcon(weights, config, **x))
@@ -44,7 +44,7 @@ def rows(layout, peers):
 
 
 def differences(backbone, read_theirs):
-    """The largest difference over all paddings, for each name that the other side shows."""
+    """Return the largest difference over all paddings, for each name that the other side shows."""
     worst: dict[str, float] = {}
     for padding in layouts.REAL_TOKENS:
         x = layouts.inputs(padding)
@@ -56,7 +56,7 @@ def differences(backbone, read_theirs):
 
 
 def main():
-    """Prints the table."""
+    """Print the table."""
     peers = [name for name in PEERS if importlib.util.find_spec(name)]
     print(ROW("layout", "reference", *(name.replace("_", " ") for name in NAMES)))
     for layout in layouts.LAYOUTS:

@@ -1,4 +1,4 @@
-"""How far Falcon is from the float64 reference after every way in and out, as a table.
+"""Print how far Falcon is from the float64 reference after every way in and out.
 
     python tools/parity_routes.py [layout ...]
 
@@ -48,7 +48,7 @@ def save_keras_hub(backbone, folder, **options):
 
 
 def save_safetensors(backbone, folder, dtype=None, **options):
-    """transformers' format, in half precision if wanted."""
+    """Save in transformers' format, in half precision if wanted."""
     export_to_transformers(backbone, folder, **options)
     if dtype:
         with open_safetensors(folder) as tensors:
@@ -60,12 +60,12 @@ def save_safetensors(backbone, folder, dtype=None, **options):
 
 
 def cast_tensor(tensor, dtype):
-    """A tensor that is cast when it is read."""
+    """Return a tensor that is cast when it is read."""
     return Tensor(tensor.shape, dtype, lambda: tensor.read().astype(np.dtype(dtype)))
 
 
 def save_pytorch(backbone, folder, is_sharded=False):
-    """transformers' format as PyTorch saved it, without PyTorch."""
+    """Save in transformers' format as PyTorch does, without PyTorch."""
     export_to_transformers(backbone, folder)
     with open_safetensors(folder) as tensors:
         arrays = {name: np.array(tensor.read()) for name, tensor in tensors.items()}
@@ -117,7 +117,7 @@ def load_from_kaggle(folder):
 
 
 def through(save, load=Backbone.from_preset, **options):
-    """A route: what a backbone computes that was saved one way and loaded another."""
+    """Compute with a backbone that was saved one way and loaded another."""
 
     def route(backbone, folder):
         save(backbone, folder, **options)
@@ -133,7 +133,7 @@ def in_one_file(backbone, folder):
 
 
 def to_transformers(backbone, folder):
-    """Saved here, loaded by transformers, where it computes right (design, section 3)."""
+    """Save here and load in transformers, where it computes right (design, section 3)."""
     from transformers import FalconForCausalLM
 
     export_to_transformers(backbone, folder)
@@ -143,7 +143,7 @@ def to_transformers(backbone, folder):
 
 
 def to_keras_hub(backbone, folder):
-    """Saved here, loaded by KerasHub."""
+    """Save here and load in KerasHub."""
     import keras_hub as theirs
 
     backbone.save_to_preset(folder)
@@ -175,7 +175,7 @@ ROUTES: dict[str, Callable] = {
 
 
 def is_possible(route, backbone):
-    """Whether a format has the layout of a backbone."""
+    """True if a format has the layout of a backbone."""
     if route == "to keras-hub":
         return backbone.config.is_keras_hub_compatible
     if "safetensors" in route or "pytorch" in route or "transformers" in route:
@@ -187,7 +187,7 @@ COMPILED: dict = {}
 
 
 def logits_of(backbone):
-    """The logits of a backbone; those of one configuration share a compiled model."""
+    """Return the logits of a backbone; those of one configuration share a compiled model."""
     key = str(backbone.config)
     if key not in COMPILED:
         logits = backbone.token_embedding(backbone.output, reverse=True)
@@ -199,7 +199,7 @@ def logits_of(backbone):
 
 
 def difference(route, layout, folder):
-    """The largest relative difference of the logits, or `None` where there is no such route."""
+    """Return the largest relative difference of the logits, or `None` without such a route."""
     if route in PEERS and not importlib.util.find_spec(PEERS[route]):
         return None
     backbone = layouts.build(layout)
@@ -222,7 +222,7 @@ def difference(route, layout, folder):
 
 
 def is_from_keras(route):
-    """Whether a route keeps KerasHub's exact ALiBi."""
+    """True if a route keeps KerasHub's exact ALiBi."""
     return "KerasHub" in route or route in (".keras", "to keras-hub")
 
 
@@ -238,7 +238,7 @@ def table(names, routes=ROUTES):
 
 
 def main():
-    """Prints the table."""
+    """Print the table."""
     from huggingface_hub.utils import disable_progress_bars
 
     disable_progress_bars()

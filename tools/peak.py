@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def megabytes(process):
-    """The most memory that a process has held, where the system tells (Linux), or holds now.
+    """Return the most memory that a process has held, where the system tells (Linux), or holds now.
 
     Args:
         process: a `psutil.Process`.

@@ -23,7 +23,7 @@ PYTHON = "3.12"  # exactly: Binder's builder turns a range into an old Python
 
 
 def requirements(extra: str) -> list[Requirement]:
-    """What `pyproject.toml` asks for: the core and an extra."""
+    """Return what `pyproject.toml` asks for: the core and an extra."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = project["dependencies"] + project["optional-dependencies"][extra]
     return [Requirement(line) for line in lines]
@@ -51,7 +51,7 @@ def closure(wanted: list[Requirement]) -> dict[str, str]:
 
 
 def applies(requirement: Requirement, extras: frozenset[str]) -> bool:
-    """Whether the marker of a requirement holds here, for any of the extras asked for."""
+    """True if the marker of a requirement holds here, for any of the extras asked for."""
     if requirement.marker is None:
         return True
     here = {key: str(value) for key, value in default_environment().items()}
@@ -59,7 +59,7 @@ def applies(requirement: Requirement, extras: frozenset[str]) -> bool:
 
 
 def read_pins(path: Path) -> dict[str, dict[str, str]]:
-    """The pins of a constraints file: a dict of `name: version` for each `# extra` block."""
+    """Return the pins of a constraints file: a dict of `name: version` for each `# extra` block."""
     blocks: dict[str, dict[str, str]] = {}
     for block in path.read_text().strip().split("\n\n")[1:]:
         title, *pins = block.splitlines()
@@ -68,7 +68,7 @@ def read_pins(path: Path) -> dict[str, dict[str, str]]:
 
 
 def format_pins(file: str, extras: list[str]) -> str:
-    """The text of a constraints file: a block for each extra, with what the ones before lack."""
+    """Return the text of a constraints file: a block for each extra, without what came before."""
     command = " ".join(["freeze", file, *extras])
     text = f"# Tested versions; `python tools/pin.py {command}` writes them.\n"
     done: set[str] = set()
@@ -80,7 +80,7 @@ def format_pins(file: str, extras: list[str]) -> str:
 
 
 def environments() -> dict[str, str]:
-    """The text of the conda environment files, by path."""
+    """Return the text of the conda environment files, by path."""
     head = f"""\
 # `python tools/pin.py environments` writes this.
 name: falcon_edu
@@ -99,7 +99,7 @@ dependencies:
 
 
 def pip_section(*items: str) -> str:
-    """The pip section of a conda environment."""
+    """Return the pip section of a conda environment."""
     return "  - pip:\n" + "".join(f"      - {item}\n" for item in items)
 
 

@@ -10,7 +10,7 @@ LOOK = "   :members:\n   :exclude-members: set\n   :show-inheritance:\n"  # matp
 
 
 def pages() -> dict[str, str]:
-    """The text of every page of the reference, by its path."""
+    """Return the text of every page of the reference, by its path."""
     modules = list(dict.fromkeys(falcon_edu._MODULES))
     return {f"reference/{name}.rst": page(name) for name in modules}
 
@@ -24,7 +24,7 @@ def page(name: str) -> str:
 
 
 def members(name: str, module: ModuleType) -> list[tuple[str, str]]:
-    """The public names of a module, and where a user finds each."""
+    """Return the public names of a module, and where a user finds each."""
     if names := falcon_edu._HOMES.get(name):
         return [("falcon_edu", member) for member in names]
     public = getattr(module, "__all__", None) or [
@@ -38,7 +38,7 @@ def members(name: str, module: ModuleType) -> list[tuple[str, str]]:
 
 
 def entry(of: str, member: str) -> str:
-    """How Sphinx is told of a name.
+    """Write the directive that tells Sphinx of a name.
 
     >>> print(entry("falcon_edu", "record"))
     .. autofunction:: falcon_edu.record

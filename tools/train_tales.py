@@ -288,13 +288,13 @@ class SaveBefore(keras.callbacks.Callback):
         self.batch, self.stretches, self.path = batch, stretches, path
 
     def on_train_batch_begin(self, batch, logs=None):
-        """The batch is counted from the beginning of the stretch."""
+        """Check that the batch is counted from the beginning of the stretch."""
         if self.stretches.stretch * len(self.stretches) + batch == self.batch:
             self.model.save_weights(self.path, overwrite=True)
 
 
 def write_metadata(name, causal_lm, tokens, minutes):
-    """Adds the training run and the evaluation to the preset's metadata."""
+    """Add the training run and the evaluation to the preset's metadata."""
     results = evaluate(causal_lm)
     print(evaluation_table({name: results}))
     path = DATA / name / "metadata.json"
@@ -318,12 +318,12 @@ def write_metadata(name, causal_lm, tokens, minutes):
 
 
 def evaluate(causal_lm):
-    """The evaluation on held-out tales that the metadata reports."""
+    """Return the evaluation on held-out tales that the metadata reports."""
     return evaluate_on_tales(causal_lm, tales(1_000, seed=1, split="held_out"))
 
 
 def epochs_done(backup):
-    """How many epochs a folder of `BackupAndRestore` has behind it."""
+    """Count the epochs that a folder of `BackupAndRestore` has behind it."""
     metadata = backup / "training_metadata.json"
     return json.loads(metadata.read_text())["epoch"] if metadata.is_file() else 0
 
@@ -343,12 +343,12 @@ class Stretches(keras.utils.PyDataset):
         return part[place]
 
     def go_to(self, epoch, logs=None):
-        """Where a fresh start and a resumed one go on."""
+        """Go on, after a fresh start or a resumed one."""
         self.stretch = epoch
 
 
 def main():
-    """The command line."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("presets", nargs="*", help=f"of {', '.join(PRESETS)}; all by default")
     parser.add_argument("--evaluate", action="store_true", help="only evaluate what is there")

@@ -11,7 +11,7 @@ import numpy as np
     praise="Put it over Falcon's maps: which head spreads its weight most?",
 )
 def tokens_looked_at(answer):
-    """The exponential of the entropy of each row."""
+    """Return the exponential of the entropy of each row."""
     weights = np.array([[1.0, 0, 0, 0], [0.5, 0.5, 0, 0], [0.7, 0.1, 0.2, 0], [0.25] * 4])
     logs = np.log(np.where(weights > 0, weights, 1))
     entropy = -(weights * logs).sum(axis=1)
@@ -37,7 +37,7 @@ def tokens_looked_at(answer):
     praise="Its score in Falcon: patterns.pattern_scores with this table for each text.",
 )
 def same_token(answer):
-    """Where each token looks at its own earlier mentions."""
+    """Return where each token looks at its own earlier mentions."""
     token_ids = np.array([4, 7, 4, 4, 9, 7])
     same = token_ids[:, None] == token_ids[None, :]
     got = answer(token_ids.copy())
@@ -61,7 +61,7 @@ def same_token(answer):
     praise="Much weight on a short vector is little.",
 )
 def written(answer):
-    """The length of what each query gets from each key."""
+    """Return the length of what each query gets from each key."""
     rng = np.random.default_rng(0)
     weights = np.tril(rng.random((5, 5)) + 0.1)
     weights /= weights.sum(axis=1, keepdims=True)
@@ -91,7 +91,7 @@ _SUMMED = (
     praise="No queries, no keys, and the map is right again.",
 )
 def mend(answer):
-    """The map with ALiBi once, from the map with ALiBi twice."""
+    """Return the map with ALiBi once, from the map with ALiBi twice."""
     rng = np.random.default_rng(1)
     scores, slope, head_dim = rng.normal(size=(6, 6)), 0.25, 4
     tilt = slope * np.arange(6) / np.sqrt(head_dim)

@@ -16,7 +16,7 @@ import numpy as np
     praise="For Falcon-1B in bfloat16 on a card with 8 GB this is about 27,000.",
 )
 def longest_text(answer):
-    """How many tokens of cache fit beside the weights."""
+    """Return the number of tokens whose cache fits beside the weights."""
     got = answer(1000, 0, 1, 1, 5, 2, 1)
     expect_close(got, 50, "the number of tokens, where each needs 2 x 5 numbers of 2 bytes,")
     arguments = (100_000_000, 52_500_000, 4, 3, 8, 2, 2)
@@ -42,7 +42,7 @@ def longest_text(answer):
     praise="The same by the package: FALCON_FAMILY['falcon-7b'].num_parameters.",
 )
 def parameters_7b(answer):
-    """The parameters of a Falcon in the layout of 7B."""
+    """Count the parameters of a Falcon in the layout of 7B."""
     for v, layers, heads, m, f in [(100, 3, 4, 32, 80), (65024, 32, 71, 4544, 18176)]:
         h = m // heads
         block = 2 * m * m + 2 * m * h + 2 * m * f + 2 * m
@@ -72,7 +72,7 @@ def parameters_7b(answer):
     praise="This is the logit lens. Notebook 10 looks through it.",
 )
 def lens(answer):
-    """A model from token ids to the logits after k blocks."""
+    """Return a model from token ids to the logits after k blocks."""
     backbone = _tiny(num_layers=2)
     inputs = {"token_ids": np.array([[3, 1, 4, 1, 5]]), "padding_mask": np.ones((1, 5), "int32")}
     states = keras.Model(backbone.input, list(backbone.hidden_states))(inputs)
@@ -112,7 +112,7 @@ def lens(answer):
     praise="Give it the weights of falcon_tales_7b_en, and compare the logits.",
 )
 def falcon_7b(answer):
-    """The forward pass of a Falcon in the layout of 7B, in NumPy."""
+    """Compute the forward pass of a Falcon in the layout of 7B, in NumPy."""
     backbone = _tiny(
         num_layers=2,
         num_key_value_heads=1,
@@ -143,7 +143,7 @@ def falcon_7b(answer):
 
 @cache
 def _tiny(**arguments):
-    """A small backbone with weights that leave no mistake invisible."""
+    """Return a small backbone with weights that leave no mistake invisible."""
     backbone = FalconBackbone(
         vocabulary_size=20,
         num_attention_heads=4,
@@ -161,7 +161,7 @@ def _tiny(**arguments):
 
 
 def _numpy_7b(w, ids, layers, heads, mistake):
-    """The forward pass with one mistake."""
+    """Compute the forward pass with one mistake."""
 
     def norm(x, name):
         x = x - x.mean(axis=-1, keepdims=True)

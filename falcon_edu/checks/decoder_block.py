@@ -36,7 +36,7 @@ def gelu_tanh(answer):
     praise="Which neuron of Falcon writes most? Try it on the block of your choice.",
 )
 def neuron_writes(answer):
-    """The length of what each neuron adds to each token's stream."""
+    """Return the length of what each neuron adds to each token's stream."""
     rng = np.random.default_rng(0)
     x, up, down = rng.normal(size=(3, 4)), rng.normal(size=(4, 6)), rng.normal(size=(6, 4))
     up_bias = rng.normal(size=6)
@@ -78,7 +78,7 @@ class _Counted(np.ndarray):
     praise="One large product keeps a processor busier than four small ones.",
 )
 def one_product(answer):
-    """The products of one array with several matrices, as one."""
+    """Compute the products of one array with several matrices, as one."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(5, 4))
     for widths in ([3, 1, 1, 6], [2, 2]):
@@ -114,7 +114,7 @@ def one_product(answer):
     praise="Two experiments, and the wiring is known.",
 )
 def layout(answer):
-    """Which of the three wirings a block has, found from outside."""
+    """Tell which of the three wirings a block has, from outside."""
     rng = np.random.default_rng(0)
     norms = [(1 + rng.normal(size=8) / 4, rng.normal(size=8) / 4) for _ in range(2)]
     fresh = [(np.ones(8), np.zeros(8))] * 2

@@ -1,4 +1,4 @@
-"""What an exercise is: a check that says what is wrong, and on the second failure gives a hint."""
+"""Define an exercise: a check that says what is wrong, and on the second failure gives a hint."""
 
 import functools
 import inspect
@@ -9,12 +9,12 @@ import numpy as np
 
 
 class Wrong(AssertionError):
-    """What is wrong with an answer, in words to the learner."""
+    """Say what is wrong with an answer, in words to the learner."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check says of an answer.
+    """Hold what a check says of an answer.
 
     Args:
         is_right: whether the answer passes.
@@ -66,7 +66,7 @@ class Exercise:
             print(f"Hint: {self.hint}")
 
     def grade(self, answer) -> Verdict:
-        """The verdict on an answer, printing nothing.
+        """Return the verdict on an answer, printing nothing.
 
         Args:
             answer: what the learner made: a function, an array, a number, a text, a model.
@@ -83,7 +83,7 @@ class Exercise:
 
 
 def _as_none(function):
-    """The function, but a stub's `return ...` gives None: nothing was returned."""
+    """Return the function, with the stub's `return ...` turned into None: nothing was returned."""
 
     @functools.wraps(function)
     def called(*args, **kwargs):
@@ -94,7 +94,7 @@ def _as_none(function):
 
 
 def exercise(hint, praise=""):
-    """Makes an `Exercise` of the function below.
+    """Make an `Exercise` of the function below.
 
     Args:
         hint, praise: as in `Exercise`.
@@ -117,7 +117,7 @@ def expect(condition, message):
 
 
 def given(got):
-    """What an answer returned, if it returned anything.
+    """Return what an answer returned, if it returned anything.
 
     Args:
         got: the learner's value.

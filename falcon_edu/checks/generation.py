@@ -128,7 +128,7 @@ def characters(answer):
 
 
 def _grouped(query, key, value, cache):
-    """What exercise 8.4 asks for."""
+    """Return what exercise 8.4 asks for."""
     keys, values = (
         np.concatenate([old, new[None]]) for old, new in zip(cache, (key, value), strict=True)
     )
@@ -202,7 +202,7 @@ def step(answer):
 
 
 def _only_old(query, key, value, cache):
-    """The mistake of attending to the old cache only."""
+    """Make the mistake of attending to the old cache only."""
     return _grouped(query, cache[0][-1], cache[1][-1], [old[:-1] for old in cache])[0]
 
 

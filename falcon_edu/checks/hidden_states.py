@@ -11,7 +11,7 @@ import numpy as np
     praise="Lengths don't matter to it, only directions.",
 )
 def cosines(answer):
-    """The cosine of every row of one array with every row of another."""
+    """Return the cosine of every row of one array with every row of another."""
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(3, 6)), rng.normal(size=(4, 6))
     got = answer(a.copy(), b.copy())
@@ -35,7 +35,7 @@ def cosines(answer):
     praise="Rank 1 is the best guess.",
 )
 def ranks(answer):
-    """The rank of the token that comes next, after every layer and token."""
+    """Return the rank of the token that comes next, after every layer and token."""
     logits = np.array(
         [
             [[5.0, 3.0, 4.0, 1.0], [0.0, 1.0, 2.0, 3.0]],
@@ -65,7 +65,7 @@ def ranks(answer):
     praise="0 is the corrupted run, 1 the clean one.",
 )
 def restored(answer):
-    """The share of the clean answer that a patch restores."""
+    """Return the share of the clean answer that a patch restores."""
     rng = np.random.default_rng(1)
     clean, corrupted = rng.normal(size=(2, 3, 7))
     names = np.array([[0, 3], [5, 1], [2, 6]])
@@ -100,7 +100,7 @@ def restored(answer):
     praise="Heads that bring the same thing count once.",
 )
 def find_circuit(answer):
-    """The heads that a greedy search needs to restore a share of the answer."""
+    """Return the heads that a greedy search needs to restore a share of the answer."""
     heads = [(0, 0), (0, 1), (1, 0), (1, 1)]
 
     def restores(circuit):

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def _pair(got):
-    """The two factors that a function returned."""
+    """Return the two factors that a function returned."""
     expect(got is not None, "nothing was returned.")
     expect(
         isinstance(got, (tuple, list)) and len(got) == 2,

@@ -54,7 +54,7 @@ def compare(answer):
 
 
 def _safetensors(tensors):
-    """The bytes of a file, its header padded with spaces as the library does."""
+    """Return the bytes of a file, its header padded with spaces as the library does."""
     codes, header, start = {"float32": "F32", "float16": "F16"}, {}, 0
     for name, tensor in tensors.items():
         offsets = [start, start + tensor.nbytes]

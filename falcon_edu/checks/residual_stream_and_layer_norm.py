@@ -132,7 +132,7 @@ def without_block(answer):
 
 @functools.cache
 def _model():
-    """A Falcon so small that it is built in no time, with weights large enough to matter."""
+    """Return a Falcon so small that it is built in no time, with weights large enough to matter."""
     model = FalconBackbone(
         vocabulary_size=8,
         num_layers=3,
@@ -147,7 +147,7 @@ def _model():
 
 
 def _without(model, inputs, *parts):
-    """The logits when some parts write nothing, such as "1/attention" or "1/"."""
+    """Return the logits when some parts write nothing, such as "1/attention" or "1/"."""
     silent = {
         weight.path: np.zeros(weight.shape, "float32")
         for weight in model.weights

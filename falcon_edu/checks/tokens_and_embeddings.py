@@ -8,7 +8,7 @@ import numpy as np
 
 
 def _tokenizer():
-    """A tokenizer with two merges, for "ki" and "te"."""
+    """Return a tokenizer with two merges, for "ki" and "te"."""
     tokens = ["<|endoftext|>", *byte_alphabet().values(), "ki", "te"]
     return FalconTokenizer({token: i for i, token in enumerate(tokens)}, ["k i", "t e"])
 

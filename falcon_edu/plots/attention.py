@@ -23,7 +23,7 @@ from matplotlib.colors import to_rgb
 
 
 def attention_map(weights, tokens, ax=None, title="Attention map", query=None):
-    """The attention weights of one head: each row is a token that looks.
+    """Draw the attention weights of one head: each row is a token that looks.
 
     The scale is always 0 to 1. Grey is where a token can't look, since it comes later.
 
@@ -75,7 +75,7 @@ def attention_map(weights, tokens, ax=None, title="Attention map", query=None):
 
 
 def attention_map_alt(weights, tokens, title="Attention map"):
-    """What `attention_map` shows, in a sentence; the first token has no choice and is left out.
+    """Say what `attention_map` shows; the first token has no choice and is left out.
 
     Args:
         weights, tokens, title: as `attention_map` takes them.
@@ -95,7 +95,7 @@ def attention_map_alt(weights, tokens, title="Attention map"):
 
 
 def _scale(ax, cell, rows, columns):
-    """The color of each weight, right of the map."""
+    """Draw the color of each weight, right of the map."""
     limits = ax.axis()
     left, width, height = columns - 0.5 + 0.15 / cell, 0.12 / cell, min(rows, 1.5 / cell)
     box = (left, left + width, height - 0.5, -0.5)
@@ -113,7 +113,7 @@ LATER = "#8a8a8a"
 
 
 def attention_text(weights, tokens, query=-1, ax=None, title="Attention"):
-    """The text, each token in the strength of the weight that one token gives it.
+    """Draw the text, each token in the strength of the weight that one token gives it.
 
     It is one row of the map, written as it is read. Later tokens are grey.
 
@@ -163,7 +163,7 @@ def attention_text(weights, tokens, query=-1, ax=None, title="Attention"):
 
 
 def attention_text_alt(weights, tokens, query=-1, title="Attention"):
-    """What `attention_text` shows, in a sentence: the three largest weights, largest first.
+    """Say what `attention_text` shows: the three largest weights, largest first.
 
     Args:
         weights, tokens, query, title: as `attention_text` takes them.
@@ -181,7 +181,7 @@ def attention_text_alt(weights, tokens, query=-1, title="Attention"):
 
 
 def _lay_out(tokens):
-    """The place `(x, y, width, text)` of every token, in lines, and the height of them all."""
+    """Return the place `(x, y, width, text)` of every token, in lines, and the total height."""
     places, x, y = [], 0.0, 3.0
     for index, token in enumerate(tokens):
         text = token_label(token, index == 0).removeprefix("·")
@@ -200,7 +200,7 @@ def _lay_out(tokens):
 
 
 def attention_grid(weights, ax=None, title="All heads", selected=None):
-    """The attention maps of all heads at a glance: a row for each layer, a column for each head.
+    """Draw the attention maps of all heads: a row for each layer, a column for each head.
 
     Args:
         weights: a list of `(n, q, k)`, one for each layer, or an array `(layers, n, q, k)`.
@@ -244,7 +244,7 @@ def attention_grid(weights, ax=None, title="All heads", selected=None):
 
 
 def attention_grid_alt(weights, title="All heads", selected=None):
-    """What `attention_grid` shows, in a sentence.
+    """Say what `attention_grid` shows.
 
     Args:
         weights, title, selected: as `attention_grid` takes them.
@@ -264,7 +264,7 @@ def attention_grid_alt(weights, title="All heads", selected=None):
 
 
 def _check(weights, tokens, query=None):
-    """The weights as an array, and the index of the token that looks in each row."""
+    """Return the weights as an array, and the index of the token that looks in each row."""
     weights = np.asarray(weights, dtype="float32")
     keys = len(tokens)
     if weights.ndim != 2 or weights.shape[1] != keys or not 0 < len(weights) <= keys:
@@ -286,6 +286,6 @@ def _check_grid(weights):
 
 
 def _hide_future(weights, queries):
-    """A zero above the diagonal is no measurement: there a token can't look."""
+    """Leave out the zeros above the diagonal: there a token can't look, so they measure nothing."""
     future = np.arange(weights.shape[1]) > queries[:, None]
     return np.ma.masked_where(future & (weights == 0), weights)

@@ -63,7 +63,7 @@ def bar_chart(
 
 
 def bar_chart_alt(bars, labels, title="", form="{:.2g}"):
-    """What `bar_chart` shows, in a sentence.
+    """Say what `bar_chart` shows.
 
     Args:
         bars, labels, title, form: as `bar_chart` takes them.

@@ -112,7 +112,7 @@ def block_diagram(layout="sequential", ax=None, title=""):
 
 
 def block_diagram_alt(layout="sequential", title=""):
-    """What `block_diagram` shows, in a sentence.
+    """Say what `block_diagram` shows.
 
     Args:
         layout, title: as `block_diagram` takes them.

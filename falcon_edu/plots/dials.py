@@ -69,7 +69,7 @@ def dials(angles, rows, columns, ax=None, title="", row_label="", column_label="
 
 
 def dials_alt(angles, rows, columns, title=""):
-    """What `dials` shows, in a sentence.
+    """Say what `dials` shows.
 
     Args:
         angles, rows, columns, title: as `dials` takes them.

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def head_scores(scores, ax=None, title="Score of each head", selected=()):
-    """A table of colors and numbers: a row for each layer, a column for each head.
+    """Draw a table of colors and numbers: a row for each layer, a column for each head.
 
     Args:
         scores: `(layers, heads)`, between 0 and 1.
@@ -43,7 +43,7 @@ def head_scores(scores, ax=None, title="Score of each head", selected=()):
 
 
 def head_scores_alt(scores, title="Score of each head"):
-    """What `head_scores` shows, in a sentence.
+    """Say what `head_scores` shows.
 
     Args:
         scores, title: as `head_scores` takes them.

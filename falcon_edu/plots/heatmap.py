@@ -84,7 +84,7 @@ def heatmap(
 
 
 def heatmap_alt(values, rows, columns, title="", digits=2):
-    """What `heatmap` shows, in a sentence.
+    """Say what `heatmap` shows.
 
     Args:
         values, rows, columns, title, digits: as `heatmap` takes them.

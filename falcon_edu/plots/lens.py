@@ -84,7 +84,7 @@ def lens_map(guesses, values, tokens, ax=None, show="rank", title="Logit lens", 
 
 
 def lens_map_alt(guesses, values, tokens, show="rank", title="Logit lens", selected=None):
-    """What `lens_map` shows, in a sentence.
+    """Say what `lens_map` shows.
 
     Args:
         guesses, values, tokens, show, title, selected: as `lens_map` takes them.

@@ -67,7 +67,7 @@ def line_chart(
 
 
 def line_chart_alt(lines, x=None, title=""):
-    """What `line_chart` shows, in a sentence.
+    """Say what `line_chart` shows.
 
     Args:
         lines, x, title: as `line_chart` takes them.

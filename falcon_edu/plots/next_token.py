@@ -26,7 +26,7 @@ def next_token_bars(
     names=("before", "after"),
     bars=10,
 ):
-    """The most probable next tokens; the scale is always 0 to 100 %.
+    """Draw the most probable next tokens; the scale is always 0 to 100 %.
 
     Args:
         probabilities: `(v,)`.
@@ -79,7 +79,7 @@ def next_token_bars(
 def next_token_bars_alt(
     probabilities, tokens, title="The next token", before=None, names=("before", "after"), bars=10
 ):
-    """What `next_token_bars` shows, in a sentence: up to five tokens that have at least 1 %.
+    """Say what `next_token_bars` shows: up to five tokens that have at least 1 %.
 
     Args:
         probabilities, tokens, title, before, names, bars: as `next_token_bars` takes them.
@@ -105,7 +105,7 @@ def next_token_bars_alt(
 
 
 def _most_probable(probabilities, bars):
-    """The indices of the tokens to show, and how many others there are."""
+    """Return the indices of the tokens to show, and how many others there are."""
     # Rounded first, so that a tie is the same tie on every machine.
     order = np.argsort(-np.round(probabilities, 6), kind="stable")
     if bars is None:
@@ -118,7 +118,7 @@ def _shortened(label):
 
 
 def _with_rest(probabilities, shown):
-    """The probabilities of some tokens, then that of all others, if there are any."""
+    """Return the probabilities of some tokens, then that of all others, if there are any."""
     others = np.delete(probabilities, shown)
     return np.append(probabilities[shown], others.sum()) if others.size else probabilities[shown]
 

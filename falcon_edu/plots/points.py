@@ -48,7 +48,7 @@ def named_points(
 
 
 def named_points_alt(points, labels, title=""):
-    """What `named_points` shows, in a sentence.
+    """Say what `named_points` shows.
 
     Args:
         points, labels, title: as `named_points` takes them.

@@ -43,7 +43,7 @@ def scatter(points, groups, ax=None, title="", x_label="", y_label="", alt=None)
 
 
 def scatter_alt(points, groups, title=""):
-    """What `scatter` shows, in a sentence.
+    """Say what `scatter` shows.
 
     Args:
         points, groups, title: as `scatter` takes them.
@@ -56,7 +56,7 @@ def scatter_alt(points, groups, title=""):
 
 
 def _names(groups):
-    """The groups in the order of their names, so that a group keeps its color in every picture."""
+    """Return the groups by name, so that each keeps its color in every picture."""
     return sorted(set(groups.tolist()))
 
 

@@ -55,7 +55,7 @@ def shards(parts, names, ax=None, title="", alt=None):
 
 
 def shards_alt(parts, names, title=""):
-    """What `shards` shows, in a sentence.
+    """Say what `shards` shows.
 
     Args:
         parts, names, title: as `shards` takes them.

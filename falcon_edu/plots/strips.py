@@ -58,7 +58,7 @@ def strips(lines, labels, ax=None, title="", stretch=False, alt=None):
 
 
 def strips_alt(lines, labels, title=""):
-    """What `strips` shows, in a sentence.
+    """Say what `strips` shows.
 
     Args:
         lines, labels, title: as `strips` takes them.

@@ -1,4 +1,4 @@
-"""What all pictures share: colors, the figure with its alt text, how tokens are written."""
+"""Share among all pictures: colors, the figure with its alt text, how tokens are written."""
 
 import base64
 import functools
@@ -41,16 +41,16 @@ class Figure(matplotlib.figure.Figure):
 
     @property
     def alt_text(self):
-        """What the figure shows, in words."""
+        """Return what the figure shows, in words."""
         return " ".join(ax.alt_text for ax in self.axes if hasattr(ax, "alt_text"))
 
     @property
     def page_width(self):
-        """How wide it stands on a page, in the pixels of the page."""
+        """Return its width on a page, in the pixels of the page."""
         return round(self.get_figwidth() * 96)
 
     def to_png(self):
-        """The figure as the bytes of a PNG."""
+        """Return the figure as the bytes of a PNG."""
         file = io.BytesIO()
         self.savefig(file, format="png")
         return file.getvalue()
@@ -61,7 +61,7 @@ class Figure(matplotlib.figure.Figure):
 
 
 def prepare(ax, title, width, height, left=0.1, right=0.1, top=0.4, bottom=0.1):
-    """The Axes to draw on, bare but for a title.
+    """Return the Axes to draw on, bare but for a title.
 
     Args:
         ax: Axes, or `None` for new ones; the sizes and margins, in inches, are for new ones.
@@ -79,7 +79,7 @@ def prepare(ax, title, width, height, left=0.1, right=0.1, top=0.4, bottom=0.1):
 
 
 def number_axes(ax, x_label, y_label):
-    """Gives bare Axes two scales of numbers, with what they mean."""
+    """Give bare Axes two scales of numbers, with what they mean."""
     ax.spines[["left", "bottom"]].set_visible(True)
     ax.spines[["left", "bottom"]].set_color(GREY)
     ax.tick_params(length=3, color=GREY)
@@ -128,7 +128,7 @@ def frame(ax, x, y, width, height):
 
 
 def write(ax, lines, size, color=INK, align=0.0, upwards=False):
-    """Writes many short texts as one shape: with tick labels a map would take three times as long.
+    """Write many short texts as one shape: with tick labels a map would take three times as long.
 
     Args:
         lines: `(x, y, text)`; y grows downwards, and is that of the base line.
@@ -152,7 +152,7 @@ def write(ax, lines, size, color=INK, align=0.0, upwards=False):
 
 
 def text_width(text, size):
-    """How wide `write` makes a text."""
+    """Return the width that `write` gives a text."""
     return _shape(text)[2] * size if text.strip() else 0.3 * size
 
 
@@ -190,14 +190,14 @@ def token_label(token, is_first=False):
 
 
 def spoken(token, is_first=False):
-    """A token as an alt text quotes it."""
+    """Quote a token as an alt text does."""
     if token == BOUNDARY:
         return "the start" if is_first else "the end"
     return f'"{token.strip()}"' if token.strip() else "a new line" if "\n" in token else "a space"
 
 
 def count(number, noun):
-    """A number of things: "1 token", "2 tokens"."""
+    """Write a number of things: "1 token", "2 tokens"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
@@ -212,7 +212,7 @@ def list_words(words):
 
 
 def percent(probability):
-    """A probability as whole percents; 0% is nothing at all, and 100% leaves less than 0.01%.
+    """Write a probability as whole percents; 0% is nothing at all, and 100% leaves less than 0.01%.
 
     >>> [percent(p) for p in (0, 0.001, 0.42, 0.999, 1)]
     ['0%', '<1%', '42%', '>99%', '100%']
@@ -225,5 +225,5 @@ def percent(probability):
 
 @functools.cache
 def _glyphs():
-    """What the font can write; of anything else matplotlib would warn."""
+    """Replace what the font can't write; matplotlib would warn of it."""
     return frozenset(ft2font.FT2Font(font_manager.findfont("DejaVu Sans")).get_charmap())

@@ -1,4 +1,4 @@
-"""What all explorers share: controls, a picture that follows them, and a box for a text."""
+"""Share among all explorers: controls, a picture that follows them, and a box for a text."""
 
 import base64
 import contextlib
@@ -51,11 +51,11 @@ class Explorer:
 
     # Any arguments here, so that a subclass may name its own.
     def draw(self, *args: Any, **values: Any) -> Any:
-        """A picture of the values of the controls, as Axes of `plots`."""
+        """Draw a picture of the values of the controls, as Axes of `plots`."""
         raise NotImplementedError
 
     def describe(self, *args: Any, **values: Any) -> str:
-        """What a place without pictures shows, without digits that differ between machines."""
+        """Say what the picture shows, without digits that differ between machines."""
         raise NotImplementedError
 
     @property
@@ -112,7 +112,7 @@ class TextExplorer(Explorer):
         self.view.children = [self.text_box, self.message, *self.view.children]
 
     def read(self, model, text):
-        """Runs the model on a text, once.
+        """Run the model on a text, once.
 
         Args:
             model: a `FalconCausalLM` with a preprocessor.
@@ -146,7 +146,7 @@ class TextExplorer(Explorer):
 
 
 def slider(kind, label, **options):
-    """An ipywidgets control that has a label and answers when it is let go.
+    """Make an ipywidgets control that has a label and answers when it is let go.
 
     Args:
         kind: a class of ipywidgets.

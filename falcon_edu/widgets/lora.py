@@ -61,7 +61,7 @@ class LoRAExplorer(TextExplorer):
         self.words.append(f"{len(self.base) - len(self.shown)} others")
 
     def distribution(self, strength):
-        """The probabilities `(v,)` of what comes after the text, at a strength of the update."""
+        """Return the probabilities `(v,)` of the next token, at a strength of the update."""
         inputs = {
             "token_ids": self.activations.token_ids,
             "padding_mask": self.activations.padding_mask.astype("int32"),

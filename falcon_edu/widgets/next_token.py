@@ -58,7 +58,7 @@ class NextTokenExplorer(TextExplorer):
         return plots.next_token_bars(drawn[0], self.vocabulary, before=model[0], **look)
 
     def _settings(self, **values):
-        """What is drawn from, in words; a setting that changes nothing is left out."""
+        """Say in words what is drawn from; a setting that changes nothing is left out."""
         neutral = {"temperature": 1, "top_k": len(self.vocabulary), "top_p": 1}
         changed = {name: value for name, value in values.items() if value != neutral[name]}
         words = [f"{name.replace('_', '-')} {value:g}" for name, value in changed.items()]
@@ -69,7 +69,7 @@ class NextTokenExplorer(TextExplorer):
 
 
 def _ending(text, length=40):
-    """The end of a text, quoted; it begins with a whole word where it can."""
+    """Quote the end of a text; it begins with a whole word where it can."""
     text = text.replace("\n", " ")
     if len(text) <= length:
         return f'"{text}"'

@@ -76,7 +76,7 @@ class PatchingExplorer(Explorer):
         self.view.children = [*self.text_boxes.values(), self.message, *self.view.children]
 
     def read(self, clean, corrupted):
-        """Computes every patch of a pair, once.
+        """Compute every patch of a pair, once.
 
         Args:
             clean, corrupted: as the explorer takes them.
@@ -162,7 +162,7 @@ class PatchingExplorer(Explorer):
         return ["embedding", *(f"after layer {k}" for k in range(len(self.restored) - 1))]
 
     def _columns(self):
-        """The tokens, as clean/corrupted where they differ."""
+        """Return the tokens, as clean/corrupted where they differ."""
         pairs = zip(plots.token_labels(self.tokens), plots.token_labels(self.others), strict=True)
         labels = [here if here == there else f"{here}/{there}" for here, there in pairs]
         return labels[self.start :]

@@ -19,7 +19,7 @@ DEFAULTS = {
 
 @dataclass(frozen=True)
 class Run:
-    """What a small Falcon computed, with the names of `falcon_edu.Activations`.
+    """Hold what a small Falcon computed, under the names of `falcon_edu.Activations`.
 
     Attributes:
         hidden_states: `num_layers + 1` arrays `(b, t, m)`.
@@ -57,7 +57,7 @@ class SmallFalcon:
 
     @classmethod
     def random(cls, seed=0, **settings):
-        """A Falcon with random weights, large enough that every part of it matters.
+        """Return a Falcon with random weights, large enough that every part of it matters.
 
         Args:
             seed: of the weights.
@@ -69,16 +69,16 @@ class SmallFalcon:
 
     @classmethod
     def copy_of(cls, backbone):
-        """A Falcon with the weights of a `FalconBackbone`."""
+        """Return a Falcon with the weights of a `FalconBackbone`."""
         return cls(weights_of(backbone), backbone.config)
 
     def without_queries(self):
-        """The same Falcon with queries of zero: its attention sees places and masks, no content."""
+        """Return this Falcon with queries of zero: attention sees places and masks, no content."""
         weights = {n: 0 * w if ".query" in n else w for n, w in self.weights.items()}
         return type(self)(weights, self.config)
 
     def run(self, token_ids, padding_mask=None, cache=None):
-        """The forward pass.
+        """Compute the forward pass.
 
         Args:
             token_ids: `(b, q)`.
@@ -151,16 +151,16 @@ class SmallFalcon:
         return output + self.weights.get(f"{layer}.output.bias", 0), weights
 
     def positions(self, mask, length):
-        """Where each key stands among the real tokens, `(b, k)`; the queries are the last."""
+        """Return each key's position among the real tokens, `(b, k)`; the queries are the last."""
         return (np.cumsum(mask, axis=1) - 1) * mask
 
     def alibi(self, positions):
-        """What ALiBi adds to the scores, `(b, n, 1, k)`."""
+        """Return what ALiBi adds to the scores, `(b, n, 1, k)`."""
         slopes = np.array(alibi_slopes(self.config.num_attention_heads), self.dtype)
         return slopes[None, :, None, None] * positions[:, None, None, :]
 
     def rope(self, x, positions):
-        """Queries or keys `(b, t, n, h)`, turned by their positions `(b, t)`."""
+        """Turn queries or keys `(b, t, n, h)` by their positions `(b, t)`."""
         half = x.shape[-1] // 2
         frequencies = self.config.rope_max_wavelength ** (-np.arange(half) / half)
         angles = (positions[:, :, None] * frequencies)[:, :, None]  # (b, t, 1, h/2)
@@ -172,7 +172,7 @@ class SmallFalcon:
         return (np.einsum("bqnh,bknh->bnqk", query, key) + bias) / math.sqrt(query.shape[-1])
 
     def may_look(self, mask, length):
-        """Where a query may look, `(b, q, k)`: at real tokens, up to itself."""
+        """Return where a query may look, `(b, q, k)`: at real tokens, up to itself."""
         keys = mask.shape[1]
         return np.tri(length, keys, keys - length, dtype=bool) & mask[:, None, :]
 
@@ -193,7 +193,7 @@ class SmallFalcon:
         return x * self.weights[f"{name}.scale"] + self.weights[f"{name}.shift"]
 
     def epsilon(self, name):
-        """What the norm of a name adds to the variance."""
+        """Return what the norm of a name adds to the variance."""
         return self.config.layer_norm_epsilon
 
     # === Checkpoints ===
@@ -210,7 +210,7 @@ class SmallFalcon:
         return np.concatenate(grouped, axis=1).reshape(-1, self.config.hidden_dim)
 
     def load_fused(self, layer, rows):
-        """Puts such rows in place of a layer's query, key and value kernels."""
+        """Put such rows in place of a layer's query, key and value kernels."""
         parts = self.split(rows.reshape(-1, self.config.head_dim, self.config.hidden_dim))
         for name, part in zip(("query", "key", "value"), parts, strict=True):
             self.weights[f"{layer}.{name}"] = np.moveaxis(part, 2, 0)  # (m, heads, h)
@@ -253,7 +253,7 @@ def _draw(rng, name, shape):
 
 
 def weights_of(backbone):
-    """The weights of a `FalconBackbone`, by the names of a small Falcon."""
+    """Return the weights of a `FalconBackbone`, by the names of a small Falcon."""
     weights = {"token_embedding": backbone.token_embedding.embeddings}
     if not backbone.config.tie_word_embeddings:
         weights["head"] = backbone.token_embedding.reverse_embeddings
