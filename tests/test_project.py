@@ -21,8 +21,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 # Each module may import those before it, and no others, not even inside a function.
 ORDER = """
-    allocator config products packing quantization quantized distribution memory files hdf5
-    gradients dense initializers positions fused_attention causal_attention attention
+    allocator interrupts config products packing quantization quantized distribution memory files
+    hdf5 gradients dense initializers positions fused_attention causal_attention attention
     transformer_decoder
     inputs byte_level tokenizer_definition lora presets backbone tokenizer preprocessor
     samplers decoding generation causal_lm
