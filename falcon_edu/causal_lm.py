@@ -64,6 +64,16 @@ class FalconCausalLM(keras.Model):
         if compile:
             self.compile()
 
+    @property
+    def preprocessor(self):
+        """The `FalconCausalLMPreprocessor`, or `None`."""
+        return self._preprocessor
+
+    @preprocessor.setter
+    def preprocessor(self, preprocessor):
+        # Past Keras, which would take it for one of the layers between input and output.
+        object.__setattr__(self, "_preprocessor", preprocessor)
+
     def __call__(self, inputs, *args, **kwargs):
         if _is_text(inputs):
             raise ValueError(

@@ -1,5 +1,13 @@
 """FalconCausalLMPreprocessor: texts to the padded arrays that a causal LM reads, and back."""
 
+from falcon_edu.backbone import FalconBackbone, classproperty
+from falcon_edu.preprocessing_layer import (
+    PreprocessingLayer,
+    call_in_graph,
+    check_rank,
+    is_in_graph,
+    read_texts,
+)
 from falcon_edu.tokenizer import FalconTokenizer, check_length
 
 import keras
@@ -7,7 +15,7 @@ import numpy as np
 
 
 @keras.saving.register_keras_serializable(package="falcon_edu")
-class FalconCausalLMPreprocessor:
+class FalconCausalLMPreprocessor(PreprocessingLayer):
     """Tokenizes texts and packs them for training: the next token is the label of each token.
 
     Args:
@@ -16,9 +24,12 @@ class FalconCausalLMPreprocessor:
         add_start_token: whether a sequence starts with the tokenizer's start token.
         add_end_token: whether a training sequence ends with the tokenizer's end token.
         name: a name, as Keras layers have.
+        **kwargs: of `keras.layers.Layer`.
+
+    It is a Keras layer, and `dataset.map(preprocessor)` works where TensorFlow is there.
 
     Call arguments:
-        x: a string, or a list of `b` strings.
+        x: a string, or `b` strings: a list, an array, a column, UTF-8 bytes as well.
         y, sample_weight: ignored: both come from `x`.
         sequence_length: overrides the one above.
 
@@ -43,6 +54,7 @@ class FalconCausalLMPreprocessor:
     [3, 1, 2, 0]
     """
 
+    backbone_cls = FalconBackbone
     tokenizer_cls = FalconTokenizer
 
     def __init__(
@@ -52,14 +64,21 @@ class FalconCausalLMPreprocessor:
         add_start_token=True,
         add_end_token=True,
         name="falcon_causal_lm_preprocessor",
+        **kwargs,
     ):
+        super().__init__(name=name, **kwargs)
         self.tokenizer = tokenizer
         self.sequence_length = check_length(sequence_length)
         self.add_start_token = add_start_token
         self.add_end_token = add_end_token
-        self.name = name
 
-    def __call__(self, x, y=None, sample_weight=None, sequence_length=None):
+    def __call__(self, *args, **kwargs):
+        # A dataset's element, as libraries other than tf.data map it: `(x, y)`, in one argument.
+        if len(args) == 1 and type(args[0]) is tuple and not all(map(_is_text, args[0])):
+            (args,) = args
+        return super().__call__(*args, **kwargs)
+
+    def call(self, x, y=None, sample_weight=None, sequence_length=None):
         length = check_length(sequence_length or self.sequence_length)
         # One token more than asked for: the last one is only a label.
         token_ids, padding_mask = self._pack(x, length + 1, self.add_end_token)
@@ -91,6 +110,18 @@ class FalconCausalLMPreprocessor:
         Returns:
             A list of strings, or one string.
         """
+        if is_in_graph(x):
+            keys = ("token_ids", "padding_mask")
+            rank = check_rank(x["token_ids"], (1, 2), "Ids")
+            return call_in_graph(
+                lambda *arrays: [
+                    np.array(
+                        self.generate_postprocess(dict(zip(keys, arrays, strict=True))), object
+                    )
+                ],
+                [x[key] for key in keys],
+                [("string", x["token_ids"].shape[: rank - 1])],
+            )[0]
         token_ids = np.asarray(x["token_ids"])
         keep = np.asarray(x["padding_mask"], "bool")
         keep &= ~np.isin(token_ids, self.tokenizer.special_token_ids)
@@ -101,6 +132,11 @@ class FalconCausalLMPreprocessor:
         return [
             self.tokenizer.detokenize(row[kept]) for row, kept in zip(token_ids, keep, strict=True)
         ]
+
+    @classproperty
+    def presets(cls):
+        """Built-in presets: a dictionary of id to `{"metadata": {...}, ...}`."""
+        return cls.backbone_cls.presets
 
     @classmethod
     def from_preset(cls, preset, **kwargs):
@@ -144,8 +180,15 @@ class FalconCausalLMPreprocessor:
 
     def _pack(self, texts, length, add_end_token):
         """Start token, ids cut to fit, end token, padding: `(token_ids, padding_mask)`."""
-        ids = self.tokenizer(texts)
-        rows = [list(ids)] if isinstance(texts, str) else [list(row) for row in ids]
+        if is_in_graph(texts):
+            check_rank(texts, (0, 1), "Texts")
+            shape = (*texts.shape, length)
+            return call_in_graph(
+                lambda x: self._pack(x, length, add_end_token),
+                [texts],
+                [("int32", shape), ("bool", shape)],
+            )
+        texts, batched = read_texts(texts)
         start = [self.tokenizer.start_token_id] if self.add_start_token else []
         end = [self.tokenizer.end_token_id] if add_end_token else []
         room = length - len(start) - len(end)
@@ -153,12 +196,16 @@ class FalconCausalLMPreprocessor:
             raise ValueError(
                 f"`sequence_length` must leave room for {len(start + end)} special tokens."
             )
-        token_ids = np.full((len(rows), length), self.tokenizer.pad_token_id, "int32")
-        padding_mask = np.zeros((len(rows), length), "bool")
-        for i, row in enumerate(rows):
-            packed = start + row[:room] + end
+        token_ids = np.full((len(texts), length), self.tokenizer.pad_token_id, "int32")
+        padding_mask = np.zeros((len(texts), length), "bool")
+        for i, row in enumerate(self.tokenizer(texts)):
+            packed = start + list(row)[:room] + end
             token_ids[i, : len(packed)] = packed
             padding_mask[i, : len(packed)] = True
-        if isinstance(texts, str):
-            return token_ids[0], padding_mask[0]
-        return token_ids, padding_mask
+        if batched:
+            return token_ids, padding_mask
+        return token_ids[0], padding_mask[0]
+
+
+def _is_text(x):
+    return isinstance(x, (str, bytes))

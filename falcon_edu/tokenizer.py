@@ -3,7 +3,16 @@
 import copy
 import json
 
+from falcon_edu.backbone import FalconBackbone, classproperty
 from falcon_edu.byte_level import byte_alphabet, token_to_bytes
+from falcon_edu.preprocessing_layer import (
+    PreprocessingLayer,
+    call_in_graph,
+    check_rank,
+    is_in_graph,
+    make_ragged,
+    read_texts,
+)
 from falcon_edu.tokenizer_definition import (
     added_token,
     check_definition,
@@ -21,7 +30,7 @@ MOST_TOKENS = 2**20  # in a sequence; Falcon2-11B has learned from 8,192
 
 
 @keras.saving.register_keras_serializable(package="falcon_edu")
-class FalconTokenizer:
+class FalconTokenizer(PreprocessingLayer):
     """Byte-level BPE: every text becomes token ids, and the ids become exactly that text again.
 
     Text is text: `"<|endoftext|>"` in it is spelled out like any other word, so that no reader can
@@ -36,6 +45,8 @@ class FalconTokenizer:
             `"<|endoftext|>"` unless told otherwise, and presets that it saved say so.
         dtype: an integer type for ids, or `"string"` for tokens as the vocabulary writes them.
         name: a name, as Keras layers have.
+
+    It is a Keras layer, and `dataset.map(tokenizer)` works where TensorFlow is there.
 
     Raises:
         FileNotFoundError: a path leads to no file.
@@ -52,6 +63,8 @@ class FalconTokenizer:
 
     Sennrich et al. 2016, https://arxiv.org/abs/1508.07909; on bytes as in GPT-2.
     """
+
+    backbone_cls = FalconBackbone
 
     def __init__(
         self,
@@ -94,6 +107,11 @@ class FalconTokenizer:
         self._set_up(definition, sequence_length, unsplittable_tokens, dtype, name)
         return self
 
+    @classproperty
+    def presets(cls):
+        """Built-in presets: a dictionary of id to `{"metadata": {...}, ...}`."""
+        return cls.backbone_cls.presets
+
     @classmethod
     def from_preset(cls, preset, **kwargs):
         """Makes the tokenizer of a preset, in KerasHub's or transformers' format.
@@ -123,11 +141,10 @@ class FalconTokenizer:
         export_tokenizer(self, path)
 
     def _set_up(self, definition, sequence_length, unsplittable_tokens, dtype, name):
+        super().__init__(name=name, dtype=_check_dtype(dtype))
         self.definition = definition
         self.sequence_length = None if sequence_length is None else check_length(sequence_length)
         self.unsplittable_tokens = _check_tokens(unsplittable_tokens)
-        self.dtype = _check_dtype(dtype)
-        self.name = name
         added = {token["content"]: token["id"] for token in definition.get("added_tokens") or []}
         self.vocabulary = check_vocabulary({**definition["model"]["vocab"], **added})
         self.merges = list(definition["model"]["merges"])
@@ -153,15 +170,18 @@ class FalconTokenizer:
         """Ids of one text, an array `(t,)`, or of several, a list of lists.
 
         Args:
-            inputs: a string, or a list or array of strings.
+            inputs: a string, or several: a list, an array, a column, UTF-8 bytes as well.
 
         Returns:
             Ids; with `sequence_length`, an array `(sequence_length,)` or `(b, sequence_length)`.
+            Where TensorFlow builds a graph, its tensors, ragged instead of a list of lists.
 
         Raises:
             ValueError: an input is no string, holds half a surrogate pair, or a byte that the
                 vocabulary does not have.
         """
+        if is_in_graph(inputs):
+            return self._tokenize_in_graph(inputs)
         texts, batched = self._check_texts(inputs)
         encodings = self._encoder.encode_batch(texts)
         strings = self.dtype == "string"
@@ -175,8 +195,23 @@ class FalconTokenizer:
             return rows
         return rows[0] if strings else np.array(rows[0], self.dtype)
 
-    def __call__(self, inputs):
+    def call(self, inputs):
         return self.tokenize(inputs)
+
+    def _tokenize_in_graph(self, texts):
+        rank, length = check_rank(texts, (0, 1), "Texts"), self.sequence_length
+        dtype = object if self.dtype == "string" else self.dtype
+        if rank == 0 or length is not None:
+            outputs = [(self.dtype, (*texts.shape, length))]
+            return call_in_graph(lambda x: [np.array(self.tokenize(x), dtype)], [texts], outputs)[0]
+
+        def tokenize_rows(texts):
+            rows = self.tokenize(texts)
+            tokens = [token for row in rows for token in row]
+            return np.array(tokens, dtype), np.array([len(row) for row in rows], "int64")
+
+        outputs = [(self.dtype, (None,)), ("int64", texts.shape)]
+        return make_ragged(*call_in_graph(tokenize_rows, [texts], outputs))
 
     def offsets(self, text):
         """Where each token stands in a text: pairs of character indices, `(start, end)`.
@@ -206,10 +241,27 @@ class FalconTokenizer:
         Raises:
             ValueError: an id is not in the vocabulary.
         """
+        if is_in_graph(inputs):
+            return self._detokenize_in_graph(inputs)
+        if hasattr(inputs, "to_list"):  # ragged tensors of TensorFlow, columns of a table
+            inputs = inputs.to_list()
         if _is_batch(inputs):
             return [self.detokenize(row) for row in inputs]
         ids = [inputs] if np.ndim(inputs) == 0 else _as_list(inputs)
         return b"".join(map(self.token_bytes, ids)).decode("utf-8", errors="replace")
+
+    def _detokenize_in_graph(self, ids):
+        rank = check_rank(ids, (0, 1, 2), "Ids")
+        if hasattr(ids, "row_lengths"):  # a ragged tensor is two
+
+            def detokenize_rows(values, lengths):
+                rows = np.split(values, np.cumsum(lengths)[:-1]) if len(lengths) else []
+                return [np.array(self.detokenize(rows), object)]
+
+            ids = [ids.values, ids.row_lengths()]
+            return call_in_graph(detokenize_rows, ids, [("string", ids[1].shape)])[0]
+        outputs = [("string", ids.shape[: max(rank - 1, 0)])]
+        return call_in_graph(lambda x: [np.array(self.detokenize(x), object)], [ids], outputs)[0]
 
     def token_bytes(self, token_id):
         """The bytes of one token; a character may need several tokens."""
@@ -290,22 +342,16 @@ class FalconTokenizer:
         return cls.from_tokenizer_json(config.pop("definition"), **config)
 
     def _check_texts(self, inputs):
-        """The texts as a list, and whether they came as one."""
-        batched = not isinstance(inputs, str)
-        texts = inputs.tolist() if isinstance(inputs, np.ndarray) else inputs
-        texts = [texts] if isinstance(texts, str) else texts
-        if not isinstance(texts, (list, tuple)):
-            raise ValueError(f"A text must be a string. Received: {inputs!r}")
+        """The texts as a list, and whether they came as several."""
+        texts, batched = read_texts(inputs)
         for text in texts:
-            if not isinstance(text, str):
-                raise ValueError(f"Every text must be a string. Received: {text!r}")
             try:
                 encoded = text.encode("utf-8")
             except UnicodeEncodeError as error:
                 raise ValueError(f"A text holds half a surrogate pair: {error}") from None
             if self._missing_bytes:
                 self._check_bytes(text, encoded)
-        return list(texts), batched
+        return texts, batched
 
     def _check_bytes(self, text, encoded):
         for token in self.unsplittable_tokens:

@@ -249,7 +249,7 @@ def test_missing_files_are_named(tmp_path):
 
 
 def test_impossible_inputs(tokenizer):
-    for text in (7, None, ["a", 7], b"a", {"a"}):
+    for text in (7, None, ["a", 7], {"a"}, [["a"]], ["a", None]):
         with pytest.raises(ValueError, match="must be a string"):
             tokenizer(text)
     with pytest.raises(ValueError, match="half a surrogate pair"):
