@@ -1,7 +1,7 @@
 """FalconTokenizer: text to token ids and back, without losing a byte."""
 
 import copy
-import json
+import warnings
 
 from falcon_edu.backbone import FalconBackbone, classproperty
 from falcon_edu.byte_level import byte_alphabet, token_to_bytes
@@ -15,8 +15,10 @@ from falcon_edu.preprocessing_layer import (
 )
 from falcon_edu.tokenizer_definition import (
     added_token,
+    adds_prefix_space,
     check_definition,
     check_vocabulary,
+    lossy_parts,
     make_definition,
     make_encoder,
     read_definition,
@@ -45,6 +47,8 @@ class FalconTokenizer(PreprocessingLayer):
             `"<|endoftext|>"` unless told otherwise, and presets that it saved say so.
         dtype: an integer type for ids, or `"string"` for tokens as the vocabulary writes them.
         name: a name, as Keras layers have.
+        end_tokens: tokens that end a text; `"<|endoftext|>"` unless given. Generation stops at each
+            of them, and a text to learn from gets the first.
 
     It is a Keras layer, and `dataset.map(tokenizer)` works where TensorFlow is there.
 
@@ -75,6 +79,7 @@ class FalconTokenizer(PreprocessingLayer):
         unsplittable_tokens=None,
         dtype="int32",
         name="falcon_tokenizer",
+        end_tokens=None,
     ):
         if vocabulary is None or merges is None:
             missing = "vocabulary" if vocabulary is None else "merges"
@@ -85,7 +90,7 @@ class FalconTokenizer(PreprocessingLayer):
         definition = make_definition(vocabulary, merges, add_prefix_space)
         if END_OF_TEXT in definition["model"]["vocab"]:
             definition["added_tokens"] = [added_token(END_OF_TEXT, definition["model"]["vocab"])]
-        self._set_up(definition, sequence_length, unsplittable_tokens, dtype, name)
+        self._set_up(definition, sequence_length, unsplittable_tokens, dtype, name, end_tokens)
 
     @classmethod
     def from_tokenizer_json(
@@ -95,16 +100,30 @@ class FalconTokenizer(PreprocessingLayer):
         unsplittable_tokens=None,
         dtype="int32",
         name="falcon_tokenizer",
+        end_tokens=None,
     ):
         """Makes a tokenizer from the `tokenizer.json` of transformers, with its splitting rules.
 
         Args:
             path: path of the file, or its content as a dictionary.
-            sequence_length, unsplittable_tokens, dtype, name: as in the constructor.
+            sequence_length, unsplittable_tokens, dtype, name, end_tokens: as in the constructor.
+
+        Warns:
+            UserWarning: some texts won't come back as they were.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is broken, or of a tokenizer that changes texts.
         """
-        self = cls.__new__(cls)
         definition = check_definition(path) if isinstance(path, dict) else read_definition(path)
-        self._set_up(definition, sequence_length, unsplittable_tokens, dtype, name)
+        if lossy := lossy_parts(definition):
+            warnings.warn(
+                "With this tokenizer.json some texts don't come back as they were: "
+                f"{', '.join(lossy)}.",
+                stacklevel=2,
+            )
+        self = cls.__new__(cls)
+        self._set_up(definition, sequence_length, unsplittable_tokens, dtype, name, end_tokens)
         return self
 
     @classproperty
@@ -118,7 +137,9 @@ class FalconTokenizer(PreprocessingLayer):
 
         Args:
             preset: as in `Backbone.from_preset`.
-            **kwargs: override `sequence_length`, `unsplittable_tokens`, `dtype` or `name`.
+            **kwargs: override `sequence_length`, `unsplittable_tokens`, `dtype`, `name` or
+                `end_tokens`. The end tokens of a transformers preset are the `eos_token_id` of
+                generation_config.json, config.json or tokenizer_config.json, the first that has it.
 
         Raises:
             FileNotFoundError: there is no such preset, or it has no tokenizer.
@@ -140,29 +161,55 @@ class FalconTokenizer(PreprocessingLayer):
 
         export_tokenizer(self, path)
 
-    def _set_up(self, definition, sequence_length, unsplittable_tokens, dtype, name):
+    def _set_up(self, definition, sequence_length, unsplittable_tokens, dtype, name, end_tokens):
         super().__init__(name=name, dtype=_check_dtype(dtype))
         self.definition = definition
         self.sequence_length = None if sequence_length is None else check_length(sequence_length)
-        self.unsplittable_tokens = _check_tokens(unsplittable_tokens)
+        self.unsplittable_tokens = _check_tokens(unsplittable_tokens, "unsplittable_tokens")
+        ordinary = definition["model"]["vocab"]
         added = {token["content"]: token["id"] for token in definition.get("added_tokens") or []}
-        self.vocabulary = check_vocabulary({**definition["model"]["vocab"], **added})
+        self.vocabulary = check_vocabulary({**ordinary, **added})
+        self._check_ids()
         self.merges = list(definition["model"]["merges"])
-        for token in (END_OF_TEXT, *self.unsplittable_tokens):
+        self.end_tokens = _check_tokens(end_tokens, "end_tokens") or [END_OF_TEXT]
+        self.end_token = self.end_tokens[0]
+        self.start_token = END_OF_TEXT if END_OF_TEXT in self.vocabulary else self.end_token
+        for token in (*self.end_tokens, *self.unsplittable_tokens):
             if token not in self.vocabulary:
                 raise ValueError(f"The special token {token!r} is not in the vocabulary.")
-        self.start_token = self.end_token = END_OF_TEXT
-        self.start_token_id = self.end_token_id = self.vocabulary[END_OF_TEXT]
+        self.start_token_id = self.vocabulary[self.start_token]
+        self.end_token_id = self.vocabulary[self.end_token]
+        self.end_token_ids = [self.vocabulary[token] for token in self.end_tokens]
         self.pad_token_id = 0
         self._tokens = {index: token for token, index in self.vocabulary.items()}
         self._bytes = {
             index: token.encode("utf-8") if token in added else token_to_bytes(token)
             for index, token in self._tokens.items()
         }
+        for token in self.unsplittable_tokens:
+            if self._bytes[self.vocabulary[token]] != token.encode("utf-8"):
+                raise ValueError(
+                    f"The vocabulary has {token!r} for other bytes, so that it can't be an "
+                    "unsplittable token: its id would not be read back as it was."
+                )
+        self._whole_tokens = set(self.unsplittable_tokens) | {
+            token["content"]
+            for token in definition.get("added_tokens") or []
+            if not token["special"]
+        }
         self._missing_bytes = {
-            byte for byte, token in byte_alphabet().items() if token not in self.vocabulary
+            byte for byte, letter in byte_alphabet().items() if letter not in ordinary
         }
         self._encoder = make_encoder(definition, self.unsplittable_tokens, self.vocabulary)
+
+    def _check_ids(self):
+        """Refuses a type of ids in which not all of them fit."""
+        largest = max(self.vocabulary.values())
+        if self.dtype != "string" and largest > np.iinfo(self.dtype).max:
+            raise ValueError(
+                f"`dtype` {self.dtype} holds ids up to {np.iinfo(self.dtype).max:,}, and the "
+                f"vocabulary has {largest:,}. Give a wider type, such as int32."
+            )
 
     # === Text to ids ===
 
@@ -311,20 +358,25 @@ class FalconTokenizer(PreprocessingLayer):
 
     @property
     def special_tokens(self):
-        """Tokens that `generate_postprocess` leaves out."""
-        return [END_OF_TEXT]
+        """Tokens that `generate_postprocess` leaves out: those that start and end a text.
+
+        An ordinary word stays, though it may end a text.
+        """
+        added = {token["content"] for token in self.definition.get("added_tokens") or []}
+        tokens = dict.fromkeys((self.start_token, *self.end_tokens))
+        return [token for token in tokens if token == END_OF_TEXT or token in added]
 
     @property
     def special_token_ids(self):
         """Ids of `special_tokens`."""
-        return [self.end_token_id]
+        return [self.vocabulary[token] for token in self.special_tokens]
 
     # === Config ===
 
     @property
     def add_prefix_space(self):
         """Whether a text is read as if it began with a space."""
-        return '"add_prefix_space": true' in json.dumps(self.definition.get("pre_tokenizer"))
+        return adds_prefix_space(self.definition)
 
     def get_config(self):
         """Everything that `from_config` needs, the definition included."""
@@ -334,12 +386,15 @@ class FalconTokenizer(PreprocessingLayer):
             "unsplittable_tokens": self.unsplittable_tokens,
             "dtype": self.dtype,
             "name": self.name,
+            "end_tokens": self.end_tokens,
         }
 
     @classmethod
     def from_config(cls, config):
-        config = dict(config)
-        return cls.from_tokenizer_json(config.pop("definition"), **config)
+        config = {"end_tokens": None, **config}
+        self = cls.__new__(cls)
+        self._set_up(check_definition(config.pop("definition")), **config)
+        return self
 
     def _check_texts(self, inputs):
         """The texts as a list, and whether they came as several."""
@@ -354,7 +409,7 @@ class FalconTokenizer(PreprocessingLayer):
         return texts, batched
 
     def _check_bytes(self, text, encoded):
-        for token in self.unsplittable_tokens:
+        for token in self._whole_tokens:
             encoded = encoded.replace(token.encode("utf-8"), b"")
         missing = sorted(self._missing_bytes.intersection(encoded))
         if missing:
@@ -390,18 +445,19 @@ def check_length(length):
     return length
 
 
-def _check_tokens(tokens):
+def _check_tokens(tokens, name):
     tokens = [] if tokens is None else tokens
     if not isinstance(tokens, (list, tuple)) or not all(isinstance(t, str) for t in tokens):
-        raise ValueError(
-            f"`unsplittable_tokens` must be a list of strings. Received: {tokens!r:.80}"
-        )
+        raise ValueError(f"`{name}` must be a list of strings. Received: {tokens!r:.80}")
     return list(tokens)
 
 
 def _check_dtype(dtype):
     dtype = str(dtype)
-    known = {"string", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
-    if dtype not in known:
-        raise ValueError(f'`dtype` must be an integer type or "string". Received: {dtype!r}')
+    known = [f"{sign}int{bits}" for sign in ("", "u") for bits in (16, 32, 64)]
+    if dtype not in ("string", "uint8", *known):
+        raise ValueError(
+            f'`dtype` must be {", ".join(known)} or "string". Received: {dtype!r:.80}'
+            f"{', which holds no ids beyond 127' if dtype == 'int8' else ''}"
+        )
     return dtype

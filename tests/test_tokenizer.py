@@ -213,18 +213,19 @@ def test_impossible_arguments(arguments, message):
         ('{"model"', "is no JSON"),
         ("{}", "no tokenizer of Falcon"),
         ('{"model": {"type": "Unigram", "vocab": []}}', "Received: type='Unigram'"),
-        ('{"model": {"vocab": {"a": 0}, "merges": []}}', "no ByteLevel step"),
+        ('{"model": {"vocab": {"a": 0}, "merges": []}}', "must have one ByteLevel step"),
         (
-            '{"model": {"vocab": {"a": 0}, "merges": ["a b"]}, "pre_tokenizer": ["ByteLevel"]}',
+            '{"model": {"vocab": {"a": 0}, "merges": ["a b"]},'
+            ' "pre_tokenizer": {"type": "ByteLevel"}}',
             "Merge 'a b' needs 'b'",
         ),
         (
-            json.dumps({**FILE, "pre_tokenizer": {"type": "ByteLevel"}}),
+            json.dumps({**FILE, "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False}}),
             "tokenizers library refuses",
         ),
         (json.dumps({**FILE, "added_tokens": [{"content": END}]}), "an added token without"),
         (
-            json.dumps({**FILE, "added_tokens": [{"content": "x", "id": 0, "special": True}]}),
+            json.dumps({**FILE, "added_tokens": [{"content": "xyz", "id": 0, "special": True}]}),
             "0 for both",
         ),
         (json.dumps({**FILE, "model": {**FILE["model"], "merges": [["1000", 2]]}}), "needs '1000'"),
