@@ -184,7 +184,7 @@ def _lay_out(tokens):
     """Return the place `(x, y, width, text)` of every token, in lines, and the total height."""
     places, x, y = [], 0.0, 3.0
     for index, token in enumerate(tokens):
-        text = token_label(token, index == 0).removeprefix("·")
+        text = token_label(token, index == 0).removeprefix("·") or "·"
         width = text_width(text, LETTERS) + 3
         x += 5 if token.startswith(" ") and x > 0 else 0
         if x + width > LINE_WIDTH and x > 0:

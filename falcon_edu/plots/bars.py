@@ -1,6 +1,6 @@
 """Bars: a number for each of several things, for one case or a few side by side."""
 
-from falcon_edu.plots.style import GREY, INK, SERIES, list_words, prepare
+from falcon_edu.plots.style import GREY, INK, SERIES, legible, list_words, prepare
 
 import numpy as np
 
@@ -43,10 +43,10 @@ def bar_chart(
     colors = [SERIES[0]] if len(cases) == 1 else SERIES
     for case, ((name, numbers), color) in enumerate(zip(cases.items(), colors, strict=False)):
         places = rows + (case - (len(cases) - 1) / 2) * height
-        drawn = ax.barh(places, numbers, height=height * 0.9, color=color, label=name)
+        drawn = ax.barh(places, numbers, height=height * 0.9, color=color, label=legible(name))
         texts = [form.format(number) for number in numbers]
         ax.bar_label(drawn, texts, padding=3, fontsize=8, color=INK)
-    ax.set_yticks(rows, labels, parse_math=False)
+    ax.set_yticks(rows, list(map(legible, labels)), parse_math=False)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     if log:
         ax.set_xscale("log")
@@ -55,7 +55,7 @@ def bar_chart(
     elif not log and min(numbers.min() for numbers in cases.values()) < 0:
         ax.margins(x=0.15)  # room for the numbers on the left of bars that point there
     ax.axvline(0, color=GREY, linewidth=0.8)
-    ax.set_xlabel(x_label, fontsize=9, color=INK)
+    ax.set_xlabel(legible(x_label), fontsize=9, color=INK)
     if len(cases) > 1:
         ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.1, 1))
     ax.alt_text = alt or bar_chart_alt(bars, labels, title, form)

@@ -1,6 +1,6 @@
 """Dials: angles as hands, for things that turn at different speeds."""
 
-from falcon_edu.plots.style import BLUE, GREY, INK, count, list_words, prepare
+from falcon_edu.plots.style import BLUE, GREY, INK, count, legible, list_words, prepare
 
 import numpy as np
 from matplotlib.collections import EllipseCollection, LineCollection
@@ -60,10 +60,10 @@ def dials(angles, rows, columns, ax=None, title="", row_label="", column_label="
     hands = np.stack([np.cos(angles), -np.sin(angles)], axis=-1).reshape(-1, 2) * 0.37
     lines = np.stack([centers, centers + hands], axis=1)
     ax.add_collection(LineCollection(list(lines), colors=BLUE, linewidths=2, capstyle="round"))
-    ax.set_xticks(range(width), columns, parse_math=False)
-    ax.set_yticks(range(height), rows, parse_math=False)
-    ax.set_xlabel(column_label, fontsize=9, color=INK)
-    ax.set_ylabel(row_label, fontsize=9, color=INK)
+    ax.set_xticks(range(width), list(map(legible, columns)), parse_math=False)
+    ax.set_yticks(range(height), list(map(legible, rows)), parse_math=False)
+    ax.set_xlabel(legible(column_label), fontsize=9, color=INK)
+    ax.set_ylabel(legible(row_label), fontsize=9, color=INK)
     ax.alt_text = alt or dials_alt(angles, rows, columns, title)
     return ax
 

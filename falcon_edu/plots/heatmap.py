@@ -1,6 +1,6 @@
 """A table of numbers as colors: any two things that cross, such as layers and positions."""
 
-from falcon_edu.plots.style import COLORS, DIVERGING, INK, frame, ink_on, prepare
+from falcon_edu.plots.style import COLORS, DIVERGING, INK, frame, ink_on, legible, prepare
 
 import numpy as np
 
@@ -73,10 +73,10 @@ def heatmap(
                 text = f"{value:z.{digits}f}"  # never -0.00
                 ax.text(column, row, text, ha="center", va="center", fontsize=size, color=ink)
     turned = {"rotation": 90} if is_long else {}
-    ax.set_xticks(range(len(columns)), columns, parse_math=False, **turned)
-    ax.set_yticks(range(len(rows)), rows, parse_math=False)
-    ax.set_xlabel(column_label, fontsize=9, color=INK)
-    ax.set_ylabel(row_label, fontsize=9, color=INK)
+    ax.set_xticks(range(len(columns)), list(map(legible, columns)), parse_math=False, **turned)
+    ax.set_yticks(range(len(rows)), list(map(legible, rows)), parse_math=False)
+    ax.set_xlabel(legible(column_label), fontsize=9, color=INK)
+    ax.set_ylabel(legible(row_label), fontsize=9, color=INK)
     for row, column in selected:
         frame(ax, column - 0.5, row - 0.5, 1, 1)
     ax.alt_text = alt or heatmap_alt(values, rows, columns, title, digits)

@@ -1,6 +1,6 @@
 """Curves: how a number changes with another one, for one thing or several."""
 
-from falcon_edu.plots.style import GREY, INK, SERIES, list_words, number_axes, prepare
+from falcon_edu.plots.style import GREY, INK, SERIES, legible, list_words, number_axes, prepare
 
 import numpy as np
 
@@ -51,11 +51,11 @@ def line_chart(
     for (name, (xs, ys)), (color, dashes) in zip(points.items(), _styles(), strict=False):
         marker = "o" if len(xs) <= 12 else None
         options = {"linewidth": 1.8, "marker": marker, "markersize": 3.5, "dashes": dashes}
-        ax.plot(xs, ys, color=color, label=name, **options)
+        ax.plot(xs, ys, color=color, label=legible(name), **options)
     for name, place in (marks or {}).items():
         ax.axvline(place, color=GREY, linewidth=1.2, zorder=0)
         at = {"xy": (place, 1), "xycoords": ("data", "axes fraction"), "xytext": (3, -9)}
-        ax.annotate(name, textcoords="offset points", fontsize=8, color="#666666", **at)
+        ax.annotate(legible(name), textcoords="offset points", fontsize=8, color="#666666", **at)
     ax.set_xscale("log" if log_x else "linear")
     ax.set_yscale("log" if log_y else "linear")
     if y_limits is not None:

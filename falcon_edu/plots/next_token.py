@@ -5,6 +5,7 @@ from falcon_edu.plots.style import (
     GREY,
     INK,
     count,
+    legible,
     percent,
     prepare,
     spoken,
@@ -61,10 +62,10 @@ def next_token_bars(
     ends = values
     if before is not None:
         others = _with_rest(before, shown)
-        ax.barh(rows, others, color=GREY, height=0.8, label=names[0])
+        ax.barh(rows, others, color=GREY, height=0.8, label=legible(names[0]))
         ends = np.maximum(values, others)
     slim = 0.8 if before is None else 0.4
-    ax.barh(rows, values, color=BLUE, height=slim, label=names[1])
+    ax.barh(rows, values, color=BLUE, height=slim, label=legible(names[1]))
     for row, value, end in zip(rows, values, ends, strict=True):
         ax.text(end + 0.01, row, percent(value), va="center", fontsize=9, color=BLUE)
     ax.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))

@@ -1,6 +1,6 @@
 """Named points in the plane: two numbers of each of several things, such as heads."""
 
-from falcon_edu.plots.style import BLUE, INK, ORANGE, count, number_axes, prepare
+from falcon_edu.plots.style import BLUE, INK, ORANGE, count, legible, number_axes, prepare
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def named_points(
     for (x, y), label, color in zip(points, labels, colors, strict=True):
         beside = {"xytext": (4, 3), "textcoords": "offset points", "parse_math": False}
         ink = color if label in selected else INK
-        ax.annotate(label, (x, y), fontsize=8, color=ink, **beside)
+        ax.annotate(legible(label), (x, y), fontsize=8, color=ink, **beside)
     ax.margins(0.08)
     ax.alt_text = alt or named_points_alt(points, labels, title)
     return ax

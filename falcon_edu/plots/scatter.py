@@ -1,6 +1,6 @@
 """Points in the plane, in groups: what a projection leaves of many dimensions."""
 
-from falcon_edu.plots.style import INK, SERIES, count, list_words, number_axes, prepare
+from falcon_edu.plots.style import INK, SERIES, count, legible, list_words, number_axes, prepare
 
 import numpy as np
 
@@ -36,7 +36,9 @@ def scatter(points, groups, ax=None, title="", x_label="", y_label="", alt=None)
     ax.tick_params(labelsize=8)
     for name, color, marker in zip(_names(groups), SERIES, MARKERS, strict=False):
         x, y = points[groups == name].T
-        ax.scatter(x, y, s=16, color=color, marker=marker, alpha=0.75, linewidths=0, label=name)
+        ax.scatter(
+            x, y, s=16, color=color, marker=marker, alpha=0.75, linewidths=0, label=legible(name)
+        )
     ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1), labelcolor=INK)
     ax.alt_text = alt or scatter_alt(points, groups, title)
     return ax

@@ -1,6 +1,6 @@
 """Strips of boxes: what lies beside what, such as the rows of a tensor."""
 
-from falcon_edu.plots.style import INK, list_words, prepare
+from falcon_edu.plots.style import INK, legible, list_words, prepare
 
 from matplotlib import patches
 
@@ -43,7 +43,7 @@ def strips(lines, labels, ax=None, title="", stretch=False, alt=None):
     indent = max(map(len, labels)) * 0.085 + 0.2
     ax = prepare(ax, title, BOX * longest, LINE * len(lines), left=indent)
     ax.set(xlim=(0, longest), ylim=(len(lines) - 0.5, -0.5), xticks=[])
-    ax.set_yticks(range(len(lines)), labels, parse_math=False)
+    ax.set_yticks(range(len(lines)), list(map(legible, labels)), parse_math=False)
     kinds = list(dict.fromkeys(_kind(name) for line in lines for name in line))
     font = {"fontsize": 9, "color": INK, "ha": "center", "va": "center", "parse_math": False}
     for row, line in enumerate(lines):
@@ -52,7 +52,7 @@ def strips(lines, labels, ax=None, title="", stretch=False, alt=None):
             corner = index * wide + 0.04, row - TALL / 2
             tint = TINTS[kinds.index(_kind(name)) % len(TINTS)]
             ax.add_patch(patches.Rectangle(corner, wide - 0.08, TALL, color=tint, linewidth=0))
-            ax.text((index + 0.5) * wide, row + 0.02, name, **font)
+            ax.text((index + 0.5) * wide, row + 0.02, legible(name), **font)
     ax.alt_text = alt or strips_alt(lines, labels, title)
     return ax
 

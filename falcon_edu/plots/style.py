@@ -3,6 +3,7 @@
 import base64
 import functools
 import io
+import unicodedata
 
 import matplotlib.figure
 import numpy as np
@@ -42,7 +43,7 @@ class Figure(matplotlib.figure.Figure):
     @property
     def alt_text(self):
         """Return what the figure shows, in words."""
-        return " ".join(ax.alt_text for ax in self.axes if hasattr(ax, "alt_text"))
+        return visible(" ".join(ax.alt_text for ax in self.axes if hasattr(ax, "alt_text")))
 
     @property
     def page_width(self):
@@ -66,6 +67,7 @@ def prepare(ax, title, width, height, left=0.1, right=0.1, top=0.4, bottom=0.1):
     Args:
         ax: Axes, or `None` for new ones; the sizes and margins, in inches, are for new ones.
     """
+    title = legible(title)
     if ax is None:
         right = max(right, text_width(title, 11 / 72) + 0.1 - width)  # room for a long title
         total_width, total_height = left + width + right, top + height + bottom
@@ -83,8 +85,8 @@ def number_axes(ax, x_label, y_label):
     ax.spines[["left", "bottom"]].set_visible(True)
     ax.spines[["left", "bottom"]].set_color(GREY)
     ax.tick_params(length=3, color=GREY)
-    ax.set_xlabel(x_label, fontsize=9, color=INK)
-    ax.set_ylabel(y_label, fontsize=9, color=INK)
+    ax.set_xlabel(legible(x_label), fontsize=9, color=INK)
+    ax.set_ylabel(legible(y_label), fontsize=9, color=INK)
 
 
 def blank(width, height, title="", alt=""):
@@ -158,6 +160,8 @@ def text_width(text, size):
 
 @functools.lru_cache(4096)
 def _shape(text):
+    if all(map(_is_blank, text)):  # matplotlib has no path without a point
+        return np.zeros((0, 2)), np.zeros(0, Path.code_type), 0.3
     path = TextPath((0, 0), text.replace("$", r"\$"), size=1)
     return np.array(path.vertices), np.array(path.codes), float(path.get_extents().x1)
 
@@ -186,14 +190,51 @@ def token_label(token, is_first=False):
         return "[start]" if is_first else "[end]"
     word = token.lstrip(" ")
     token = "·" * (len(token) - len(word)) + word.replace("\n", "↵").replace("\t", "→")
-    return "".join(c if ord(c) in _glyphs() else "□" for c in token)
+    return legible(token) or "∅"
 
 
 def spoken(token, is_first=False):
     """Quote a token as an alt text does."""
     if token == BOUNDARY:
         return "the start" if is_first else "the end"
-    return f'"{token.strip()}"' if token.strip() else "a new line" if "\n" in token else "a space"
+    if word := token.strip(" \n\t"):
+        return f'"{visible(word)}"'
+    return "a new line" if "\n" in token else "a space" if token else "nothing"
+
+
+def legible(text):
+    """Return a text as the font can write it: `visible`, and `□` for what it has no letter for.
+
+    >>> legible("a\u200bb 好")
+    'aU+200Bb □'
+    """
+    return "".join(c if c == "\n" or ord(c) in _glyphs() else "□" for c in visible(str(text)))
+
+
+def visible(text):
+    """Return a text in which everything is to be seen, but spaces and line breaks.
+
+    Characters that show nothing stand by their code points. A mark that stands on no letter gets a
+    dotted circle to stand on.
+
+    >>> visible("\ufeffe\u0301"), visible("\u0301")
+    ('U+FEFFe\u0301', '◌\u0301')
+    """
+    written = ""
+    for character in text:
+        if character in " \n" or (character.isascii() and character.isprintable()):
+            written += character
+        elif _is_blank(character):
+            written += f"U+{ord(character):04X}"
+        elif unicodedata.category(character) in ("Mn", "Mc", "Me") and written[-1:] in (
+            "",
+            " ",
+            "\n",
+        ):
+            written += "◌" + character
+        else:
+            written += character
+    return written
 
 
 def count(number, noun):
@@ -223,7 +264,23 @@ def percent(probability):
     return ">99%" if text == "100%" and probability < 0.9999 else text
 
 
+@functools.lru_cache(4096)
+def _is_blank(character):
+    """True if a character shows nothing, by what Unicode says of it or by the font."""
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs"):
+        return True
+    if ord(character) not in _glyphs():
+        return False
+    _font().load_char(ord(character), flags=ft2font.LoadFlags.NO_HINTING)
+    return not len(_font().get_path()[0])
+
+
+@functools.cache
+def _font():
+    return ft2font.FT2Font(font_manager.findfont("DejaVu Sans"))
+
+
 @functools.cache
 def _glyphs():
-    """Replace what the font can't write; matplotlib would warn of it."""
-    return frozenset(ft2font.FT2Font(font_manager.findfont("DejaVu Sans")).get_charmap())
+    """Return what the font can write; of anything else matplotlib would warn."""
+    return frozenset(_font().get_charmap())

@@ -1,6 +1,15 @@
 """Texts cut into tokens: a box for each."""
 
-from falcon_edu.plots.style import INK, count, frame, list_words, prepare, text_width, token_labels
+from falcon_edu.plots.style import (
+    INK,
+    count,
+    frame,
+    legible,
+    list_words,
+    prepare,
+    text_width,
+    token_labels,
+)
 
 from matplotlib import patches
 
@@ -40,7 +49,7 @@ def token_boxes(lines, labels=None, ax=None, title="", selected=(), alt=None):
     indent = max(map(len, labels)) * 0.085 + 0.2
     ax = prepare(ax, title, width, LINE * len(lines), left=indent)
     ax.set(xlim=(0, width), ylim=(len(lines) - 0.5, -0.5), xticks=[])
-    ax.set_yticks(range(len(lines)), labels, parse_math=False)
+    ax.set_yticks(range(len(lines)), list(map(legible, labels)), parse_math=False)
     font = {"fontsize": SIZE, "color": INK, "ha": "center", "va": "center", "parse_math": False}
     for row, boxes in enumerate(places):
         for index, (left, wide) in enumerate(boxes):
