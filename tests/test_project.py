@@ -28,7 +28,7 @@ ORDER = """
     preprocessor
     samplers decoding generation causal_lm
     activations heads patterns interventions
-    tales grammar tellers corpora evaluation plots widgets checks
+    tales grammar tellers corpora open_world evaluation plots widgets checks
     notebooks classroom doctor __main__
 """.split()
 
@@ -39,6 +39,7 @@ KNOWS_ONLY = {
     "grammar": set(),
     "tellers": set(),
     "corpora": set(),
+    "open_world": set(),
     "plots": {"numpy", "matplotlib"},
 }
 
