@@ -21,8 +21,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 # Each module may import those before it, and no others, not even inside a function.
 ORDER = """
-    allocator interrupts config products packing quantization quantized distribution memory files
-    hdf5 gradients dense initializers positions fused_attention causal_attention attention
+    allocator interrupts strangers config products packing quantization quantized distribution
+    memory files hdf5
+    gradients dense initializers positions fused_attention causal_attention attention
     transformer_decoder
     inputs byte_level tokenizer_definition lora presets backbone preprocessing_layer tokenizer
     preprocessor

@@ -1,6 +1,8 @@
 """Presets: folders that hold a model, read and written in KerasHub's and transformers' formats."""
 
+import dataclasses
 import inspect
+import warnings
 from pathlib import Path
 
 from falcon_edu.config import CONFIG_FIELDS, FalconConfig
@@ -11,6 +13,7 @@ from falcon_edu.presets.folders import read_json, replacing_folder
 from falcon_edu.presets.handles import exact_source, resolve
 from falcon_edu.presets.peft import merge_peft_adapter
 from falcon_edu.presets.registry import builtin_presets
+from falcon_edu.strangers import listed
 
 __all__ = [
     "builtin_presets",
@@ -78,10 +81,15 @@ def load_backbone(cls, preset, load_weights=True, **overrides):
     config = _falcon_config(arguments, folder)
     check_size(config, folder, overrides.get("dtype"))
     if load_weights:
-        table = file_format.weight_table(config)
-        with file_format.open_weights(folder, config) as tensors:
+        tie = bool(overrides.get("tie_word_embeddings"))
+        with file_format.open_weights(folder, config, tie) as tensors:
+            if config.tie_word_embeddings and file_format.has_own_head(tensors):
+                config = _untied(config, folder)
+                arguments["tie_word_embeddings"] = False
+                check_size(config, folder, overrides.get("dtype"))
+            table = file_format.weight_table(config)
             weights.check_tensors(tensors, table, folder)
-            backbone = weights.load_backbone(lambda: found(**arguments), tensors, table)
+            backbone = weights.load_backbone(lambda: found(**arguments), tensors, table, folder)
     else:
         backbone = found(**arguments)
     backbone.loaded_from = exact_source(preset, folder)
@@ -160,13 +168,23 @@ def _falcon_config(arguments, folder):
         raise ValueError(f"The configuration in {folder}/config.json can't be: {error}") from None
 
 
+def _untied(config, folder):
+    warnings.warn(
+        f"The configuration in {folder}/config.json ties the head to the embedding, but the "
+        "weights have a head of their own that differs: it is used, with "
+        "`tie_word_embeddings=False`.",
+        stacklevel=4,  # the line that calls `from_preset`
+    )
+    return dataclasses.replace(config, tie_word_embeddings=False)
+
+
 def _format_of(config, source):
     for name, file_format in FORMATS.items():
         if file_format.recognizes(config):
             return file_format, name
     raise ValueError(
         f"{source} is in no known format: it has neither `registered_name` (KerasHub) nor "
-        f"`model_type` (transformers). Its fields: {', '.join(config)}"
+        f"`model_type` (transformers). Its fields: {listed(config)}"
     )
 
 
