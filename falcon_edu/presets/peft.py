@@ -119,7 +119,8 @@ def _read_config(folder):
         raise ValueError(f"`r` in {source} must be a whole number. Received: {config['r']}")
     if not isinstance(config.get("use_rslora", False), (bool, type(None))):
         raise ValueError(
-            f"`use_rslora` in {source} must be true or false. Received: {shown(config['use_rslora'])}"
+            f"`use_rslora` in {source} must be true or false. "
+            f"Received: {shown(config['use_rslora'])}"
         )
     patterns = config.get("alpha_pattern") or {}
     if not isinstance(patterns, dict):
@@ -197,9 +198,7 @@ def _misfits(module, pair, shape, rank):
         return [f"{module} has factors in {listed(sorted(types))}"]
     a, b = pair["A"].shape, pair["B"].shape
     if len(a) != 2 or len(b) != 2 or (b[0], a[1]) != shape or a[0] != b[1]:
-        return [
-            f"{module} has factors of shapes {shown(a)} and {shown(b)} for a weight of shape {shape}"
-        ]
+        return [f"{module} has factors of shapes {shown(a)} and {shown(b)} for a weight of {shape}"]
     if not a[0] or rank not in (None, a[0]):
         return [f"{module} has factors of rank {a[0]}, but `r` is {rank}"]
     return []
