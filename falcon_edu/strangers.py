@@ -4,8 +4,10 @@ A name in a file may be megabytes long, or hold codes that a terminal obeys, or 
 that can't be printed at all. So nothing of a file goes into a message as it is.
 """
 
+import os
 import reprlib
 import shlex
+import subprocess
 from pathlib import Path
 
 POINTER = b"version https://git-lfs.github.com/spec/"
@@ -75,11 +77,22 @@ def refuse_pointer(path):
     with open(path, "rb") as file:
         if file.read(len(POINTER)) != POINTER:
             return
-    folder = shlex.quote(str(Path(path).parent))
     raise ValueError(
         f"{path} is a pointer of Git LFS, not the file itself: its repository was cloned without "
-        f"git-lfs. Install git-lfs, then run: git -C {folder} lfs pull"
+        f"git-lfs. Install git-lfs, then run: git -C {quoted(Path(path).parent)} lfs pull"
     )
+
+
+def quoted(path):
+    """Return a path as it must stand in a command that a message prints, for this system's shell.
+
+    Example:
+
+    >>> quoted("my course")  # on Windows, "my course"
+    "'my course'"
+    """
+    is_windows = os.name == "nt"
+    return subprocess.list2cmdline([str(path)]) if is_windows else shlex.quote(str(path))
 
 
 def _cut(text, most):

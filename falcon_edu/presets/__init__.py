@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 from falcon_edu.config import CONFIG_FIELDS, FalconConfig
@@ -74,6 +75,11 @@ def load_backbone(cls, preset, load_weights=True, **overrides):
         ValueError: a file is broken, the preset holds another model, or an override is unknown.
     """
     folder = resolve(preset, weights=load_weights)
+    with naming(preset, folder):
+        return _load_backbone(cls, preset, folder, load_weights, overrides)
+
+
+def _load_backbone(cls, preset, folder, load_weights, overrides):
     file_format, found, arguments = _read_config(folder, cls)
     known = {*inspect.signature(found.__init__).parameters, "name", "trainable"}
     tokenizer_files.check_overrides(overrides, known - {"self", "kwargs"}, "the backbone")
@@ -111,14 +117,32 @@ def describe_preset(preset):
     >>> describe_preset("falcon_tales_rw_en")["architecture"]
     'ALiBi, multi-head attention (4 heads), sequential blocks, biases'
     """
-
     folder = resolve(preset, weights=False)
-    content = read_json(folder, "config.json")
-    file_format, name = _format_of(content, f"{folder}/config.json")
-    classes = {"FalconBackbone": FalconConfig}
-    _, arguments = file_format.read_config(content, f"{folder}/config.json", classes)
-    source = exact_source(preset, folder)
-    return info.describe(source, folder, name, file_format, _falcon_config(arguments, folder))
+    with naming(preset, folder):
+        content = read_json(folder, "config.json")
+        file_format, name = _format_of(content, f"{folder}/config.json")
+        classes = {"FalconBackbone": FalconConfig}
+        _, arguments = file_format.read_config(content, f"{folder}/config.json", classes)
+        source = exact_source(preset, folder)
+        return info.describe(source, folder, name, file_format, _falcon_config(arguments, folder))
+
+
+@contextmanager
+def naming(preset, folder):
+    """Have errors of the block name a preset as its user does, where it lies in a hub's cache.
+
+    Args:
+        preset: as in `load_backbone`.
+        folder: path of its files.
+    """
+    try:
+        yield
+    except (FileNotFoundError, ValueError) as error:
+        said = str(error)
+        if Path(preset) == folder or str(folder) not in said or isinstance(error, UnicodeError):
+            raise
+        named = said.replace(str(folder), str(preset))
+        raise type(error)(f"{named} (Its files lie in {folder}.)") from error
 
 
 def exact_preset(preset):
@@ -134,14 +158,17 @@ def exact_preset(preset):
 
 def load_tokenizer(cls, preset, **overrides):
     """Makes the tokenizer of a preset; what `FalconTokenizer.from_preset` does."""
-    return tokenizer_files.read_tokenizer(cls, resolve(preset, weights=False), overrides)
+    folder = resolve(preset, weights=False)
+    with naming(preset, folder):
+        return tokenizer_files.read_tokenizer(cls, folder, overrides)
 
 
 def load_preprocessor(cls, preset, **overrides):
     """Makes the preprocessor of a preset; what `FalconCausalLMPreprocessor.from_preset` does."""
     folder = resolve(preset, weights=False)
-    tokenizer = tokenizer_files.read_tokenizer(cls.tokenizer_cls, folder, {})
-    return tokenizer_files.read_preprocessor(cls, folder, tokenizer, overrides)
+    with naming(preset, folder):
+        tokenizer = tokenizer_files.read_tokenizer(cls.tokenizer_cls, folder, {})
+        return tokenizer_files.read_preprocessor(cls, folder, tokenizer, overrides)
 
 
 def _read_config(folder, cls):
@@ -173,7 +200,7 @@ def _untied(config, folder):
         f"The configuration in {folder}/config.json ties the head to the embedding, but the "
         "weights have a head of their own that differs: it is used, with "
         "`tie_word_embeddings=False`.",
-        stacklevel=4,  # the line that calls `from_preset`
+        stacklevel=5,  # the line that calls `from_preset`
     )
     return dataclasses.replace(config, tie_word_embeddings=False)
 

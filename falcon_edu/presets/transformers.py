@@ -146,7 +146,7 @@ def open_weights(folder, config, tie=False):
             warnings.warn(
                 f"{folder} is a classifier: its head is not loaded, only the Falcon below it. "
                 f"Left out: {listed(heads)}.{_no_words(config, tensors)}",
-                stacklevel=5,  # the line that calls `from_preset`
+                stacklevel=6,  # the line that calls `from_preset`
             )
         if config.tie_word_embeddings and HEAD in tensors and EMBEDDING not in tensors:
             tensors[EMBEDDING] = tensors.pop(HEAD)  # tied, so that one of the two is enough
@@ -179,11 +179,11 @@ def _is_head_tied(tensors):
 
 def _open_files(folder):
     """safetensors where they are there; else PyTorch's own files, as Falcon-RW-1B has them."""
-    has_safetensors = any(file_in(folder, name) for name in (SINGLE, INDEX))
-    has_pytorch = any(file_in(folder, name) for name in (pytorch_files.SINGLE, pytorch_files.INDEX))
-    if has_pytorch and not has_safetensors:
+    if any(file_in(folder, name) for name in (SINGLE, INDEX)):
+        return open_safetensors(folder)
+    if any(file_in(folder, name) for name in (pytorch_files.SINGLE, pytorch_files.INDEX)):
         return pytorch_files.open_pytorch(folder)
-    return open_safetensors(folder)
+    return open_safetensors(folder)  # which says what is missing
 
 
 def write_backbone(folder, backbone, tokenizer=None, max_shard_size=5):
