@@ -112,11 +112,10 @@ def test_pointers_in_place_of_a_tokenizers_own_files(tmp_path, which):
     path.write_text(POINTER)
     tokenizer = make()
     files = {"vocabulary": tokenizer.vocabulary, "merges": tokenizer.merges, which: path}
+    make_from = {"tokenizer.json": FalconTokenizer.from_tokenizer_json}.get(which, FalconTokenizer)
+    arguments = {"path": path} if which == "tokenizer.json" else files
     with pytest.raises(ValueError, match=rf"{which} is a pointer of Git LFS"):
-        if which == "tokenizer.json":
-            FalconTokenizer.from_tokenizer_json(path)
-        else:
-            FalconTokenizer(**files)
+        make_from(**arguments)
 
 
 # === Names in messages ===
