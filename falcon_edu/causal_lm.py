@@ -110,6 +110,12 @@ class FalconCausalLM(keras.Model):
         >>> causal_lm.preprocessor.tokenizer.vocabulary_size() > 256
         True
         """
+        from falcon_edu.presets import of_one_save
+
+        return of_one_save(cls._from_preset)(preset, load_weights, **kwargs)
+
+    @classmethod
+    def _from_preset(cls, preset, load_weights, **kwargs):
         from falcon_edu.presets import exact_preset
 
         task = {name: kwargs.pop(name) for name in TASK_ARGUMENTS if name in kwargs}

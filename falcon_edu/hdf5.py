@@ -2,8 +2,7 @@
 
 import math
 from contextlib import contextmanager
-
-from falcon_edu.strangers import plain, refuse_pointer
+from pathlib import Path
 
 import h5py
 
@@ -11,7 +10,6 @@ LINKS = {h5py.SoftLink: "a soft link", h5py.ExternalLink: "an external link"}
 # What h5py raises where a file is broken; it has no class of its own.
 MOST_MEMBERS = 20_000  # groups and datasets: Falcon-180B has some 3,000, and each costs 20 KB
 MOST_DEPTH = 20
-MOST_TEXT = 60_000  # bytes of an attribute; a larger one would not lie with its object either
 BROKEN = (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError)
 
 
@@ -20,20 +18,19 @@ class Refusal(ValueError):
 
 
 @contextmanager
-def open_datasets(path, attribute=None):
+def open_datasets(path):
     """The datasets of a file, while the block lasts: none is read before it is asked for.
 
     Args:
         path: path of the file.
-        attribute: name of an attribute of the file itself, or `None`.
 
     Returns:
-        Dictionary of path inside the file to `h5py.Dataset`, and the text of the attribute, or
-        `None` if there is none.
+        Dictionary of path inside the file to `h5py.Dataset`, and the texts of the file itself, of
+        those that have a fixed length.
 
     Raises:
-        ValueError: the file is broken or a pointer of Git LFS, or holds links, a loop, data that is
-            compressed or lies elsewhere, or something else than a short text as the attribute.
+        ValueError: the file is broken, or holds links, a loop, or data that is compressed or lies
+            elsewhere.
 
     Example:
 
@@ -45,18 +42,17 @@ def open_datasets(path, attribute=None):
     ...     print({name: dataset.shape for name, dataset in datasets.items()})
     {'layers/kernel': (2,)}
     """
-    refuse_pointer(path)
     try:
         file = h5py.File(path, "r")
     except BROKEN as error:
-        raise ValueError(f"{path} is no whole HDF5 file: {plain(error, 200)}") from None
+        raise ValueError(f"{path} is no whole HDF5 file: {error}") from None
     with file:
         try:
-            found = _datasets(file, path), attribute and _text(file, attribute, path)
+            found = _datasets(file, path), _texts(file)
         except Refusal:
             raise
         except BROKEN as error:
-            raise ValueError(f"{path} is no whole HDF5 file: {plain(error, 200)}") from None
+            raise ValueError(f"{path} is no whole HDF5 file: {error}") from None
         yield found
 
 
@@ -66,10 +62,8 @@ def _datasets(file, path):
     while open_groups:
         prefix, group = open_groups.pop()
         if group.id in seen:
-            raise Refusal(f"{path} is refused: {plain(prefix)} is there under two names.")
+            raise Refusal(f"{path} is refused: {group.name} is there under two names.")
         seen.add(group.id)
-        if len(group) > MOST_MEMBERS:  # before they are listed
-            raise Refusal(f"{path} is refused: it has far more groups than weights need.")
         for name in group:
             inner = f"{prefix}{name}"
             members += 1
@@ -78,30 +72,27 @@ def _datasets(file, path):
             link = group.get(name, getlink=True)
             if not isinstance(link, h5py.HardLink):
                 what = LINKS.get(type(link), "a link of an unknown kind")
-                raise Refusal(f"{path} is refused: {plain(inner)} is {what}.")
+                raise Refusal(f"{path} is refused: {inner} is {what}.")
             member = group[name]
             if isinstance(member, h5py.Group):
                 open_groups.append((f"{inner}/", member))
             else:
-                _check_dataset(member, f"{path} is refused: {plain(inner)} is")
+                _check_dataset(member, f"{path} is refused: {inner} is")
                 datasets[inner] = member
     return datasets
 
 
-def _text(file, name, path):
-    """An attribute that is one text of a fixed, short length; the others are not looked at.
+def _texts(file):
+    """The attributes that are texts of a fixed length.
 
-    Where the length is not fixed, libhdf5 believes what a file says of it, and may take gigabytes.
-    To go through all attributes would take minutes where there are many.
+    Where it is not fixed, libhdf5 believes what a file says of it, and may take gigabytes.
     """
-    if name not in file.attrs:
-        return None
-    attribute = file.attrs.get_id(name)
-    kind = attribute.get_type()
-    is_text = isinstance(kind, h5py.h5t.TypeStringID) and not kind.is_variable_str()
-    if not is_text or attribute.shape != () or kind.get_size() > MOST_TEXT:
-        raise Refusal(f"{path} is refused: its attribute {name} is no short text.")
-    return bytes(file.attrs[name]).decode()
+    texts = {}
+    for name in file.attrs:
+        kind = file.attrs.get_id(name).get_type()
+        if isinstance(kind, h5py.h5t.TypeStringID) and not kind.is_variable_str():
+            texts[name] = bytes(file.attrs[name]).decode()
+    return texts
 
 
 def _check_dataset(member, refused):
@@ -113,4 +104,19 @@ def _check_dataset(member, refused):
     if member.id.get_create_plist().get_nfilters():
         raise Refusal(f"{refused} compressed, or stored in another way than Keras stores weights.")
     if member.id.get_storage_size() < math.prod(member.shape) * member.dtype.itemsize:
-        raise Refusal(f"{refused} of shape {plain(member.shape)}, but has fewer bytes in the file.")
+        raise Refusal(f"{refused} of shape {member.shape}, but has fewer bytes in the file.")
+
+
+def close_files_in(folder):
+    """Close the files of a folder that a writer that was broken off has left open.
+
+    As long as they are open, the room on the disk that they take is not free, even where they are
+    removed.
+
+    Args:
+        folder: path of the folder.
+    """
+    for number in h5py.h5f.get_obj_ids(h5py.h5f.OBJ_ALL, h5py.h5f.OBJ_FILE):
+        file = h5py.File(number)
+        if Path(file.filename).is_relative_to(folder):
+            file.close()

@@ -6,23 +6,22 @@ Hu et al. 2021, https://arxiv.org/abs/2106.09685.
 """
 
 import json
+import math
 import re
 from pathlib import Path
 
 from falcon_edu.distribution import adapt_layout_map
-from falcon_edu.files import check_space, replacing
+from falcon_edu.files import check_space, replace_file
 from falcon_edu.hdf5 import BROKEN, open_datasets
-from falcon_edu.strangers import listed, plain, shown
+from falcon_edu.interrupts import uninterrupted
 
 import h5py
 import keras
 import ml_dtypes
 import numpy as np
 
-MOST_RANK = 1_000_000
-MOST_ALPHA = 1e9  # as alpha / rank it multiplies an update, in float32 or less
 
-
+@uninterrupted()
 def enable(backbone, rank, target_layer_names=None):
     """Freezes every weight of a backbone and adds trainable factors to the target layers.
 
@@ -41,6 +40,7 @@ def enable(backbone, rank, target_layer_names=None):
     _enable_on(backbone, rank, targets)
 
 
+@uninterrupted()
 def merge(backbone):
     """Adds every update to the kernel it belongs to: the same outputs with factors of zero.
 
@@ -66,6 +66,7 @@ def merge(backbone):
         backbone.merged_lora[layer.path] = factors
 
 
+@uninterrupted()
 def unmerge(backbone):
     """Takes merged updates out of the kernels and puts the factors back: `merge` undone.
 
@@ -139,14 +140,18 @@ def save(backbone, filepath):
         "base": _fingerprint(backbone),
     }
     check_space(filepath, sum(4096 + f.value.nbytes for x in adapted for f in _factors(x)))
-    with replacing(filepath) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["falcon_edu"] = np.bytes_(json.dumps(description))
-        file["lora/vars/rank"] = adapted[0].lora_rank
-        for layer in adapted:
-            # KerasHub knows a layer by its index among all that have weights.
-            group = file.create_group(f"lora/{_index(layers, layer)}/vars")
-            for factor in _factors(layer):
-                group[factor.name] = keras.ops.convert_to_numpy(factor)
+
+    def write(path):
+        with h5py.File(path, "w") as file:
+            file.attrs["falcon_edu"] = np.bytes_(json.dumps(description))
+            file["lora/vars/rank"] = adapted[0].lora_rank
+            for layer in adapted:
+                # KerasHub knows a layer by its index among all that have weights.
+                group = file.create_group(f"lora/{_index(layers, layer)}/vars")
+                for factor in _factors(layer):
+                    group[factor.name] = keras.ops.convert_to_numpy(factor)
+
+    replace_file(filepath, write)
 
 
 def load(backbone, filepath):
@@ -167,8 +172,8 @@ def load(backbone, filepath):
         raise FileNotFoundError(f"There is no LoRA file {filepath}.")
     layers = _layers(backbone)
     adapted = adapted_layers(backbone)
-    with open_datasets(filepath, "falcon_edu") as (datasets, text):
-        rank, alpha, base = _read_description(filepath, datasets, text)
+    with open_datasets(filepath) as (datasets, texts):
+        rank, alpha, base = _read_description(filepath, datasets, texts)
         _check_base(filepath, base, _fingerprint(backbone))
         found = _find_factors(filepath, datasets, layers)
         targets = [layers[index] for index in found]
@@ -177,17 +182,15 @@ def load(backbone, filepath):
         for index, (a, b) in found.items():
             _check_shapes(filepath, layers[index], rank, a, b)
         _check_all_blocks(filepath, targets, layers)
-        factors = {
-            index: [_read_factor(filepath, x, layers[index].variable_dtype) for x in pair]
-            for index, pair in found.items()
-        }
-    if not adapted:
-        _enable_on(backbone, rank, targets)
-    for index, values in factors.items():
-        layers[index].lora_alpha = alpha
-        for factor, value in zip(_factors(layers[index]), values, strict=True):
-            factor.assign(value)
-    backbone.merged_lora = {}
+        factors = {i: [_read_factor(filepath, x) for x in pair] for i, pair in found.items()}
+    with uninterrupted():  # all factors are read: what is left is short
+        if not adapted:
+            _enable_on(backbone, rank, targets)
+        for index, values in factors.items():
+            layers[index].lora_alpha = alpha
+            for factor, value in zip(_factors(layers[index]), values, strict=True):
+                factor.assign(value)
+        backbone.merged_lora = {}
 
 
 def adapted_layers(backbone):
@@ -280,74 +283,45 @@ def _check_suffix(filepath):
         raise ValueError(f"A LoRA file's name must end in `.lora.h5`. Received: {filepath}")
 
 
-def _read_description(filepath, datasets, text):
+def _read_description(filepath, datasets, texts):
     """A file's rank, alpha and base, of which KerasHub's files have the first alone."""
     try:
-        rank = datasets["lora/vars/rank"]
-        if rank.size != 1 or rank.dtype.kind not in "iuf":
-            raise ValueError(f"its rank is {rank.size} of {rank.dtype}")
-        rank = rank[()].item()
-        description = json.loads(text or "{}")
-        if not isinstance(description, dict):
-            raise ValueError(f"it describes itself as {shown(description)}")
+        rank = int(datasets["lora/vars/rank"][()])
+        description = json.loads(texts.get("falcon_edu", "{}"))
         alpha, base = description.get("alpha", rank), description.get("base")
-    except (*BROKEN, RecursionError) as error:
-        reason = plain(error, 200)
-        raise ValueError(f"{filepath} is not a LoRA file that can be read: {reason}") from None
-    if rank != rank or not 1 <= rank <= MOST_RANK or rank != int(rank):
-        raise ValueError(f"The rank in {filepath} must be a whole number. Received: {shown(rank)}")
-    is_number = isinstance(alpha, (int, float)) and not isinstance(alpha, bool)
-    if not is_number or not abs(alpha) <= MOST_ALPHA:
-        raise ValueError(
-            f"The alpha in {filepath} must be a number of at most {MOST_ALPHA:,.0f}. "
-            f"Received: {shown(alpha)}"
-        )
-    if not isinstance(base, (dict, type(None))):
-        raise ValueError(f"The base in {filepath} must be an object. Received: {shown(base)}")
-    return int(rank), alpha, base
+        if rank < 1 or not math.isfinite(alpha) or not isinstance(base, (dict, type(None))):
+            raise ValueError(f"its rank is {rank}, its alpha {alpha!r}, its base {base!r}")
+    except BROKEN as error:
+        raise ValueError(f"{filepath} is not a LoRA file that can be read: {error}") from None
+    return rank, alpha, base
 
 
 def _find_factors(filepath, datasets, layers):
     """A file's factors, not read yet: `{layer index: (a, b)}`."""
-    factors: dict[int, dict] = {}
+    factors: dict[int, list] = {}
     for name in sorted(datasets):
-        found = re.fullmatch(r"lora/(0|[1-9][0-9]{0,5})/vars/lora_(kernel|embeddings)_[ab]", name)
-        if found:
-            factors.setdefault(int(found[1]), {})[name] = found[2]
-    wrong = [
-        index
-        for index, kinds in factors.items()
-        if index >= len(layers) or len(kinds) != 2 or len({*kinds.values()}) != 1
-    ]
+        if found := re.fullmatch(r"lora/(\d{1,6})/vars/lora_(kernel|embeddings)_[ab]", name):
+            factors.setdefault(int(found[1]), []).append(datasets[name])
+    wrong = [i for i, pair in factors.items() if i >= len(layers) or len(pair) != 2]
     if wrong or not factors:
         raise ValueError(
             f"{filepath} does not fit this backbone: it has factors for the layers "
-            f"{listed(sorted(factors)) or 'none'}; the backbone has {len(layers)} layers with "
-            "weights. It was trained on a model with more blocks, or with others."
+            f"{sorted(factors)}; the backbone has {len(layers)} layers with weights. "
+            "It was trained on a model with more blocks, or with others."
         )
-    return {index: [datasets[name] for name in factors[index]] for index in sorted(factors)}
+    return dict(sorted(factors.items()))
 
 
-def _read_factor(filepath, dataset, dtype):
-    """A factor in float32, if all its numbers are finite in the dtype that will hold it."""
-    name = plain(dataset.name)
+def _read_factor(filepath, dataset):
     try:
-        is_bfloat16 = dataset.dtype.str == "|V2"  # how HDF5 keeps one
-        if not is_bfloat16 and dataset.dtype.kind != "f":
-            raise ValueError(f"{name} holds no floating-point numbers but {dataset.dtype}")
         value = dataset[()]
-        value = value.view(ml_dtypes.bfloat16) if is_bfloat16 else value
-        with np.errstate(over="ignore"):  # what becomes infinite is refused
-            value = value.astype("float32")
-            is_finite = np.isfinite(value.astype(np.dtype(dtype))).all()
+        if value.dtype.kind == "V" and value.dtype.itemsize == 2:  # how HDF5 keeps a bfloat16
+            value = value.view(ml_dtypes.bfloat16)
+        value = value.astype("float32")
     except BROKEN as error:
-        raise ValueError(
-            f"{filepath} is no whole HDF5 file of factors: {name}: {plain(error, 200)}"
-        ) from None
-    if not is_finite:
-        raise ValueError(
-            f"{filepath} is refused: {name} has numbers that are not finite in {dtype}."
-        )
+        raise ValueError(f"{filepath} is no whole HDF5 file: {dataset.name}: {error}") from None
+    if not np.isfinite(value).all():
+        raise ValueError(f"{filepath} is broken: {dataset.name} holds numbers that are not finite.")
     return value
 
 
@@ -357,8 +331,7 @@ def _check_base(filepath, base, own):
     names = sorted(name for name in {*base, *own} if base.get(name) != own.get(name))
     if names:
         differences = "; ".join(
-            f"{plain(name)} {shown(base.get(name))} there, {shown(own.get(name))} here"
-            for name in names[:20]
+            f"{name} {base.get(name)} there, {own.get(name)} here" for name in names
         )
         raise ValueError(f"{filepath} was trained on another backbone: {differences}.")
 

@@ -3,8 +3,7 @@
 import sys
 from pathlib import Path
 
-from falcon_edu.files import replacing
-from falcon_edu.strangers import quoted
+from falcon_edu.files import replace_file
 
 PACKAGE = Path(__file__).parent
 COURSE = (PACKAGE / "course", PACKAGE.parent / "notebooks")  # in a wheel, in the repository
@@ -22,7 +21,7 @@ def main(folder):
     if kept:
         print(f"These differ from the course's and stayed as they are: {', '.join(kept)}.")
         print("For a fresh one, move yours away and run this again.")
-    print(f"Begin with: jupyter lab {quoted(Path(folder) / '00_welcome.ipynb')}")
+    print(f"Begin with: jupyter lab {Path(folder) / '00_welcome.ipynb'}")
     return 0
 
 
@@ -58,8 +57,7 @@ def copy_notebooks(folder):
         target, content = folder / name, (course / name).read_bytes()
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(target) as temporary:
-                temporary.write_bytes(content)
+            replace_file(target, lambda path, content=content: path.write_bytes(content))
             copied.append(name)
         elif target.read_bytes() != content:
             kept.append(name)

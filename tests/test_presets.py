@@ -18,11 +18,11 @@ from falcon_edu.presets import (
     builtin_presets,
     export_to_transformers,
     export_tokenizer,
-    folders,
     handles,
     keras_hub,
     progress,
     registry,
+    replacement,
     save_causal_lm,
     transformers,
 )
@@ -470,7 +470,7 @@ def test_everything_wrong_is_said_at_once_in_transformers_format(in_transformers
     block = "transformer.h.1"
     del tensors[f"{block}.mlp.dense_4h_to_h.weight"], tensors["transformer.ln_f.bias"]
     tensors["transformer.h.2.input_layernorm.weight"] = np.zeros(48, "float32")
-    tensors["gate.weight"] = np.zeros(48, "float32")
+    tensors["score.weight"] = np.zeros(48, "float32")
     dense = f"{block}.mlp.dense_h_to_4h.weight"
     tensors[dense] = tensors[dense].T.copy()
     tensors[f"{block}.self_attention.dense.bias"] = np.zeros(48, "int8")
@@ -481,7 +481,7 @@ def test_everything_wrong_is_said_at_once_in_transformers_format(in_transformers
         Backbone.from_preset(in_transformers)
     assert str(caught.value).partition("loaded. ")[2] == (
         f"missing: {block}.mlp.dense_4h_to_h.weight, transformer.ln_f.bias; "
-        "unexpected: gate.weight, transformer.h.2.input_layernorm.weight; "
+        "unexpected: score.weight, transformer.h.2.input_layernorm.weight; "
         f"of another shape: {dense} is (48, 80), not (80, 48); "
         f"no floating-point numbers: {block}.self_attention.dense.bias is I8"
     )
@@ -688,85 +688,66 @@ def fail(*args, **kwargs):
 
 
 FAULTS = {
-    "the first file": (folders, "write_json"),
+    "the first file": (keras_hub, "write_json"),
     "the weights": (FalconBackbone, "save_weights"),
-    "bringing old files along": (folders, "_bring_along"),
-    "taking the old folder's place": (folders, "_swap"),
+    "reaching the disk": (replacement, "sync"),
+    "keeping the rights": (replacement, "keep_rights"),
+    "taking its place": (os, "rename"),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("existing", [False, True])
+@pytest.mark.parametrize("existing", ["nothing", "a folder", "a folder that stays"])
 def test_a_failed_save_leaves_what_was_there(tmp_path, monkeypatch, fault, existing):
     target = tmp_path / "shelf/preset"
-    if existing:
+    if existing == "a folder that stays" or fault == "taking its place":
+        monkeypatch.setattr(replacement, "_exchange_names", lambda *_: False)
+    if existing != "nothing":
         built("rw").save_to_preset(target)
         make().save_to_preset(target)
         (target / "README.md").write_text("Read me.")
-    (tmp_path / "shelf").mkdir(exist_ok=True)
+    elif fault == "keeping the rights":
+        pytest.skip("there are none to keep")
     before = snapshot(tmp_path)
-    module, name = FAULTS[fault]
-    if name == "_bring_along" and not existing:
-        pytest.skip("there is nothing to bring along")
-    for place in (module, keras_hub):
-        if hasattr(place, name):
-            monkeypatch.setattr(place, name, fail)
+    monkeypatch.setattr(*FAULTS[fault], fail)
     with pytest.raises(OSError, match=r"No space left"):
         built("7b").save_to_preset(target)
     assert snapshot(tmp_path) == before
 
 
-@pytest.mark.parametrize("in_one_step", [True, False])
-def test_folders_change_places(tmp_path, monkeypatch, in_one_step):
-    if in_one_step and not sys.platform.startswith(("linux", "darwin")):
-        pytest.skip("this system has no exchange")
-    new, old = tmp_path / "new.tmp", tmp_path / "old"
-    for folder in (new, old):
-        folder.mkdir()
-        (folder / folder.stem).touch()
-    if not in_one_step:
-        monkeypatch.setattr(folders, "_exchange", lambda *_: False)
-    renamed, rename = [], os.rename
-    monkeypatch.setattr(os, "rename", lambda *paths: renamed.append(paths) or rename(*paths))
-    folders._swap(new, old)
-    assert os.listdir(old) == ["new"]
-    assert os.listdir(new) == ["old"]
-    assert sorted(os.listdir(tmp_path)) == ["new.tmp", "old"]
-    assert len(renamed) == (0 if in_one_step else 3)
+@pytest.mark.skipif(not sys.platform.startswith(("linux", "darwin")), reason="no exchange")
+def test_folders_change_places_in_one_step(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name / name).mkdir(parents=True)
+    assert replacement._exchange_names(tmp_path / "a", tmp_path / "b")
+    assert snapshot(tmp_path) == {"a": None, "a/b": None, "b": None, "b/a": None}
 
 
-def test_a_swap_in_two_steps_is_undone_when_the_second_fails(tmp_path, monkeypatch):
-    old = tmp_path / "preset"
-    make().save_to_preset(old)
-    before = snapshot(tmp_path)
-    rename, calls = os.rename, []
-
-    def rename_but_once(source, target):
-        calls.append(target)
-        if len(calls) == 2:
-            fail()
-        rename(source, target)
-
-    monkeypatch.setattr(folders, "_exchange", lambda *_: False)
-    monkeypatch.setattr(os, "rename", rename_but_once)
-    with pytest.raises(OSError, match=r"No space left"):
-        make("falcon").save_to_preset(old)
-    assert len(calls) == 3
-    assert snapshot(tmp_path) == before
-
-
-def test_the_working_directory_and_files_are_no_targets(rw, tmp_path, monkeypatch):
-    (tmp_path / "work/below").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path / "work/below")
-    for target in (".", tmp_path / "work", tmp_path):
-        with pytest.raises(ValueError, match=r"is the current working directory, or holds it"):
-            rw.save_to_preset(target)
+def test_files_are_no_targets(rw, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("text")
     with pytest.raises(ValueError, match=r"needs a folder, but .* is a file"):
         rw.save_to_preset(tmp_path / "file")
-    assert sorted(os.listdir(tmp_path)) == ["file", "work"]
+    with pytest.raises(OSError, match=r"file"):
+        rw.save_to_preset(tmp_path / "file/preset")
+    assert sorted(os.listdir(tmp_path)) == ["file"]
     rw.save_to_preset("new/folder")  # relative, and both are made
     assert same(FalconBackbone.from_preset("new/folder"), rw)
+
+
+@pytest.mark.parametrize("target", [".", ".."])
+def test_the_working_directory_stays_where_it_is(rw, tmp_path, monkeypatch, target):
+    (tmp_path / "work/below").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "work/below")
+    rw.save_to_preset(target)
+    built("7b").save_to_preset(target)
+    Path("written here").touch()
+    folder = Path(target).resolve()
+    assert Path.cwd() == tmp_path / "work/below"
+    below = ["below", "below/written here"] if target == ".." else ["written here"]
+    names = ["config.json", "metadata.json", "model.weights.h5"]
+    assert sorted(snapshot(folder)) == sorted(names + below)
+    assert same(FalconBackbone.from_preset(target), built("7b"))
 
 
 def test_a_link_stays_a_link(rw, tmp_path):
@@ -777,7 +758,10 @@ def test_a_link_stays_a_link(rw, tmp_path):
     assert same(FalconBackbone.from_preset(tmp_path / "disk"), rw)
 
 
-def test_files_that_belong_to_nobody_stay_and_stale_ones_go(rw, tmp_path):
+@pytest.mark.parametrize("in_one_step", [True, False])
+def test_files_that_belong_to_nobody_stay_and_stale_ones_go(rw, tmp_path, monkeypatch, in_one_step):
+    if not in_one_step:
+        monkeypatch.setattr(replacement, "_exchange_names", lambda *_: False)
     target = tmp_path / "preset"
     rw.save_to_preset(target, max_shard_size=SHARDED)
     for name in (

@@ -1,20 +1,18 @@
 """Presets: folders that hold a model, read and written in KerasHub's and transformers' formats."""
 
-import dataclasses
 import inspect
-import warnings
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 
 from falcon_edu.config import CONFIG_FIELDS, FalconConfig
-from falcon_edu.files import check_space
+from falcon_edu.files import check_space, real_path
 from falcon_edu.presets import info, keras_hub, tokenizer_files, transformers, weights
 from falcon_edu.presets.capacity import check_size
-from falcon_edu.presets.folders import read_json, replacing_folder
+from falcon_edu.presets.folders import read_json
 from falcon_edu.presets.handles import exact_source, resolve
 from falcon_edu.presets.peft import merge_peft_adapter
 from falcon_edu.presets.registry import builtin_presets
-from falcon_edu.strangers import listed
+from falcon_edu.presets.replacement import replace_folder
+from falcon_edu.presets.steady import of_one_save, read_steadily
 
 __all__ = [
     "builtin_presets",
@@ -26,6 +24,7 @@ __all__ = [
     "load_preprocessor",
     "load_tokenizer",
     "merge_peft_adapter",
+    "of_one_save",
     "resolve",
     "save_backbone",
     "save_causal_lm",
@@ -75,29 +74,25 @@ def load_backbone(cls, preset, load_weights=True, **overrides):
         ValueError: a file is broken, the preset holds another model, or an override is unknown.
     """
     folder = resolve(preset, weights=load_weights)
-    with naming(preset, folder):
-        return _load_backbone(cls, preset, folder, load_weights, overrides)
+    with ExitStack() as files:
 
-
-def _load_backbone(cls, preset, folder, load_weights, overrides):
-    file_format, found, arguments = _read_config(folder, cls)
-    known = {*inspect.signature(found.__init__).parameters, "name", "trainable"}
-    tokenizer_files.check_overrides(overrides, known - {"self", "kwargs"}, "the backbone")
-    arguments.update(overrides)
-    config = _falcon_config(arguments, folder)
-    check_size(config, folder, overrides.get("dtype"))
-    if load_weights:
-        tie = bool(overrides.get("tie_word_embeddings"))
-        with file_format.open_weights(folder, config, tie) as tensors:
-            if config.tie_word_embeddings and file_format.has_own_head(tensors):
-                config = _untied(config, folder)
-                arguments["tie_word_embeddings"] = False
-                check_size(config, folder, overrides.get("dtype"))
+        def read():
+            files.close()  # of an earlier try
+            file_format, found, arguments = _read_config(folder, cls)
+            known = {*inspect.signature(found.__init__).parameters, "name", "trainable"}
+            tokenizer_files.check_overrides(overrides, known - {"self", "kwargs"}, "the backbone")
+            arguments.update(overrides)
+            config = _falcon_config(arguments, folder)
+            check_size(config, folder, overrides.get("dtype"))
+            if not load_weights:
+                return lambda: found(**arguments)
             table = file_format.weight_table(config)
+            tensors = files.enter_context(file_format.open_weights(folder, config))
             weights.check_tensors(tensors, table, folder)
-            backbone = weights.load_backbone(lambda: found(**arguments), tensors, table, folder)
-    else:
-        backbone = found(**arguments)
+            return lambda: weights.load_backbone(lambda: found(**arguments), tensors, table)
+
+        make = read_steadily(folder, read)
+        backbone = make()
     backbone.loaded_from = exact_source(preset, folder)
     return backbone
 
@@ -117,32 +112,14 @@ def describe_preset(preset):
     >>> describe_preset("falcon_tales_rw_en")["architecture"]
     'ALiBi, multi-head attention (4 heads), sequential blocks, biases'
     """
+
     folder = resolve(preset, weights=False)
-    with naming(preset, folder):
-        content = read_json(folder, "config.json")
-        file_format, name = _format_of(content, f"{folder}/config.json")
-        classes = {"FalconBackbone": FalconConfig}
-        _, arguments = file_format.read_config(content, f"{folder}/config.json", classes)
-        source = exact_source(preset, folder)
-        return info.describe(source, folder, name, file_format, _falcon_config(arguments, folder))
-
-
-@contextmanager
-def naming(preset, folder):
-    """Have errors of the block name a preset as its user does, where it lies in a hub's cache.
-
-    Args:
-        preset: as in `load_backbone`.
-        folder: path of its files.
-    """
-    try:
-        yield
-    except (FileNotFoundError, ValueError) as error:
-        said = str(error)
-        if Path(preset) == folder or str(folder) not in said or isinstance(error, UnicodeError):
-            raise
-        named = said.replace(str(folder), str(preset))
-        raise type(error)(f"{named} (Its files lie in {folder}.)") from error
+    content = read_json(folder, "config.json")
+    file_format, name = _format_of(content, f"{folder}/config.json")
+    classes = {"FalconBackbone": FalconConfig}
+    _, arguments = file_format.read_config(content, f"{folder}/config.json", classes)
+    source = exact_source(preset, folder)
+    return info.describe(source, folder, name, file_format, _falcon_config(arguments, folder))
 
 
 def exact_preset(preset):
@@ -159,16 +136,18 @@ def exact_preset(preset):
 def load_tokenizer(cls, preset, **overrides):
     """Makes the tokenizer of a preset; what `FalconTokenizer.from_preset` does."""
     folder = resolve(preset, weights=False)
-    with naming(preset, folder):
-        return tokenizer_files.read_tokenizer(cls, folder, overrides)
+    return read_steadily(folder, lambda: tokenizer_files.read_tokenizer(cls, folder, overrides))
 
 
 def load_preprocessor(cls, preset, **overrides):
     """Makes the preprocessor of a preset; what `FalconCausalLMPreprocessor.from_preset` does."""
     folder = resolve(preset, weights=False)
-    with naming(preset, folder):
+
+    def read():
         tokenizer = tokenizer_files.read_tokenizer(cls.tokenizer_cls, folder, {})
         return tokenizer_files.read_preprocessor(cls, folder, tokenizer, overrides)
+
+    return read_steadily(folder, read)
 
 
 def _read_config(folder, cls):
@@ -195,23 +174,13 @@ def _falcon_config(arguments, folder):
         raise ValueError(f"The configuration in {folder}/config.json can't be: {error}") from None
 
 
-def _untied(config, folder):
-    warnings.warn(
-        f"The configuration in {folder}/config.json ties the head to the embedding, but the "
-        "weights have a head of their own that differs: it is used, with "
-        "`tie_word_embeddings=False`.",
-        stacklevel=5,  # the line that calls `from_preset`
-    )
-    return dataclasses.replace(config, tie_word_embeddings=False)
-
-
 def _format_of(config, source):
     for name, file_format in FORMATS.items():
         if file_format.recognizes(config):
             return file_format, name
     raise ValueError(
         f"{source} is in no known format: it has neither `registered_name` (KerasHub) nor "
-        f"`model_type` (transformers). Its fields: {listed(config)}"
+        f"`model_type` (transformers). Its fields: {', '.join(config)}"
     )
 
 
@@ -228,26 +197,35 @@ def save_backbone(backbone, preset_dir, max_shard_size=10):
 
     Raises:
         OSError: the disk has no room for it; nothing was written.
-        ValueError: the folder holds a model of transformers, or the working directory.
+        ValueError: the folder holds a model of transformers, or `preset_dir` is no path for one.
     """
     _check_target(preset_dir, "KerasHub")
     _check_backbone(preset_dir, backbone)
-    with replacing_folder(preset_dir, OUTDATED["KerasHub"]) as folder:
-        keras_hub.write_backbone(folder, backbone, max_shard_size)
+    replace_folder(
+        preset_dir,
+        lambda folder: keras_hub.write_backbone(folder, backbone, max_shard_size),
+        OUTDATED["KerasHub"],
+    )
 
 
 def save_tokenizer(tokenizer, preset_dir):
     """Saves a tokenizer in KerasHub's format; the other files of the folder stay."""
     _check_target(preset_dir, "KerasHub")
-    with replacing_folder(preset_dir, OUTDATED_TOKENIZER) as folder:
-        tokenizer_files.write_keras_hub_tokenizer(folder, tokenizer)
+    replace_folder(
+        preset_dir,
+        lambda folder: tokenizer_files.write_keras_hub_tokenizer(folder, tokenizer),
+        OUTDATED_TOKENIZER,
+    )
 
 
 def save_preprocessor(preprocessor, preset_dir):
     """Saves a preprocessor and its tokenizer in KerasHub's format; other files stay."""
     _check_target(preset_dir, "KerasHub")
-    with replacing_folder(preset_dir, OUTDATED_TOKENIZER) as folder:
-        tokenizer_files.write_keras_hub_preprocessor(folder, preprocessor)
+    replace_folder(
+        preset_dir,
+        lambda folder: tokenizer_files.write_keras_hub_preprocessor(folder, preprocessor),
+        OUTDATED_TOKENIZER,
+    )
 
 
 def save_causal_lm(causal_lm, preset_dir, max_shard_size=10):
@@ -259,11 +237,13 @@ def save_causal_lm(causal_lm, preset_dir, max_shard_size=10):
     """
     _check_target(preset_dir, "KerasHub")
     _check_backbone(preset_dir, causal_lm.backbone)
-    outdated = OUTDATED["KerasHub"]
-    with replacing_folder(preset_dir, outdated + OUTDATED_TOKENIZER) as folder:
+
+    def write(folder):
         keras_hub.write_backbone(folder, causal_lm.backbone, max_shard_size)
         if causal_lm.preprocessor is not None:
             tokenizer_files.write_keras_hub_preprocessor(folder, causal_lm.preprocessor)
+
+    replace_folder(preset_dir, write, OUTDATED["KerasHub"] + OUTDATED_TOKENIZER)
 
 
 def export_to_transformers(backbone, path, tokenizer=None, max_shard_size=5):
@@ -280,21 +260,25 @@ def export_to_transformers(backbone, path, tokenizer=None, max_shard_size=5):
     Raises:
         OSError: the disk has no room for it; nothing was written.
         ValueError: transformers has no Falcon of this layout, or the folder holds a preset of
-            KerasHub, or the working directory.
+            KerasHub, or `path` is no path for one.
     """
     _check_target(path, "transformers")
     _check_backbone(path, backbone)
-    with replacing_folder(path, OUTDATED["transformers"]) as folder:
+
+    def write(folder):
         transformers.write_backbone(folder, backbone, tokenizer, max_shard_size)
         if tokenizer is not None:
             tokenizer_files.write_transformers_tokenizer(folder, tokenizer)
+
+    replace_folder(path, write, OUTDATED["transformers"])
 
 
 def export_tokenizer(tokenizer, path):
     """Saves a tokenizer in transformers' format; the other files of the folder stay."""
     _check_target(path, "transformers")
-    with replacing_folder(path) as folder:
-        tokenizer_files.write_transformers_tokenizer(folder, tokenizer)
+    replace_folder(
+        path, lambda folder: tokenizer_files.write_transformers_tokenizer(folder, tokenizer)
+    )
 
 
 def _check_backbone(path, backbone):
@@ -311,7 +295,8 @@ def _check_backbone(path, backbone):
 
 def _check_target(path, name):
     """Refuses to turn a model of one format into a mixture of two."""
-    if not (Path(path) / "config.json").is_file():
+    path = real_path(path)
+    if not (path / "config.json").is_file():
         return
     try:
         config = read_json(path, "config.json")

@@ -1,21 +1,14 @@
-"""Folders of files: read without leaving them, replaced as a whole or not at all."""
+"""Folders of files: read without leaving them."""
 
-import ctypes
 import json
 import os
-import shutil
-import sys
-import uuid
-from contextlib import contextmanager
-from fnmatch import fnmatch
 from pathlib import Path
 
-from falcon_edu.strangers import listed, plain, refuse_pointer
+from falcon_edu.drafts import PREFIX
+from falcon_edu.presets.bundles import current
 
 # The index of Falcon-180B has some 60 KB, its tokenizer 3 MB. Read, `{},` takes 25 times its size.
-MOST_JSON_BYTES = {"tokenizer.json": 10 * 1024**2}
-MOST_BYTES_ELSE = 1024**2
-MOST_NAME = 255  # characters, as in all file systems
+MOST_JSON_BYTES = 10 * 1024**2
 
 
 def file_in(folder, name):
@@ -26,18 +19,16 @@ def file_in(folder, name):
         name: path inside it.
 
     Raises:
-        ValueError: the path, or a link on it, leads out of the preset; or the file is a pointer of
-            Git LFS.
+        ValueError: the path, or a link on it, leads out of the preset.
     """
-    folder, path = Path(folder), Path(folder) / name
-    if not path.is_file():
+    folder, path = Path(folder), current(folder, name)
+    if path is None:
         return None
     resolved, homes = path.resolve(), [folder.resolve()]
     if folder.parent.name == "snapshots":  # the hub's cache: files are links to blobs
         homes.append(folder.resolve().parent.parent / "blobs")
     if not any(resolved.is_relative_to(home) for home in homes):
-        raise ValueError(f"{folder}/{plain(name)} leads out of the preset, to {plain(resolved)}")
-    refuse_pointer(path)
+        raise ValueError(f"{path} leads out of the preset, to {resolved}")
     return path
 
 
@@ -51,12 +42,12 @@ def read_json(folder, name):
     path = file_in(folder, name)
     if path is None:
         raise FileNotFoundError(f"There is no {name} in {folder}, which a preset needs.")
-    if (length := path.stat().st_size) > MOST_JSON_BYTES.get(Path(name).name, MOST_BYTES_ELSE):
+    if (length := path.stat().st_size) > MOST_JSON_BYTES:
         raise ValueError(f"{path} is too long to be read: {length:,} bytes.")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no JSON: {plain(error, 200)}") from None
+        raise ValueError(f"{path} is no JSON: {error}") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a JSON object. Received: {type(content).__name__}")
     return content
@@ -71,10 +62,10 @@ def shard_names(folder, index):
     weight_map = read_json(folder, index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise ValueError(f"`weight_map` in {folder}/{index} must say where the weights are.")
-    named = [name for x in weight_map.values() for name in (x if isinstance(x, list) else [x])]
-    if not all(isinstance(name, str) and 0 < len(name) <= MOST_NAME for name in named):
+    listed = [name for x in weight_map.values() for name in (x if isinstance(x, list) else [x])]
+    if not all(isinstance(name, str) for name in listed):
         raise ValueError(f"`weight_map` in {folder}/{index} must name files.")
-    return sorted(set(named))
+    return sorted(set(listed))
 
 
 def shard_paths(folder, index):
@@ -86,8 +77,9 @@ def shard_paths(folder, index):
     """
     paths = {name: file_in(folder, name) for name in shard_names(folder, index)}
     if missing := [name for name, path in paths.items() if path is None]:
+        others = f" and {len(missing) - 5:,} more" if len(missing) > 5 else ""
         raise FileNotFoundError(
-            f"{folder} lacks shards that {index} names: {listed(missing, most=5)}"
+            f"{folder} lacks shards that {index} names: {', '.join(missing[:5])}{others}"
         )
     return list(paths.values())
 
@@ -98,101 +90,20 @@ def write_json(folder, name, content):
     (Path(folder) / name).write_text(text + "\n", encoding="utf-8")
 
 
-@contextmanager
-def replacing_folder(path, outdated=()):
-    """A new folder to write to; it takes the place of `path` when the block ends.
-
-    If the block fails, the new folder disappears and `path` is as it was. Files of the old folder
-    that the new one does not have come along, unless they are outdated.
-
-    Args:
-        path: the folder to be made or replaced.
-        outdated: patterns of paths inside the old folder that must not come along.
+def files_below(folder):
+    """The relative paths of all that is in a folder and no folder itself; drafts do not count.
 
     Raises:
-        ValueError: `path` is a file, or holds the current working directory.
-
-    Example:
-
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp()) / "preset"
-    >>> for name in ("a.txt", "b.txt"):
-    ...     with replacing_folder(folder) as new:
-    ...         _ = (new / name).write_text("done")
-    >>> sorted(file.name for file in folder.iterdir())
-    ['a.txt', 'b.txt']
+        OSError: a folder may not be read.
     """
-    path = Path(path).resolve()  # behind a link, the folder itself is replaced
-    if path.exists() and not path.is_dir():
-        raise ValueError(f"A preset needs a folder, but {path} is a file.")
-    if Path.cwd().is_relative_to(path):
-        raise ValueError(
-            f"{path} is the current working directory, or holds it, so it can't be replaced. "
-            "Save to a folder of its own."
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.tmp"
-    new.mkdir()
-    try:
-        yield new
-        if path.exists():
-            _bring_along(path, new, outdated)
-            shutil.copymode(path, new)
-        _swap(new, path)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)  # after the swap, the old one
+    names = []
+    for inner, folders, files in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(PREFIX)]
+        links = [name for name in folders if (Path(inner) / name).is_symlink()]
+        names += [(Path(inner) / name).relative_to(folder) for name in [*files, *links]]
+    return names
 
 
-def _bring_along(old, new, outdated):
-    for path in old.rglob("*"):
-        name = path.relative_to(old)
-        target = new / name
-        if path.is_dir() and not path.is_symlink():
-            target.mkdir(parents=True, exist_ok=True)
-        elif not os.path.lexists(target) and not _matches(name, outdated):
-            _link_or_copy(path, target)
-
-
-def _matches(name, patterns):
-    depth = len(name.parts)
-    return any(fnmatch(name.as_posix(), p) and p.count("/") + 1 == depth for p in patterns)
-
-
-def _link_or_copy(path, target):
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(path, target, follow_symlinks=False)
-    except (OSError, NotImplementedError):  # a file system or a system without hard links
-        shutil.copy2(path, target, follow_symlinks=False)
-
-
-def _swap(new, path):
-    """Puts `new` in the place of `path`, and what was there in the place of `new`."""
-    if not path.exists():
-        os.rename(new, path)
-    elif not _exchange(new, path):
-        # Where a system can't exchange two folders in one step, for a moment there is neither.
-        aside = new.with_suffix(".old")
-        os.rename(path, aside)
-        try:
-            os.rename(new, path)
-        except OSError:
-            os.rename(aside, path)
-            raise
-        os.rename(aside, new)
-
-
-def _exchange(a, b):
-    """Exchanges two folders in one step; false where the system has no call for that."""
-    try:
-        libc = ctypes.CDLL(None, use_errno=True)
-        if sys.platform == "darwin":
-            result = libc.renamex_np(os.fsencode(a), os.fsencode(b), 2)  # RENAME_SWAP
-        else:
-            here = -100  # AT_FDCWD, which absolute paths do not need
-            result = libc.renameat2(
-                here, os.fsencode(a), here, os.fsencode(b), 2
-            )  # RENAME_EXCHANGE
-    except (AttributeError, OSError, TypeError):
-        return False
-    return result == 0
+def fail(error):
+    """Raises an error: what `os.walk` does with one is to pass over it."""
+    raise error

@@ -4,12 +4,10 @@ import inspect
 import json
 
 from falcon_edu.presets.folders import file_in, read_json, write_json
-from falcon_edu.strangers import shown
 from falcon_edu.tokenizer_definition import make_definition
 
 import tokenizers
 
-MOST_LENGTH = 2**15  # tokens that a preset may ask for; Falcon2-11B has learned from 8,192
 ASSETS = "assets/tokenizer"
 MODULES = "keras_hub.src.models.falcon"
 
@@ -38,14 +36,13 @@ def read_tokenizer(cls, folder, overrides):
 def _read_tokenizer(cls, folder, known, overrides):
     content = read_json(folder, "tokenizer.json")
     if "model" in content:
-        return cls.from_tokenizer_json(folder / "tokenizer.json", **overrides)
+        return cls.from_tokenizer_json(file_in(folder, "tokenizer.json"), **overrides)
     arguments = _arguments(content, "FalconTokenizer", folder / "tokenizer.json")
     if isinstance(dtype := arguments.get("dtype"), dict):  # a policy, as newer Keras writes it
         policy = dtype.get("config")
         arguments["dtype"] = policy.get("name", "int32") if isinstance(policy, dict) else "int32"
     add_prefix_space = arguments.get("add_prefix_space", False)
     arguments = {key: value for key, value in arguments.items() if key in known} | overrides
-    _check_length(arguments, overrides, folder / "tokenizer.json")
     if path := file_in(folder, f"{ASSETS}/tokenizer.json"):
         return cls.from_tokenizer_json(path, **arguments)
     paths = {
@@ -66,19 +63,8 @@ def read_preprocessor(cls, folder, tokenizer, overrides):
     if file_in(folder, "preprocessor.json"):
         content = read_json(folder, "preprocessor.json")
         arguments = _arguments(content, "FalconCausalLMPreprocessor", folder / "preprocessor.json")
-    arguments = {key: value for key, value in arguments.items() if key in known} | overrides
-    _check_length(arguments, overrides, folder / "preprocessor.json")
-    return cls(tokenizer, **arguments)
-
-
-def _check_length(arguments, overrides, source):
-    """Refuses a length for which `generate`, told no other, would run for hours without a word."""
-    length = arguments.get("sequence_length")
-    if isinstance(length, int) and length > MOST_LENGTH and "sequence_length" not in overrides:
-        raise ValueError(
-            f"`sequence_length` in {source} must be at most {MOST_LENGTH:,}. Received: "
-            f"{shown(length)}. For more, pass `sequence_length` to `from_preset`."
-        )
+    arguments = {key: value for key, value in arguments.items() if key in known}
+    return cls(tokenizer, **{**arguments, **overrides})
 
 
 def check_overrides(overrides, known, what):
@@ -94,7 +80,7 @@ def _arguments(content, class_name, source):
     if content.get("class_name") != class_name or not isinstance(content.get("config"), dict):
         raise ValueError(
             f"{source} must hold the configuration of a {class_name}. "
-            f"Received: class_name={shown(content.get('class_name'))}"
+            f"Received: class_name={content.get('class_name')!r}"
         )
     return dict(content["config"])
 

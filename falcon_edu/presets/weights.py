@@ -2,18 +2,16 @@
 
 import functools
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from falcon_edu import allocator, packing
 from falcon_edu.distribution import variable_sharding
+from falcon_edu.interrupts import uninterrupted
 from falcon_edu.presets.casting import Caster, cast_to_numpy
-from falcon_edu.presets.finite import is_finite
 from falcon_edu.presets.progress import QUICK, bar_of_bytes
 from falcon_edu.quantization import quantize, quantize_in_groups
-from falcon_edu.strangers import listed, plain, shown
 
 import jax
 import keras
@@ -138,17 +136,17 @@ def check_tensors(tensors, table, source):
         "missing": [name for name in wanted if name not in tensors],
         "unexpected": [name for name in tensors if name not in wanted],
         "of another shape": [
-            f"{name} is {shown(tensors[name].shape)}, not {wanted[name].shape}"
+            f"{name} is {tensors[name].shape}, not {wanted[name].shape}"
             for name in known
             if tensors[name].shape != wanted[name].shape
         ],
         "no floating-point numbers": [
-            f"{name} is {plain(tensors[name].dtype)}"
+            f"{name} is {tensors[name].dtype}"
             for name in known
             if tensors[name].dtype not in FLOATS
         ],
     }
-    found = [f"{what}: {listed(names, most=500)}" for what, names in problems.items() if names]
+    found = [f"{what}: {_listed(names)}" for what, names in problems.items() if names]
     if found:
         raise ValueError(
             f"The weights in {source} do not fit the configuration, nothing was loaded. "
@@ -156,7 +154,12 @@ def check_tensors(tensors, table, source):
         )
 
 
-def load_backbone(make, tensors, table, source="the files"):
+def _listed(names, most=500):
+    others = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + others
+
+
+def load_backbone(make, tensors, table):
     """Makes a backbone whose weights come straight from a file, one tensor after the other.
 
     Inside a stateless scope Keras puts the first values of variables off until the scope ends. By
@@ -167,39 +170,33 @@ def load_backbone(make, tensors, table, source="the files"):
         make: a function without arguments that makes the backbone.
         tensors: dictionary of name to `Tensor`, as `check_tensors` accepted it.
         table: list of `Entry`.
-        source: path of the file or folder, for messages.
 
     Returns:
-        The backbone. If some of its weights are not finite, a warning has named their tensors:
-        broken checkpoints are worth studying, but not by accident.
+        The backbone.
 
     Raises:
         ValueError: a tensor can't be read.
     """
     failures: list[BaseException] = []
-    not_finite: list[str] = []
     cast = Caster()
     total = sum(math.prod(entry.shape) * _itemsize(tensors[entry.name]) for entry in table)
-    with bar_of_bytes(total, "Loading") as progress, keras.StatelessScope():
+    # Keras would try to fill the variables that an interrupt left empty each time that a model is
+    # made. So it waits, and what is not read yet stays unread.
+    with (
+        uninterrupted() as hold,
+        bar_of_bytes(total, "Loading") as progress,
+        keras.StatelessScope(),
+    ):
         backbone = make()
         for entry in table:
             for index, path in enumerate(entry.weights):
-                weight = _Source(entry, tensors[entry.name], index, progress, not_finite)
-                for variable, read in _readers(backbone, path, weight):
-                    _fill_later(variable, _Reader(read, cast, failures))
+                source = _Source(entry, tensors[entry.name], index, progress)
+                for variable, read in _readers(backbone, path, source):
+                    _fill_later(variable, _Reader(read, cast, failures, hold))
     if failures:
         if not isinstance(failures[0], Exception):
-            raise failures[0]  # an interrupt
-        where = f" Not finite: {listed(not_finite)}." if not_finite else ""
-        raise ValueError(
-            f"The weights in {source} could not be read: {failures[0]}{where}"
-        ) from failures[0]
-    if not_finite:
-        warnings.warn(
-            f"{source} has weights that are NaN or infinite, or become so in this model's dtype: "
-            f"{listed(not_finite)}. They are loaded as they are, and so will the outputs be.",
-            stacklevel=5,  # the line that calls `from_preset`
-        )
+            raise failures[0]
+        raise ValueError(f"The weights could not be read: {failures[0]}") from failures[0]
     if total >= QUICK:
         del cast  # and its buffer
         allocator.give_back()
@@ -230,14 +227,9 @@ class _Source:
     tensor: Tensor
     index: int
     progress: Any
-    not_finite: list
-    dtype: str | None = None
 
     def read(self):
-        tensor = self.tensor.read()
-        if self.index == 0 and not is_finite(tensor, self.dtype):
-            self.not_finite.append(self.entry.name)
-        value = self.entry.split(tensor)[self.index]
+        value = self.entry.split(self.tensor.read())[self.index]
         self.progress.update(value.nbytes)
         return value
 
@@ -285,7 +277,6 @@ def _readers(backbone, path, source):
     """The variables that hold the weight at a path, each with a function that reads its value."""
     weight = find_variable(backbone, path)
     if weight.dtype != "int8":
-        source.dtype = weight.dtype
         return [(weight, source.read)]
     layer = find_weight(backbone, path.rpartition(".")[0])
     rounded = _Rounded(
@@ -310,12 +301,13 @@ class _Reader:
     """An initializer that reads a value.
 
     It never raises: Keras would be left with half-made variables that it tries again later. After
-    a failure the others read nothing more, and the caller raises.
+    a failure, or while an interrupt waits, the others read nothing more, and the caller raises.
     """
 
     read: Callable[[], np.ndarray]
     cast: Caster
     failures: list
+    hold: Any
 
     def __call__(self, shape, dtype=None):
         return self._read(
@@ -336,7 +328,7 @@ class _Reader:
         return self._read(spread, lambda: spread(np.broadcast_to(np.float32(0), shape)))
 
     def _read(self, place, fail):
-        if self.failures:
+        if self.failures or self.hold:
             return fail()
         try:
             return place(self.read())
