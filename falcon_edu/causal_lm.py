@@ -150,7 +150,8 @@ class FalconCausalLM(keras.Model):
         from falcon_edu.presets import export_to_transformers
 
         tokenizer = getattr(self.preprocessor, "tokenizer", None)
-        export_to_transformers(self.backbone, path, tokenizer=tokenizer)
+        starts = getattr(self.preprocessor, "add_start_token", False)
+        export_to_transformers(self.backbone, path, tokenizer, add_start_token=starts)
 
     def get_config(self):
         # Not the functional model's nested config: the arguments of the constructor.
@@ -340,8 +341,8 @@ class FalconCausalLM(keras.Model):
             inputs: a text, a list of texts, or a token dict of prompts, padded on either side.
             max_length: number of tokens of prompt and continuation together. `None` is the
                 preprocessor's `sequence_length`, or the width of a token dict.
-            stop_token_ids: ids that end a continuation; `"auto"` is the end token of the tokenizer,
-                `None` goes on to `max_length`.
+            stop_token_ids: ids that end a continuation; `"auto"` are the end tokens of the
+                tokenizer, `None` goes on to `max_length`.
             strip_prompt: whether to return the continuations only.
 
         Returns:

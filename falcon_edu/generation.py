@@ -214,7 +214,8 @@ def _stop_token_ids(model, stop_token_ids):
                 '`stop_token_ids="auto"` takes the end token of the preprocessor, and this model '
                 "has none. Give `stop_token_ids=None` to go on to `max_length`, or a list of ids."
             )
-        stop_token_ids = model.preprocessor.tokenizer.end_token_id
+        tokenizer = model.preprocessor.tokenizer
+        stop_token_ids = getattr(tokenizer, "end_token_ids", tokenizer.end_token_id)
     if stop_token_ids is None:
         return []
     ids = np.atleast_1d(stop_token_ids)

@@ -161,8 +161,13 @@ class FalconCausalLMPreprocessor(PreprocessingLayer):
         save_preprocessor(self, preset_dir)
 
     def export_to_transformers(self, path):
-        """Saves the tokenizer in transformers' format, beside what `path` holds already."""
-        self.tokenizer.export_to_transformers(path)
+        """Saves the tokenizer in transformers' format, beside what `path` holds already.
+
+        There it starts a text with the start token if this preprocessor does.
+        """
+        from falcon_edu.presets import export_tokenizer
+
+        export_tokenizer(self.tokenizer, path, self.add_start_token)
 
     def get_config(self):
         return {

@@ -14,6 +14,7 @@ from falcon_edu.preprocessing_layer import (
     read_texts,
 )
 from falcon_edu.tokenizer_definition import (
+    END_OF_TEXT,
     added_token,
     adds_prefix_space,
     check_definition,
@@ -27,7 +28,6 @@ from falcon_edu.tokenizer_definition import (
 import keras
 import numpy as np
 
-END_OF_TEXT = "<|endoftext|>"
 MOST_TOKENS = 2**20  # in a sequence; Falcon2-11B has learned from 8,192
 
 

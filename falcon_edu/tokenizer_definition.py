@@ -10,6 +10,7 @@ import tokenizers
 
 MOST_BYTES = 10 * 1024**2  # Falcon's `tokenizer.json` has 3 MB
 LARGEST_ID = 2**31 - 1
+END_OF_TEXT = "<|endoftext|>"
 
 
 def make_definition(vocabulary, merges, add_prefix_space=False, special_tokens=()):

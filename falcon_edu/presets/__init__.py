@@ -246,7 +246,7 @@ def save_causal_lm(causal_lm, preset_dir, max_shard_size=10):
     replace_folder(preset_dir, write, OUTDATED["KerasHub"] + OUTDATED_TOKENIZER)
 
 
-def export_to_transformers(backbone, path, tokenizer=None, max_shard_size=5):
+def export_to_transformers(backbone, path, tokenizer=None, max_shard_size=5, add_start_token=False):
     """Saves a backbone in transformers' format; what `Backbone.export_to_transformers` does.
 
     transformers computes ALiBi in bfloat16: it agrees best with an `alibi_dtype` of `"bfloat16"`.
@@ -256,6 +256,7 @@ def export_to_transformers(backbone, path, tokenizer=None, max_shard_size=5):
         path: path of the folder to make or replace.
         tokenizer: a `FalconTokenizer` to save with it, or `None`.
         max_shard_size: largest size of one weight file in gigabytes.
+        add_start_token: whether the tokenizer starts a text with its start token.
 
     Raises:
         OSError: the disk has no room for it; nothing was written.
@@ -268,16 +269,19 @@ def export_to_transformers(backbone, path, tokenizer=None, max_shard_size=5):
     def write(folder):
         transformers.write_backbone(folder, backbone, tokenizer, max_shard_size)
         if tokenizer is not None:
-            tokenizer_files.write_transformers_tokenizer(folder, tokenizer)
+            tokenizer_files.write_transformers_tokenizer(folder, tokenizer, add_start_token)
 
     replace_folder(path, write, OUTDATED["transformers"])
 
 
-def export_tokenizer(tokenizer, path):
+def export_tokenizer(tokenizer, path, add_start_token=False):
     """Saves a tokenizer in transformers' format; the other files of the folder stay."""
     _check_target(path, "transformers")
     replace_folder(
-        path, lambda folder: tokenizer_files.write_transformers_tokenizer(folder, tokenizer)
+        path,
+        lambda folder: tokenizer_files.write_transformers_tokenizer(
+            folder, tokenizer, add_start_token
+        ),
     )
 
 

@@ -4,6 +4,8 @@ SMALL_FILES = (
     "config.json",
     "metadata.json",
     "tokenizer.json",
+    "tokenizer_config.json",
+    "generation_config.json",
     "preprocessor.json",
     "assets/tokenizer/tokenizer.json",
     "assets/tokenizer/vocabulary.json",

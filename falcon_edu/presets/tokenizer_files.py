@@ -2,13 +2,15 @@
 
 import inspect
 import json
+import warnings
 
 from falcon_edu.presets.folders import file_in, read_json, write_json
-from falcon_edu.tokenizer_definition import make_definition
+from falcon_edu.tokenizer_definition import END_OF_TEXT, check_definition, make_definition
 
 import tokenizers
 
 ASSETS = "assets/tokenizer"
+OWN_KEY = "falcon_edu"
 MODULES = "keras_hub.src.models.falcon"
 
 
@@ -36,12 +38,15 @@ def read_tokenizer(cls, folder, overrides):
 def _read_tokenizer(cls, folder, known, overrides):
     content = read_json(folder, "tokenizer.json")
     if "model" in content:
-        return cls.from_tokenizer_json(file_in(folder, "tokenizer.json"), **overrides)
+        arguments = {"end_tokens": _end_tokens(folder, content)} | overrides
+        return cls.from_tokenizer_json(file_in(folder, "tokenizer.json"), **arguments)
     arguments = _arguments(content, "FalconTokenizer", folder / "tokenizer.json")
     if isinstance(dtype := arguments.get("dtype"), dict):  # a policy, as newer Keras writes it
         policy = dtype.get("config")
         arguments["dtype"] = policy.get("name", "int32") if isinstance(policy, dict) else "int32"
     add_prefix_space = arguments.get("add_prefix_space", False)
+    own = content.get(OWN_KEY)
+    arguments |= own if isinstance(own, dict) else {}
     arguments = {key: value for key, value in arguments.items() if key in known} | overrides
     if path := file_in(folder, f"{ASSETS}/tokenizer.json"):
         return cls.from_tokenizer_json(path, **arguments)
@@ -55,14 +60,65 @@ def _read_tokenizer(cls, folder, known, overrides):
     return cls(*paths.values(), add_prefix_space=add_prefix_space, **arguments)
 
 
+# Where transformers says what ends a text; the first that says so counts.
+END_FIELDS = {
+    "generation_config.json": "eos_token_id",
+    "config.json": "eos_token_id",
+    "tokenizer_config.json": "eos_token",
+}
+# The ids of start and end that the classes of configurations have by default. Where they stand for
+# ordinary words, as 2 does in Falcon-RW's vocabulary, nobody has set them.
+DEFAULT_IDS = ((1, 2), (11, 11))
+
+
+def _end_tokens(folder, definition):
+    """Return the tokens that end a text in a preset of transformers, or `None` if none is named."""
+    definition = check_definition(definition, folder / "tokenizer.json")
+    special = {token["content"]: token["id"] for token in definition.get("added_tokens") or []}
+    vocabulary = {**definition["model"]["vocab"], **special}
+    tokens = {index: token for token, index in vocabulary.items()}
+    named = {}
+    for name, field in END_FIELDS.items():
+        content = read_json(folder, name) if file_in(folder, name) else {}
+        ends = content.get(field)
+        is_default = (content.get("bos_token_id"), ends) in DEFAULT_IDS
+        if ends is None or (is_default and tokens.get(ends) not in (END_OF_TEXT, *special)):
+            continue
+        ends = ends if isinstance(ends, list) else [ends]
+        if field == "eos_token_id" and all(type(end) is int for end in ends):
+            known = [tokens[end] for end in ends if end in tokens]
+        elif field == "eos_token":
+            ends = [end.get("content") if isinstance(end, dict) else end for end in ends]
+            known = [end for end in ends if isinstance(end, str) and end in vocabulary]
+        else:
+            raise ValueError(
+                f"`{field}` in {folder / name} must be an id or a list of ids. "
+                f"Received: {content[field]!r:.80}"
+            )
+        if len(known) < len(ends):
+            warnings.warn(
+                f"`{field}` in {folder / name} ends texts with {ends!r:.80}, of which the tokenizer"
+                f" has {known!r:.80}: only these count.",
+                stacklevel=2,
+            )
+        named[name] = list(dict.fromkeys(known))
+    found = next((ends for ends in named.values() if ends), None)
+    # Of several, texts to learn from get the one that the tokenizer itself calls so.
+    own = named.get("tokenizer_config.json", [])
+    return found and sorted(found, key=lambda token: token not in own)
+
+
 def read_preprocessor(cls, folder, tokenizer, overrides):
     """The preprocessor of a preset; without a `preprocessor.json`, one with default arguments."""
-    known = set(inspect.signature(cls.__init__).parameters) - {"self", "tokenizer"}
+    known = set(inspect.signature(cls.__init__).parameters) - {"self", "tokenizer", "kwargs"}
     check_overrides(overrides, known, "the preprocessor")
     arguments = {}
     if file_in(folder, "preprocessor.json"):
         content = read_json(folder, "preprocessor.json")
         arguments = _arguments(content, "FalconCausalLMPreprocessor", folder / "preprocessor.json")
+    elif file_in(folder, "tokenizer_config.json"):
+        starts = read_json(folder, "tokenizer_config.json").get("add_bos_token")
+        arguments = {"add_start_token": starts} if isinstance(starts, bool) else {}
     arguments = {key: value for key, value in arguments.items() if key in known}
     return cls(tokenizer, **{**arguments, **overrides})
 
@@ -126,7 +182,7 @@ def _serialized_tokenizer(tokenizer):
         "add_prefix_space": tokenizer.add_prefix_space,
         "unsplittable_tokens": tokenizer.unsplittable_tokens,
     }
-    return _serialized(
+    content = _serialized(
         "falcon_tokenizer",
         "FalconTokenizer",
         "tokenizer.json",
@@ -134,6 +190,10 @@ def _serialized_tokenizer(tokenizer):
         arguments,
         tokenizer.dtype,
     )
+    if tokenizer.end_tokens == [END_OF_TEXT]:
+        return content
+    # KerasHub knows no other end, but reads a tokenizer that has one if it stands outside.
+    return {**content, OWN_KEY: {"end_tokens": tokenizer.end_tokens}}
 
 
 def write_keras_hub_preprocessor(folder, preprocessor):
@@ -168,17 +228,38 @@ def _serialized(module, class_name, config_file, thing, arguments, dtype):
     }
 
 
-def write_transformers_tokenizer(folder, tokenizer):
+def write_transformers_tokenizer(folder, tokenizer, add_start_token=False):
     """Writes `tokenizer.json` and `tokenizer_config.json` as transformers does."""
-    write_json(folder, "tokenizer.json", tokenizer.definition)
-    special = dict.fromkeys(("bos_token", "eos_token", "unk_token"), tokenizer.end_token)
+    definition = {**tokenizer.definition, "post_processor": _start(tokenizer, add_start_token)}
+    write_json(folder, "tokenizer.json", definition)
+    special = dict.fromkeys(("eos_token", "unk_token"), tokenizer.end_token)
     write_json(
         folder,
         "tokenizer_config.json",
         {
             **special,
+            "bos_token": tokenizer.start_token,
+            "add_bos_token": add_start_token,
             "add_prefix_space": tokenizer.add_prefix_space,
             "clean_up_tokenization_spaces": False,
             "tokenizer_class": "PreTrainedTokenizerFast",
         },
     )
+
+
+def _start(tokenizer, add_start_token):
+    """Return the post-processor of a tokenizer of transformers that starts texts as ours do."""
+    if not add_start_token:
+        given = tokenizer.definition.get("post_processor")
+        return given if isinstance(given, dict) and given.get("type") == "ByteLevel" else None
+    token = tokenizer.start_token
+    start = {"SpecialToken": {"id": token, "type_id": 0}}
+    first, second = ({"Sequence": {"id": name, "type_id": 0}} for name in "AB")
+    return {
+        "type": "TemplateProcessing",
+        "single": [start, first],
+        "pair": [start, first, start, second],
+        "special_tokens": {
+            token: {"id": token, "ids": [tokenizer.start_token_id], "tokens": [token]}
+        },
+    }

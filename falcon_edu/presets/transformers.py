@@ -147,8 +147,10 @@ def write_backbone(folder, backbone, tokenizer=None, max_shard_size=5):
     """
     tensors = {entry.name: _tensor(backbone, entry) for entry in weight_table(backbone.config)}
     config = to_transformers(backbone.config)
-    end = None if tokenizer is None else tokenizer.end_token_id
-    special = {"bos_token_id": end, "eos_token_id": end}
+    start, ends = None, []
+    if tokenizer is not None:
+        start, ends = tokenizer.start_token_id, tokenizer.end_token_ids
+    special = {"bos_token_id": start, "eos_token_id": ends if len(ends) > 1 else [None, *ends][-1]}
     dtype = tensors["transformer.word_embeddings.weight"].dtype
     write_json(folder, "config.json", {**config, **special, "dtype": dtype})
     if tokenizer is not None:

@@ -322,3 +322,23 @@ def test_routes_to_the_other_libraries():
     assert table["to keras-hub"]["40b"] is None
     numbers = [table["to transformers"]["40b"], *(row["rw"] for row in table.values())]
     assert all(number < FLOAT32 for number in numbers), table
+
+
+@pytest.mark.parametrize("add_start_token", [True, False])
+@pytest.mark.parametrize("style", ["plain", "falcon"])
+def test_an_exported_tokenizer_starts_texts_as_ours_does(tmp_path, style, add_start_token):
+    from transformers import AutoTokenizer
+
+    preprocessor = FalconCausalLMPreprocessor(
+        make(style), sequence_length=20, add_start_token=add_start_token
+    )
+    FalconCausalLM(build("rw", vocabulary_size=320), preprocessor).export_to_transformers(tmp_path)
+    theirs = AutoTokenizer.from_pretrained(tmp_path)
+    for text in ["The cat", "", TALE, "1425"]:
+        x = preprocessor.generate_preprocess(text, sequence_length=99)
+        ids = theirs(text)["input_ids"]
+        assert ids == x["token_ids"][x["padding_mask"]].tolist()
+        assert theirs.decode(ids, skip_special_tokens=True) == text
+    again = FalconCausalLMPreprocessor.from_preset(tmp_path)
+    assert again.add_start_token == add_start_token
+    assert again.tokenizer.end_tokens == [END] == [theirs.eos_token]
