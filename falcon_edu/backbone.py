@@ -9,6 +9,7 @@ from falcon_edu.initializers import kernel_initializer
 from falcon_edu.inputs import check_inputs, prepare_inputs
 from falcon_edu.quantization import float_policy, policy_of
 from falcon_edu.quantized import Quantized
+from falcon_edu.steady import SteadyModel
 from falcon_edu.transformer_decoder import FalconTransformerDecoder
 
 import keras
@@ -27,7 +28,7 @@ class classproperty:
         return self.function(owner)
 
 
-class Backbone(keras.Model):
+class Backbone(SteadyModel):
     """Base class of models that map token ids to hidden states, as `keras_hub.models.Backbone`.
 
     A backbone is a functional Keras model, so it can be called, extended with further outputs, or
@@ -333,8 +334,8 @@ class FalconBackbone(Backbone):
         self.token_embedding = token_embedding
         self.transformer_layers = transformer_layers
         self.final_layernorm = final_layernorm
-        self.hidden_states = hidden_states
-        self.attention_weights = attention_weights
+        self._hidden_states = hidden_states
+        self._attention_weights = attention_weights
 
         # === Config ===
         self.config = config
@@ -344,6 +345,19 @@ class FalconBackbone(Backbone):
     def __call__(self, inputs, *args, **kwargs):
         inputs = prepare_inputs(inputs, self.config.vocabulary_size)
         return super().__call__(inputs, *args, **kwargs)
+
+    # As plain lists, for Keras takes nothing else as the outputs of a model: a list that is an
+    # attribute becomes one of Keras's own kind.
+
+    @property
+    def hidden_states(self):
+        """The symbolic residual stream, `num_layers + 1` times `(b, t, m)`."""
+        return list(self._hidden_states)
+
+    @property
+    def attention_weights(self):
+        """The symbolic attention weights, `num_layers` times `(b, n, t, t)`."""
+        return list(self._attention_weights)
 
     # Keras hands these methods' data to compiled functions, which can't look at values.
 

@@ -2,9 +2,11 @@
 
 from falcon_edu import allocator, decoding, generation, samplers
 from falcon_edu.backbone import FalconBackbone, classproperty
+from falcon_edu.datasets import is_dataset, prepared, unpack
 from falcon_edu.gradients import NextTokenLoss
-from falcon_edu.inputs import check_inputs, prepare_inputs
+from falcon_edu.inputs import check_inputs, check_labels, prepare_inputs, texts_of
 from falcon_edu.preprocessor import FalconCausalLMPreprocessor
+from falcon_edu.steady import SteadyModel
 
 import keras
 import numpy as np
@@ -15,7 +17,7 @@ TASK_ARGUMENTS = ("name", "trainable", "compile")
 
 
 @keras.saving.register_keras_serializable(package="falcon_edu")
-class FalconCausalLM(keras.Model):
+class FalconCausalLM(SteadyModel):
     """A Falcon for causal language modelling: token ids in, logits of each next token out.
 
     With a preprocessor, `fit`, `evaluate`, `predict`, `generate` and `stream` take texts. All but
@@ -60,7 +62,6 @@ class FalconCausalLM(keras.Model):
         self.preprocessor = preprocessor
         self.dtype_policy = backbone.dtype_policy
         self.decoding_loops = {}  # the compiled loops, one for each kind of sampler
-        self.loss_per_token = keras.metrics.Mean(name="loss")
         if compile:
             self.compile()
 
@@ -75,7 +76,7 @@ class FalconCausalLM(keras.Model):
         object.__setattr__(self, "_preprocessor", preprocessor)
 
     def __call__(self, inputs, *args, **kwargs):
-        if _is_text(inputs):
+        if texts_of(inputs) is not None:
             raise ValueError(
                 "A model reads token ids, not text. Use `generate`, `predict` or `fit`, which "
                 "tokenize, or call the model on `model.preprocessor.generate_preprocess(text)`."
@@ -230,27 +231,28 @@ class FalconCausalLM(keras.Model):
         """Trains with Keras's own `fit`.
 
         Args:
-            x: a list of texts; a token dict; or a dataset of token dicts, alone or with labels and
-                weights. A Python generator yields tuples, as Keras wants: `(token_dict,)`.
+            x: texts, as a list, an array or a column of a data frame, of strings or bytes; a token
+                dict; or a dataset (tf.data, `keras.utils.PyDataset`, a torch `DataLoader`, a
+                generator) of texts, one by one or in batches, or of token dicts. A dataset may
+                yield `(x, y)` or `(x, y, sample_weight)` too. Labels of texts come from the texts.
             y: `(b, t)` the next token of every place. Without it the labels are the token ids, one
                 place on, and padding has no weight.
             sample_weight: `(b, t)`, zero where a label does not count.
-            validation_data: as in Keras; texts or token dicts.
+            validation_data: `x`, `(x, y)` or `(x, y, sample_weight)`.
             batch_size, validation_split, callbacks, **kwargs: of `keras.Model.fit`.
 
         Returns:
             A `keras.callbacks.History`.
 
         Raises:
-            ValueError: texts without a preprocessor, or token dicts that are not as they must be;
-                or other weights are trainable than those the optimizer has trained.
+            ValueError: texts without a preprocessor, or with a token that the model has no row for;
+                token dicts that are not as they must be; or other weights are trainable than those
+                the optimizer has trained.
         """
         self._check_optimizer()
         x, y, sample_weight = self._encode(x, y, sample_weight)
         if validation_data is not None:
-            is_tuple = isinstance(validation_data, tuple) and not _is_text(validation_data)
-            parts = validation_data if is_tuple else (validation_data,)
-            validation_data = self._encode(*parts)
+            validation_data = self._encode(*unpack(validation_data))
         with allocator.KeepFreedMemory() as keeping:
             return super().fit(
                 x,
@@ -265,12 +267,22 @@ class FalconCausalLM(keras.Model):
 
     def evaluate(self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs):
         """Loss and metrics, with Keras's own `evaluate`; data as in `fit`."""
-        x, y, sample_weight = self._encode(x, y, sample_weight)
+        if not kwargs.get("_use_cached_eval_dataset"):  # `fit` has prepared its validation data
+            x, y, sample_weight = self._encode(x, y, sample_weight)
         return super().evaluate(x, y, batch_size, sample_weight=sample_weight, **kwargs)
 
     def predict(self, x, batch_size=None, **kwargs):
-        """Logits `(b, t, v)`, with Keras's own `predict`; texts or token dicts."""
-        return super().predict(self._encode(x)[0], batch_size, **kwargs)
+        """Logits, with Keras's own `predict`; `x` as in `fit`.
+
+        Texts are padded to the preprocessor's `sequence_length`, as in KerasHub, and so the logits
+        have this length, whatever the texts are; token dicts keep theirs. So it is in
+        `predict_on_batch` too. Training and evaluation cut the padding that no text of a batch
+        needs: it has no weight there.
+
+        Returns:
+            `(b, t, v)`.
+        """
+        return super().predict(self._encode(x, trim=False)[0], batch_size, **kwargs)
 
     def train_on_batch(self, x, y=None, sample_weight=None, **kwargs):
         """One step of training; data as in `fit`."""
@@ -282,25 +294,26 @@ class FalconCausalLM(keras.Model):
         return super().test_on_batch(*self._encode(x, y, sample_weight), **kwargs)
 
     def predict_on_batch(self, x):
-        """Logits `(b, t, v)` of one batch, texts or token dicts."""
-        return super().predict_on_batch(self._encode(x)[0])
+        """Logits `(b, t, v)` of one batch; `x` and `t` as in `predict`."""
+        return super().predict_on_batch(self._encode(x, trim=False)[0])
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         y, sample_weight = _labels(x, y, sample_weight)
-        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
-        tokens = ops.size(y) if sample_weight is None else ops.sum(sample_weight)
-        self.loss_per_token.update_state(loss, sample_weight=tokens)
-        return loss
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         y, sample_weight = _labels(x, y, sample_weight)
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
-    @property
-    def metrics(self):
+    def _update_metrics_variables(self, variables, loss, x, y, y_pred, sample_weight):
         # Keras's mean loss of an epoch weighs batches by their rows; this one, by their tokens.
-        replaced = (self._loss_tracker, self.loss_per_token)
-        return [self.loss_per_token] + [m for m in super().metrics if m not in replaced]
+        # It is here, the last part of a step of Keras's, that metrics are pure values.
+        labels, weight = _labels(x, y, sample_weight)
+        tokens = ops.size(labels) if weight is None else ops.sum(weight)
+        with keras.StatelessScope(list(zip(self.metrics_variables, variables, strict=True))) as new:
+            self._loss_tracker.update_state(loss, sample_weight=tokens)
+            logs = self.compute_metrics(x, y, y_pred, sample_weight)
+        return logs, [new.get_current_value(variable) for variable in self.metrics_variables]
 
     def _check_optimizer(self):
         """Refuses an optimizer that was made for other weights than those to be trained."""
@@ -315,21 +328,41 @@ class FalconCausalLM(keras.Model):
                 "optimizer."
             )
 
-    def _encode(self, x, y=None, sample_weight=None):
-        """Texts as `(x, y, sample_weight)`; anything else as it came, token dicts checked."""
-        if isinstance(x, dict):
-            x = {key: np.asarray(value) for key, value in x.items()}
-            check_inputs(x, self.backbone.config.vocabulary_size)
-            if y is None and sample_weight is not None:  # Keras would drop weights without labels
-                y, sample_weight = map(np.asarray, _labels(x, y, sample_weight))
-        elif _is_text(x):
+    def _encode(self, x, y=None, sample_weight=None, trim=True):
+        """Data for Keras: `(x, y, sample_weight)`, or a dataset of them, `None` and `None`."""
+        if not is_dataset(x):
+            return self._encode_batch(x, y, sample_weight, trim)
+        if y is not None or sample_weight is not None:
+            raise ValueError(
+                "A dataset yields labels and weights itself, as `(x, y)` or `(x, y, "
+                f"sample_weight)`. Received `y` or `sample_weight` beside a {type(x).__name__}."
+            )
+
+        def prepare(x, y, sample_weight):
+            return self._encode_batch(x, y, sample_weight, trim)
+
+        return prepared(x, prepare), None, None
+
+    def _encode_batch(self, x, y, sample_weight, trim):
+        """Texts or a token dict as `(x, y, sample_weight)` of arrays, checked."""
+        vocabulary_size = self.backbone.config.vocabulary_size
+        texts = texts_of(x)
+        if texts is not None:
             if self.preprocessor is None:
                 raise ValueError(
                     "This model has no preprocessor, so it can't read text. Give it one, or give "
                     "dictionaries of token_ids and padding_mask."
                 )
-            texts = [x] if isinstance(x, str) else list(x)
-            return _trim(*self.preprocessor(texts, y=y, sample_weight=sample_weight))
+            x, y, sample_weight = self.preprocessor(texts, y=y, sample_weight=sample_weight)
+            if trim:
+                x, y, sample_weight = _trim(x, y, sample_weight)
+        elif isinstance(x, dict):
+            x = {key: np.asarray(value) for key, value in x.items()}
+        check_inputs(x, vocabulary_size)
+        if y is None and sample_weight is not None:  # Keras would drop weights without labels
+            y, sample_weight = map(np.asarray, _labels(x, y, sample_weight))
+        if y is not None and isinstance(getattr(self, "loss", None), NextTokenLoss):
+            check_labels(y, vocabulary_size)
         return x, y, sample_weight
 
     # === Generation ===
@@ -436,11 +469,3 @@ def _trim(x, y, sample_weight):
     length = generation.round_up(int(np.sum(x["padding_mask"], axis=1).max()))
     x = {key: value[:, :length] for key, value in x.items()}
     return x, y[:, :length], sample_weight[:, :length]
-
-
-def _is_text(x):
-    if isinstance(x, np.ndarray):
-        return x.dtype.kind in "UTO" and all(isinstance(text, str) for text in x.flat)
-    if isinstance(x, (list, tuple)):
-        return len(x) > 0 and all(isinstance(text, str) for text in x)
-    return isinstance(x, str)

@@ -113,7 +113,7 @@ def generate(model, inputs, max_length=None, stop_token_ids="auto", strip_prompt
     if isinstance(inputs, dict):
         return outputs
     texts = _texts(model, outputs)
-    return texts[0] if isinstance(inputs, str) else texts
+    return texts[0] if isinstance(inputs, (str, bytes)) else texts
 
 
 def stream(model, prompt, max_length=None, stop_token_ids="auto"):
@@ -188,7 +188,6 @@ def loop_of(model):
 
 def _prepare(model, inputs, max_length, stop_token_ids):
     """Checked arguments of `Run`: prompts, `max_length` and stop token ids."""
-    inputs = list(inputs) if isinstance(inputs, np.ndarray) else inputs
     prompts = encode(model, inputs)
     if max_length is None and isinstance(inputs, dict):
         max_length = prompts["token_ids"].shape[1]

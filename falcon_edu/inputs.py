@@ -1,5 +1,7 @@
 """What a model may be given: token ids and a padding mask, checked before anything is computed."""
 
+import re
+
 import keras
 import numpy as np
 from keras import ops
@@ -76,23 +78,90 @@ def encode(model, inputs):
         ValueError: as in `record`.
     """
     backbone = backbone_of(model)
-    if isinstance(inputs, dict):
+    texts = texts_of(inputs)
+    if texts is not None:
+        inputs = _encode_texts(model, texts)
+    elif isinstance(inputs, dict):
         inputs = {key: np.asarray(value) for key, value in inputs.items()}
     else:
-        inputs = _encode_texts(model, inputs)
+        raise ValueError(_wrong_inputs(type(inputs).__name__))
     check_inputs(inputs, backbone.config.vocabulary_size)
     return {key: value.astype("int32") for key, value in inputs.items()}
 
 
-def _encode_texts(model, texts):
-    texts = [texts] if isinstance(texts, str) else texts
-    if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+def texts_of(x):
+    """The texts that a model is given, as a list of strings; `None` if `x` is something else.
+
+    Args:
+        x: a text or several: strings, or bytes in UTF-8, in a list, an array, or a column of a data
+            frame.
+
+    Raises:
+        ValueError: one of several is no text, there is none, or `x` is a whole data frame.
+
+    Example:
+
+    >>> texts_of(b"a cat"), texts_of(np.array(["a", "b"])), texts_of({"token_ids": [[1]]})
+    (['a cat'], ['a', 'b'], None)
+    """
+    if isinstance(x, (str, bytes)):
+        return [_text(x)]
+    if isinstance(x, dict) or not hasattr(x, "__len__") or isinstance(x, keras.utils.PyDataset):
+        return None
+    names = getattr(x, "column_names", None) or getattr(x, "columns", None)
+    if names is not None and not callable(names):
         raise ValueError(
-            "Inputs must be a text, a list of texts, or a dictionary of token_ids and "
-            f"padding_mask. Received: {type(texts).__name__}"
+            "Inputs must be texts, not a table of several columns: choose the one of the texts. "
+            f"Received a {type(x).__name__} with the columns {', '.join(map(str, list(names)[:9]))}"
         )
-    if not texts:
-        raise ValueError("Inputs must hold at least one text. Received an empty list.")
+    if NUMBERS.match(str(getattr(x, "dtype", ""))):
+        return None
+    if hasattr(x, "numpy"):  # a tensor of strings
+        x = x.numpy()
+    if isinstance(x, np.ndarray):
+        x = x.reshape(-1) if x.ndim == 0 or x.shape[1:] == (1,) else x
+    elements = [x] if isinstance(x, (str, bytes)) else list(x)
+    if not elements:
+        raise ValueError(
+            f"Inputs must hold at least one text. Received an empty {type(x).__name__}."
+        )
+    texts = [_text(element) for element in elements]
+    wrong = next((i for i, text in enumerate(texts) if text is None), None)
+    if wrong is None:
+        return texts
+    if any(text is not None for text in texts) or elements[wrong] is None:
+        raise ValueError(_wrong_inputs(f"{elements[wrong]!r:.60} as text number {wrong}"))
+    return None
+
+
+# The names of dtypes, of NumPy, JAX, TensorFlow, torch and data frames, that are no texts.
+NUMBERS = re.compile(r"(<dtype: '|torch\.)?(u?int|b?float|bool|complex|double)\d*", re.IGNORECASE)
+
+
+def _text(x):
+    """A text as a string; `None` if `x` is none."""
+    if hasattr(x, "as_py"):  # a value of a pyarrow column
+        x = x.as_py()
+    elif hasattr(x, "numpy"):
+        x = x.numpy()
+    if isinstance(x, bytes):
+        try:
+            return x.decode()
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"Texts in bytes must be UTF-8: {error}. Received: {x!r:.60}"
+            ) from None
+    return str(x) if isinstance(x, str) else None
+
+
+def _wrong_inputs(received):
+    return (
+        "Inputs must be a text, a list of texts, or a dictionary of token_ids and padding_mask. "
+        f"Received: {received}"
+    )
+
+
+def _encode_texts(model, texts):
     tokenizer = tokenizer_of(model)
     if tokenizer is None:
         raise ValueError(
@@ -123,6 +192,28 @@ def backbone_of(model):
 def tokenizer_of(model):
     """The tokenizer of a `FalconCausalLM`, or `None` where there is none."""
     return getattr(getattr(model, "preprocessor", None), "tokenizer", None)
+
+
+def check_labels(labels, vocabulary_size):
+    """Refuses labels that are no token ids: their loss would be NaN, and so all weights after it.
+
+    Args:
+        labels: `(b, t)` int.
+        vocabulary_size: number of token ids, `v`.
+
+    Raises:
+        ValueError: a label is negative, or no id of the vocabulary.
+    """
+    labels = np.asarray(labels)
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"`y` must be token ids. Received dtype: {labels.dtype}")
+    outside = labels[(labels < 0) | (labels >= vocabulary_size)]
+    if outside.size:
+        raise ValueError(
+            f"`y` must be at least 0 and below vocabulary_size={vocabulary_size}. Received: "
+            f"{', '.join(map(str, np.unique(outside)[:5]))}. A label that does not count may be "
+            "any id, with a `sample_weight` of 0."
+        )
 
 
 def _shape(key, x):

@@ -24,8 +24,8 @@ ORDER = """
     allocator interrupts config products packing quantization quantized distribution memory drafts
     files hdf5 gradients dense initializers positions fused_attention causal_attention attention
     transformer_decoder
-    inputs byte_level tokenizer_definition lora presets backbone preprocessing_layer tokenizer
-    preprocessor
+    inputs steady datasets byte_level tokenizer_definition lora presets
+    backbone preprocessing_layer tokenizer preprocessor
     samplers decoding generation causal_lm
     activations heads patterns interventions
     tales grammar tellers corpora evaluation plots widgets checks

@@ -1,0 +1,230 @@
+"""A model that keeps its weights, whatever happens while it trains, is evaluated or predicts.
+
+Keras on JAX takes the values out of a model's variables, hands them from step to step, and puts
+them back after the last one. An exception or an interrupt on the way leaves variables without a
+value. Here each step takes its values from the variables, and puts the new ones there at once.
+"""
+
+from falcon_edu.interrupts import uninterrupted
+
+import jax
+import keras
+
+
+@keras.saving.register_keras_serializable(package="falcon_edu")
+class SteadyModel(keras.Model):
+    """A `keras.Model` whose weights are those after some step, whatever ends `fit` and the others.
+
+    An interrupt, or an exception from data, callbacks, layers, losses and metrics, leaves a model
+    that works: weights, optimizer and metrics are as after the last step that was finished.
+
+    `FalconBackbone` and `FalconCausalLM` are such models. `keras.Model(backbone.input, ...)` is
+    not: for that, `SteadyModel` takes the same arguments.
+
+    Example:
+
+    >>> inputs = keras.Input((2,))
+    >>> model = SteadyModel(inputs, keras.layers.Dense(1)(inputs))
+    >>> def texts():
+    ...     yield (keras.ops.ones((1, 2)),)
+    ...     raise OSError("the disk is gone")
+    >>> try:
+    ...     model.predict(texts(), verbose=0)
+    ... except OSError:
+    ...     [weight.shape for weight in model.get_weights()]
+    [(2, 1), (1,)]
+    """
+
+    # Keras keeps the values here that the variables lack. Ours lack none.
+    _jax_state = property(lambda self: None, lambda self, values: None)
+
+    def _purge_model_variables(self, *args, **kwargs):
+        pass
+
+    def _symbolic_build(self, *args, **kwargs):
+        # An optimizer that is interrupted while it makes its variables takes itself for complete.
+        optimizer = getattr(self, "optimizer", None)
+        if optimizer is not None and not optimizer.built and self.built:
+            with uninterrupted():
+                optimizer.build(self.trainable_variables)
+        super()._symbolic_build(*args, **kwargs)
+
+    def make_train_function(self, force=False):
+        if self.train_function is None or force:
+            self.train_function = self._make_function(Training(self))
+
+    def make_test_function(self, force=False):
+        if self.test_function is None or force:
+            self.test_function = self._make_function(Evaluation(self))
+
+    def make_predict_function(self, force=False):
+        if self.predict_function is None or force:
+            self.predict_function = self._make_function(Prediction(self), concatenate_outputs=True)
+        return self.predict_function
+
+
+class State(tuple):
+    """The values of some groups of variables, and in `variables` these groups."""
+
+
+class Step:
+    """One step of Keras's, from the variables of a model to the variables.
+
+    What a program is given to overwrite is lost when it fails. So nothing is, but what training
+    changes, and that not where a program may well fail halfway: where it calls Python code, or
+    where JAX looks for NaN in what comes out. Training then holds old and new values at once.
+
+    Args:
+        model: a `SteadyModel`.
+    """
+
+    overwritten: tuple[int, ...] = ()  # of the groups of variables
+
+    def __init__(self, model):
+        self.model = model
+        self.programs = {}  # compiled, by whether they overwrite
+        self.calls_python = {}  # whether the program does, by the shapes of its data
+
+    def variables(self):
+        """The groups of variables in the order that Keras's step takes their values."""
+        raise NotImplementedError
+
+    def run(self, state, data):
+        """Keras's step: outputs, and the new state."""
+        raise NotImplementedError
+
+    def __call__(self, state, data):
+        """The outputs of a step for some data, and the state after it.
+
+        The values of `state` may be outdated; the variables' are not.
+        """
+        groups = getattr(state, "variables", None) or self.variables()
+        state = _state_of(groups)
+        if self.model.run_eagerly or not self.model.jit_compile:
+            outputs, new = self.run(state, data)
+            with uninterrupted():
+                for variables, values in zip(groups, new, strict=False):
+                    _assign(zip(variables, values, strict=False))
+        else:
+            outputs = self._run_compiled(groups, state, data)
+        return outputs, _state_of(groups)
+
+    def _run_compiled(self, groups, state, data):
+        own = {i: state[i] for i in self.overwritten}
+        rest = {i: values for i, values in enumerate(state) if i not in own}
+        overwrites = bool(own) and not (jax.config.jax_debug_nans or jax.config.jax_debug_infs)
+        shapes = str(jax.tree.map(lambda x: (x.shape, x.dtype), data))
+        if shapes not in self.calls_python:
+            # Traced here and not by the call below, tracing can be interrupted.
+            traced = self._program(overwrites, own).trace(own, rest, data)
+            self.calls_python[shapes] = _calls_python(traced.jaxpr.jaxpr)
+        overwrites = overwrites and not self.calls_python[shapes]
+        program = self._program(overwrites, own)
+        if overwrites:
+            with uninterrupted():
+                outputs, *new = program(own, rest, data)
+                _put(groups, *new)
+        else:
+            outputs, *new = program(own, rest, data)
+            if self.calls_python[shapes]:
+                jax.block_until_ready(new)  # or what went wrong there would come up later
+            with uninterrupted():
+                _put(groups, *new)
+        return outputs
+
+    def _program(self, overwrites, own):
+        if overwrites not in self.programs:
+
+            def program(own, rest, data):
+                state = tuple({**own, **rest}[i] for i in range(len(own) + len(rest)))
+                outputs, new = self.run(state, data)
+                changed = {}
+                for i, (before, after) in enumerate(zip(state, new, strict=False)):
+                    for j, (old, value) in enumerate(zip(before, after, strict=False)):
+                        if value is not old:
+                            changed[i, j] = value.astype(old.dtype)
+                owned = {i: [changed.pop((i, j), old) for j, old in enumerate(own[i])] for i in own}
+                return outputs, owned, changed
+
+            shardings = None
+            if keras.distribution.distribution() is not None:
+                shardings = (None, jax.tree.map(lambda x: x.sharding, own), None)
+            self.programs[overwrites] = jax.jit(
+                program, donate_argnums=(0,) if overwrites else (), out_shardings=shardings
+            )
+        return self.programs[overwrites]
+
+
+class Training(Step):
+    """A step of `fit`."""
+
+    overwritten = (0, 2, 3)  # not the weights that are frozen
+
+    def variables(self):
+        model = self.model
+        return (
+            model.trainable_variables,
+            model.non_trainable_variables,
+            model.optimizer.variables,
+            model.metrics_variables,
+        )
+
+    def run(self, state, data):
+        return self.model.train_step(state, data)
+
+
+class Evaluation(Step):
+    """A step of `evaluate`."""
+
+    def variables(self):
+        model = self.model
+        return model.trainable_variables, model.non_trainable_variables, model.metrics_variables
+
+    def run(self, state, data):
+        return self.model.test_step(state, data)
+
+
+class Prediction(Step):
+    """A step of `predict`."""
+
+    def variables(self):
+        return self.model.trainable_variables, self.model.non_trainable_variables
+
+    def run(self, state, data):
+        outputs, non_trainable = self.model.predict_step(state, data)
+        return outputs, (state[0], non_trainable)
+
+
+def _state_of(groups):
+    state = State([variable.value for variable in variables] for variables in groups)
+    state.variables = groups
+    return state
+
+
+def _put(groups, owned, changed):
+    """Gives variables their new values: whole groups, and single ones by their places."""
+    for i, values in owned.items():
+        for variable, value in zip(groups[i], values, strict=True):
+            variable._value = value  # `assign` would take longer than a small model's step
+    _assign((groups[i][j], value) for (i, j), value in changed.items())
+
+
+def _assign(pairs):
+    for variable, value in pairs:
+        if value is not variable.value:
+            variable.assign(value)
+
+
+def _calls_python(jaxpr):
+    """True if a program calls Python code while it runs, as `jax.debug.callback` has it do."""
+    for equation in jaxpr.eqns:
+        if "callback" in equation.primitive.name:
+            return True
+        for part in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_jaxpr):
+            if _is_jaxpr(part) and _calls_python(getattr(part, "jaxpr", part)):
+                return True
+    return False
+
+
+def _is_jaxpr(x):
+    return hasattr(x, "eqns") or hasattr(getattr(x, "jaxpr", None), "eqns")

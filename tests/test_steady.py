@@ -1,0 +1,370 @@
+"""Whatever ends a fit, an evaluation or a prediction: the weights are those after some step."""
+
+import os
+import random
+import signal
+import threading
+
+from falcon_edu import FalconBackbone, FalconCausalLM, record
+from falcon_edu.steady import SteadyModel
+from tests.interrupting import Interrupt, moments
+from tests.test_causal_lm import byte_preprocessor
+
+import jax
+import keras
+import numpy as np
+import pytest
+
+SEED = int(os.environ.get("FALCON_EDU_SEED", random.randrange(10**6)))
+LOOPS = ("fit", "evaluate", "predict", "train_on_batch", "test_on_batch", "predict_on_batch")
+
+
+class Fault(Exception):
+    """What is raised on purpose."""
+
+
+def falcon(**arguments):
+    keras.utils.set_random_seed(0)
+    return FalconBackbone(257, 1, 2, 8, 16, **arguments)
+
+
+def causal_lm():
+    model = FalconCausalLM(falcon(), byte_preprocessor(sequence_length=8))
+    model.compile(optimizer=keras.optimizers.Adam(0.1), sampler="greedy")
+    return model
+
+
+def head(**arguments):
+    """A backbone with a head on top, and the backbone's own loops."""
+    backbone = falcon()
+    outputs = keras.layers.Dense(2, **arguments)(backbone.output[:, -1])
+    model = SteadyModel(backbone.input, outputs)
+    model.compile(optimizer=keras.optimizers.Adam(0.1), loss="mse", metrics=["mae"])
+    return model
+
+
+def backbone():
+    model = falcon()
+    model.compile(optimizer=keras.optimizers.Adam(0.1), loss="mse")
+    return model
+
+
+MODELS = {"causal_lm": causal_lm, "head": head, "backbone": backbone}
+ROWS = 6
+
+
+def data(model):
+    """Three batches of two."""
+    ids = np.random.default_rng(0).integers(0, 256, (ROWS, 8))
+    x = {"token_ids": ids, "padding_mask": np.ones_like(ids)}
+    if isinstance(model, FalconCausalLM):
+        return x, None
+    return x, np.ones((ROWS, *model.compute_output_shape({k: v.shape for k, v in x.items()})[1:]))
+
+
+def run(model, loop, **arguments):
+    x, y = data(model)
+    parts = (x,) if loop.startswith("predict") else (x, y)
+    if loop.endswith("on_batch"):
+        return getattr(model, loop)(*parts)
+    if loop == "fit":
+        arguments["shuffle"] = False
+    return getattr(model, loop)(*parts, batch_size=2, verbose=0, **arguments)
+
+
+def state(model):
+    """Weights and the optimizer's variables, copied."""
+    return [np.array(v.value) for v in (*model.variables, *model.optimizer.variables)]
+
+
+def states_of_a_fit(make, **arguments):
+    """What the weights are before the first step of a fit and after each of its steps."""
+    model = make()
+    states = []
+    after = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: states.append(state(model)),
+        on_train_batch_end=lambda batch, logs: states.append(state(model)),
+    )
+    run(model, "fit", callbacks=[after], **arguments)
+    return states
+
+
+def same(left, right):
+    return len(left) == len(right) and all(map(np.array_equal, left, right))
+
+
+def assert_it_works(model):
+    """It trains, evaluates and generates, with the optimizer that it has."""
+    weights = model.get_weights()
+    run(model, "fit")
+    assert not all(map(np.array_equal, model.get_weights(), weights))
+    assert all(np.isfinite(weight).all() for weight in state(model))
+    run(model, "evaluate")
+
+
+# === Interrupts ===
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_fit_that_is_interrupted_leaves_the_weights_of_some_step(name):
+    print(f"FALCON_EDU_SEED={SEED}")
+    make = MODELS[name]
+    expected = states_of_a_fit(make, epochs=2)
+    model = make()
+    run(model, "fit")  # compiled now
+    fresh = [np.array(v.value) for v in make().variables]
+
+    def begin_again():
+        for variable, value in zip(model.variables, fresh, strict=True):
+            variable.assign(value)
+        for variable, value in zip(
+            model.optimizer.variables, expected[0][len(fresh) :], strict=True
+        ):
+            variable.assign(value)
+
+    found = set()
+    for lines in moments(random.Random(SEED), lambda: run(model, "fit", epochs=2), 12):
+        begin_again()
+        with pytest.raises(KeyboardInterrupt), Interrupt(lines):
+            run(model, "fit", epochs=2)
+        after = state(model)
+        steps = [i for i, one in enumerate(expected) if same(one, after)]
+        assert steps, f"interrupted after {lines} lines, the weights are of no step"
+        found.update(steps)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert len(found) > 2
+    assert_it_works(model)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_so_does_a_first_fit_which_is_compiled_meanwhile(name):
+    print(f"FALCON_EDU_SEED={SEED}")
+    make = MODELS[name]
+    states = states_of_a_fit(make)
+    for lines in moments(random.Random(SEED), run, 2, make(), "fit"):
+        model = make()
+        with pytest.raises(KeyboardInterrupt), Interrupt(lines):
+            run(model, "fit")
+        weights = [np.array(v.value) for v in model.variables]
+        assert any(same(one[: len(weights)], weights) for one in states), lines
+    assert_it_works(model)
+
+
+@pytest.mark.parametrize("loop", LOOPS[1:])
+def test_other_loops_leave_the_weights_as_they_were(loop):
+    print(f"FALCON_EDU_SEED={SEED}")
+    model = causal_lm()
+    run(model, "fit")
+    run(model, loop)
+    trains = loop.startswith("train")
+    for lines in moments(random.Random(SEED), lambda: run(model, loop), 6):
+        before = model.get_weights()
+        with pytest.raises(KeyboardInterrupt), Interrupt(lines):
+            run(model, loop)
+        assert trains or same(model.get_weights(), before)
+        assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    assert_it_works(model)
+
+
+@pytest.mark.parametrize("act", ["generate", "stream", "record"])
+def test_looking_and_generating_change_nothing_when_interrupted(act):
+    print(f"FALCON_EDU_SEED={SEED}")
+
+    def run(model):
+        if act == "generate":
+            return model.generate("the", max_length=8, stop_token_ids=None)
+        if act == "stream":
+            return "".join(model.stream("the", max_length=8, stop_token_ids=None))
+        return record(model, "the").logits.tolist()
+
+    model = causal_lm()
+    expected, weights = run(model), model.get_weights()
+
+    def interrupt(model, lines):
+        with pytest.raises(KeyboardInterrupt), Interrupt(lines):
+            run(model)
+        assert same(model.get_weights(), weights)
+        assert run(model) == expected
+
+    for lines in moments(random.Random(SEED), run, 6, model):
+        interrupt(model, lines)
+    for lines in moments(random.Random(SEED), run, 1, causal_lm()):  # everything is compiled
+        interrupt(causal_lm(), lines)
+
+
+def test_an_interrupt_from_another_thread_in_the_midst_of_training():
+    """A key is pressed while XLA computes, too: there it waits, and the step is whole."""
+    print(f"FALCON_EDU_SEED={SEED}")
+    chance = random.Random(SEED)
+    model = causal_lm()
+    run(model, "fit")
+    for _ in range(12):
+        timer = threading.Timer(chance.uniform(0, 0.1), os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            run(model, "fit", epochs=10**6)
+        assert all(np.isfinite(value).all() for value in state(model))
+    assert_it_works(model)
+
+
+# === Exceptions ===
+
+
+class Batches(keras.utils.PyDataset):
+    """The batches of `data`, and then a fault."""
+
+    def __init__(self, model, good, pairs):
+        super().__init__()
+        self.parts, self.good, self.pairs = data(model), good, pairs
+
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, index):
+        if index >= self.good:
+            raise Fault
+        x, y = self.parts
+        rows = slice(2 * index, 2 * index + 2)
+        x = {key: value[rows] for key, value in x.items()}
+        return (x, y[rows]) if self.pairs and y is not None else x
+
+
+@pytest.mark.parametrize("loop", ["fit", "evaluate", "predict"])
+@pytest.mark.parametrize("good", [0, 2])
+@pytest.mark.parametrize("name", MODELS)
+def test_data_that_fail_cost_nothing(name, loop, good):
+    model = MODELS[name]()
+    run(model, "fit")
+    before = state(model)
+    with pytest.raises(Fault):
+        getattr(model, loop)(Batches(model, good, loop != "predict"), verbose=0)
+    assert same(state(model), before) == (loop != "fit" or good == 0)
+    assert all(np.isfinite(value).all() for value in state(model))
+    assert_it_works(model)
+
+
+@pytest.mark.parametrize("loop", ["fit", "evaluate", "predict"])
+@pytest.mark.parametrize("moment", ["begin", "batch_begin", "batch_end", "end"])
+def test_callbacks_that_fail_cost_nothing(loop, moment):
+    def fail(*args):
+        raise Fault
+
+    kind = {"fit": "train", "evaluate": "test", "predict": "predict"}[loop]
+    callback = keras.callbacks.Callback()
+    setattr(callback, f"on_{kind}_{moment}", fail)
+    model = causal_lm()
+    with pytest.raises(Fault):
+        run(model, loop, callbacks=[callback])
+    assert_it_works(model)
+
+
+def test_losses_metrics_and_layers_that_fail_cost_nothing():
+    def fail(*args):
+        raise Fault
+
+    for arguments in ({"loss": fail}, {"loss": "mse", "metrics": [fail]}):
+        model = head(activity_regularizer="l2")
+        run(model, "fit")
+        before = model.get_weights()
+        model.compile(optimizer="adam", **arguments)
+        for loop in ("fit", "evaluate", "train_on_batch", "test_on_batch"):
+            with pytest.raises(Fault):
+                run(model, loop)
+            assert same(model.get_weights(), before)
+        model.compile(optimizer="adam", loss="mse")
+        assert all(np.isfinite(loss) for loss in model.losses)
+        assert_it_works(model)
+    model = head()
+    original, model.layers[-1].call = model.layers[-1].call, fail
+    for loop in LOOPS:
+        with pytest.raises(Fault):
+            run(model, loop)
+    model.layers[-1].call = original
+    assert_it_works(model)
+
+
+class CallsPython(keras.layers.Layer):
+    """Hands values to Python code while the compiled program runs; it fails when told to."""
+
+    how, calls_left = "debug", None
+
+    def call(self, x):
+        def look(x):
+            if self.calls_left is not None:
+                self.calls_left -= 1
+                if self.calls_left < 0:
+                    raise Fault
+            return x
+
+        if self.how == "pure":
+            return x + jax.lax.stop_gradient(
+                jax.pure_callback(look, jax.ShapeDtypeStruct(x.shape, x.dtype), x)
+            )
+        jax.debug.callback(look, x)
+        return x
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("how", ["debug", "pure"])
+@pytest.mark.parametrize("loop", LOOPS)
+def test_python_code_that_fails_within_a_program_costs_nothing(loop, how, asynchronous):
+    base = falcon()
+    layer = CallsPython()
+    layer.how = how
+    model = SteadyModel(base.input, keras.layers.Dense(2)(layer(base.output[:, -1])))
+    model.compile(optimizer=keras.optimizers.Adam(0.1), loss="mse", metrics=["mae"])
+    run(model, "fit")
+    jax.config.update("jax_cpu_enable_async_dispatch", asynchronous)
+    layer.calls_left = 0 if loop.endswith("on_batch") else 1
+    with pytest.raises(Exception, match="Fault"):
+        run(model, loop)
+    layer.calls_left = None
+    assert all(np.isfinite(value).all() for value in state(model))
+    assert_it_works(model)
+
+
+def test_a_step_that_jax_stops_at_a_nan_costs_nothing():
+    model = head()
+    run(model, "fit")
+    before = state(model)
+    x, y = data(model)
+    with jax.debug_nans(True), pytest.raises(FloatingPointError):
+        model.fit(x, y * np.nan, batch_size=2, verbose=0)
+    assert same(state(model), before)
+    assert_it_works(model)
+
+
+# === What it costs ===
+
+
+def test_training_overwrites_what_it_changes_and_nothing_is_copied():
+    """The memory of a step is the program's: no second set of weights, no copy of frozen ones."""
+    model = causal_lm()
+    model.backbone.enable_lora(2)
+    model.compile(optimizer="adam")
+    old = {id(v): v.value for v in (*model.trainable_variables, *model.non_trainable_variables)}
+    run(model, "fit")
+    assert all(old[id(v)].is_deleted() for v in model.trainable_variables)
+    assert all(v.value is old[id(v)] for v in model.non_trainable_variables)
+    old = [v.value for v in model.variables]
+    run(model, "evaluate")
+    run(model, "predict")
+    kept = [v.value is value for v, value in zip(model.variables, old, strict=True)]
+    assert all(kept)
+
+
+def test_a_change_that_a_callback_makes_counts_from_the_next_step():
+    rates = []
+
+    class Halve(keras.callbacks.Callback):
+        def __init__(self, model):
+            self.model_of_its_own = model
+
+        def on_train_batch_end(self, batch, logs=None):
+            optimizer = self.model_of_its_own.optimizer
+            optimizer.learning_rate = float(optimizer.learning_rate) / 2
+            rates.append(float(optimizer.learning_rate))
+
+    model = causal_lm()
+    run(model, "fit", callbacks=[Halve(model)])
+    assert rates == pytest.approx([0.05, 0.025, 0.0125])
