@@ -2,6 +2,7 @@
 
 from falcon_edu import allocator, lora
 from falcon_edu.config import CONFIG_FIELDS, FalconConfig
+from falcon_edu.datasets import is_dataset, prepared, unpack
 from falcon_edu.dense import ReversibleEmbedding
 from falcon_edu.distribution import FalconLayoutMap, adapt_layout_map
 from falcon_edu.gradients import LayerNormalization
@@ -13,6 +14,7 @@ from falcon_edu.steady import SteadyModel
 from falcon_edu.transformer_decoder import FalconTransformerDecoder
 
 import keras
+import numpy as np
 
 allocator.compute_in_calling_thread()  # now, as the first layer will make JAX's first array
 
@@ -361,21 +363,45 @@ class FalconBackbone(Backbone):
 
     # Keras hands these methods' data to compiled functions, which can't look at values.
 
-    def fit(self, x=None, *args, **kwargs):
+    def fit(self, x=None, y=None, *args, sample_weight=None, validation_data=None, **kwargs):
         """Keras's own `fit`, with inputs checked."""
-        return super().fit(self._checked(x), *args, **kwargs)
+        x = self._checked(x, y, sample_weight)
+        if validation_data is not None:
+            x_val, *rest = unpack(validation_data)
+            validation_data = (self._checked(x_val, *rest), *rest)
+        kwargs |= {"sample_weight": sample_weight, "validation_data": validation_data}
+        kwargs = {name: value for name, value in kwargs.items() if value is not None}
+        return super().fit(x, y, *args, **kwargs)
 
-    def evaluate(self, x=None, *args, **kwargs):
+    def evaluate(self, x=None, y=None, *args, sample_weight=None, **kwargs):
         """Keras's own `evaluate`, with inputs checked."""
-        return super().evaluate(self._checked(x), *args, **kwargs)
+        if not kwargs.get("_use_cached_eval_dataset"):  # `fit` has checked its validation data
+            x = self._checked(x, y, sample_weight)
+        return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
 
     def predict(self, x, *args, **kwargs):
         """Keras's own `predict`, with inputs checked."""
         return super().predict(self._checked(x), *args, **kwargs)
 
-    def _checked(self, x):
+    def train_on_batch(self, x, *args, **kwargs):
+        """Keras's own `train_on_batch`, with inputs checked."""
+        return super().train_on_batch(self._checked(x), *args, **kwargs)
+
+    def test_on_batch(self, x, *args, **kwargs):
+        """Keras's own `test_on_batch`, with inputs checked."""
+        return super().test_on_batch(self._checked(x), *args, **kwargs)
+
+    def predict_on_batch(self, x):
+        """Keras's own `predict_on_batch`, with inputs checked."""
+        return super().predict_on_batch(self._checked(x))
+
+    def _checked(self, x, y=None, sample_weight=None):
+        """Token dicts as arrays, or a dataset of them, refused if they aren't as they must be."""
+        if is_dataset(x):
+            return prepared(x, lambda x, *rest: (self._checked(x), *rest), y, sample_weight)
         if isinstance(x, dict):
-            check_inputs(x, self.config.vocabulary_size)
+            x = {key: np.asarray(value) for key, value in x.items()}
+        check_inputs(x, self.config.vocabulary_size)
         return x
 
     def get_config(self):

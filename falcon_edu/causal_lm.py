@@ -332,16 +332,11 @@ class FalconCausalLM(SteadyModel):
         """Data for Keras: `(x, y, sample_weight)`, or a dataset of them, `None` and `None`."""
         if not is_dataset(x):
             return self._encode_batch(x, y, sample_weight, trim)
-        if y is not None or sample_weight is not None:
-            raise ValueError(
-                "A dataset yields labels and weights itself, as `(x, y)` or `(x, y, "
-                f"sample_weight)`. Received `y` or `sample_weight` beside a {type(x).__name__}."
-            )
 
         def prepare(x, y, sample_weight):
             return self._encode_batch(x, y, sample_weight, trim)
 
-        return prepared(x, prepare), None, None
+        return prepared(x, prepare, y, sample_weight), None, None
 
     def _encode_batch(self, x, y, sample_weight, trim):
         """Texts or a token dict as `(x, y, sample_weight)` of arrays, checked."""

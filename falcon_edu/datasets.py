@@ -21,16 +21,20 @@ def is_dataset(x):
     return hasattr(x, "__iter__") and not hasattr(x, "__len__") and not is_array
 
 
-def prepared(dataset, prepare):
-    """The same batches as Keras takes them, each of them prepared when its turn comes.
+def prepared(dataset, prepare, y=None, sample_weight=None):
+    """Return the same batches as Keras takes them, each of them prepared when its turn comes.
 
     Args:
         dataset: for which `is_dataset` is true.
         prepare: a function of `x`, `y` and `sample_weight` that returns these three; the last two
             are `None` where a batch has none.
+        y, sample_weight: what `keras.Model.fit` got beside it, which must be nothing.
 
     Returns:
         What `keras.Model.fit` takes as `x`, as often as the dataset itself can be gone through.
+
+    Raises:
+        ValueError: there are labels or weights beside a dataset.
 
     Example:
 
@@ -38,6 +42,11 @@ def prepared(dataset, prepare):
     >>> list(batches)
     [(-1, 2)]
     """
+    if y is not None or sample_weight is not None:
+        raise ValueError(
+            "A dataset yields labels and weights itself, as `(x, y)` or `(x, y, sample_weight)`. "
+            f"Received `y` or `sample_weight` beside a {type(dataset).__name__}."
+        )
     if isinstance(dataset, keras.utils.PyDataset):
         return _PreparedPyDataset(dataset, prepare)
     if hasattr(dataset, "__next__"):
@@ -46,7 +55,7 @@ def prepared(dataset, prepare):
 
 
 def unpack(batch):
-    """The parts of a batch, or of `validation_data`: `(x, y, sample_weight)`.
+    """Return the parts of a batch, or of `validation_data`: `(x, y, sample_weight)`.
 
     Strings side by side are one `x`: a batch of texts.
 

@@ -1,5 +1,6 @@
 """Whatever ends a fit, an evaluation or a prediction: the weights are those after some step."""
 
+import functools
 import os
 import random
 import signal
@@ -49,8 +50,14 @@ def backbone():
     return model
 
 
-MODELS = {"causal_lm": causal_lm, "head": head, "backbone": backbone}
+MAKERS = {"causal_lm": causal_lm, "head": head, "backbone": backbone}
 ROWS = 6
+
+
+@functools.cache
+def shared(name):
+    """One of each, whose loops are compiled once; no test leaves it broken."""
+    return MAKERS[name]()
 
 
 def data(model):
@@ -77,13 +84,16 @@ def state(model):
     return [np.array(v.value) for v in (*model.variables, *model.optimizer.variables)]
 
 
-def states_of_a_fit(make, **arguments):
-    """What the weights are before the first step of a fit and after each of its steps."""
-    model = make()
-    states = []
+def begin_again(model, values):
+    for variable, value in zip((*model.variables, *model.optimizer.variables), values, strict=True):
+        variable.assign(value)
+
+
+def states_of_a_fit(model, **arguments):
+    """What everything is before the first step of a fit and after each of its steps."""
+    states = [state(model)]
     after = keras.callbacks.LambdaCallback(
-        on_train_begin=lambda logs: states.append(state(model)),
-        on_train_batch_end=lambda batch, logs: states.append(state(model)),
+        on_train_batch_end=lambda batch, logs: states.append(state(model))
     )
     run(model, "fit", callbacks=[after], **arguments)
     return states
@@ -105,63 +115,63 @@ def assert_it_works(model):
 # === Interrupts ===
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", MAKERS)
 def test_a_fit_that_is_interrupted_leaves_the_weights_of_some_step(name):
     print(f"FALCON_EDU_SEED={SEED}")
-    make = MODELS[name]
-    expected = states_of_a_fit(make, epochs=2)
-    model = make()
-    run(model, "fit")  # compiled now
-    fresh = [np.array(v.value) for v in make().variables]
-
-    def begin_again():
-        for variable, value in zip(model.variables, fresh, strict=True):
-            variable.assign(value)
-        for variable, value in zip(
-            model.optimizer.variables, expected[0][len(fresh) :], strict=True
-        ):
-            variable.assign(value)
-
+    model = shared(name)
+    run(model, "fit")
+    states = states_of_a_fit(model, epochs=2)
     found = set()
     for lines in moments(random.Random(SEED), lambda: run(model, "fit", epochs=2), 12):
-        begin_again()
+        begin_again(model, states[0])
         with pytest.raises(KeyboardInterrupt), Interrupt(lines):
             run(model, "fit", epochs=2)
         after = state(model)
-        steps = [i for i, one in enumerate(expected) if same(one, after)]
+        steps = [i for i, one in enumerate(states) if same(one, after)]
         assert steps, f"interrupted after {lines} lines, the weights are of no step"
         found.update(steps)
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert len(found) > 2
+    assert len(found) > 1
     assert_it_works(model)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_so_does_a_first_fit_which_is_compiled_meanwhile(name):
+def test_so_does_a_first_fit_which_is_compiled_meanwhile():
     print(f"FALCON_EDU_SEED={SEED}")
-    make = MODELS[name]
-    states = states_of_a_fit(make)
-    for lines in moments(random.Random(SEED), run, 2, make(), "fit"):
-        model = make()
+    states = states_of_a_fit(head())
+    for lines in moments(random.Random(SEED), run, 2, head(), "fit"):
+        model = head()
         with pytest.raises(KeyboardInterrupt), Interrupt(lines):
             run(model, "fit")
         weights = [np.array(v.value) for v in model.variables]
         assert any(same(one[: len(weights)], weights) for one in states), lines
+        assert_it_works(model)
+
+
+def test_an_optimizer_is_complete_after_an_interrupt_while_it_is_made():
+    model = head()
+    build = model.optimizer.add_optimizer_variables
+
+    def interrupted(*args, **kwargs):
+        signal.raise_signal(signal.SIGINT)
+        return build(*args, **kwargs)
+
+    model.optimizer.add_optimizer_variables = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        run(model, "fit")
+    model.optimizer.add_optimizer_variables = build
     assert_it_works(model)
 
 
 @pytest.mark.parametrize("loop", LOOPS[1:])
 def test_other_loops_leave_the_weights_as_they_were(loop):
     print(f"FALCON_EDU_SEED={SEED}")
-    model = causal_lm()
-    run(model, "fit")
+    model = shared("causal_lm")
     run(model, loop)
-    trains = loop.startswith("train")
-    for lines in moments(random.Random(SEED), lambda: run(model, loop), 6):
+    for lines in moments(random.Random(SEED), lambda: run(model, loop), 5):
         before = model.get_weights()
         with pytest.raises(KeyboardInterrupt), Interrupt(lines):
             run(model, loop)
-        assert trains or same(model.get_weights(), before)
+        assert loop == "train_on_batch" or same(model.get_weights(), before)
         assert all(np.isfinite(weight).all() for weight in model.get_weights())
     assert_it_works(model)
 
@@ -196,9 +206,9 @@ def test_an_interrupt_from_another_thread_in_the_midst_of_training():
     """A key is pressed while XLA computes, too: there it waits, and the step is whole."""
     print(f"FALCON_EDU_SEED={SEED}")
     chance = random.Random(SEED)
-    model = causal_lm()
+    model = shared("causal_lm")
     run(model, "fit")
-    for _ in range(12):
+    for _ in range(8):
         timer = threading.Timer(chance.uniform(0, 0.1), os.kill, (os.getpid(), signal.SIGINT))
         timer.start()
         with pytest.raises(KeyboardInterrupt):
@@ -229,32 +239,32 @@ class Batches(keras.utils.PyDataset):
         return (x, y[rows]) if self.pairs and y is not None else x
 
 
-@pytest.mark.parametrize("loop", ["fit", "evaluate", "predict"])
 @pytest.mark.parametrize("good", [0, 2])
-@pytest.mark.parametrize("name", MODELS)
-def test_data_that_fail_cost_nothing(name, loop, good):
-    model = MODELS[name]()
-    run(model, "fit")
-    before = state(model)
-    with pytest.raises(Fault):
-        getattr(model, loop)(Batches(model, good, loop != "predict"), verbose=0)
-    assert same(state(model), before) == (loop != "fit" or good == 0)
-    assert all(np.isfinite(value).all() for value in state(model))
+@pytest.mark.parametrize("name", MAKERS)
+def test_data_that_fail_cost_nothing(name, good):
+    model = shared(name)
+    for loop in ("fit", "evaluate", "predict"):
+        run(model, loop)
+        before = state(model)
+        with pytest.raises(Fault):
+            getattr(model, loop)(Batches(model, good, loop != "predict"), verbose=0)
+        # After a fault in the first batch the metrics are new, and else nothing.
+        assert same(state(model), before) == (loop != "fit" or good == 0)
     assert_it_works(model)
 
 
-@pytest.mark.parametrize("loop", ["fit", "evaluate", "predict"])
 @pytest.mark.parametrize("moment", ["begin", "batch_begin", "batch_end", "end"])
-def test_callbacks_that_fail_cost_nothing(loop, moment):
+def test_callbacks_that_fail_cost_nothing(moment):
     def fail(*args):
         raise Fault
 
-    kind = {"fit": "train", "evaluate": "test", "predict": "predict"}[loop]
-    callback = keras.callbacks.Callback()
-    setattr(callback, f"on_{kind}_{moment}", fail)
-    model = causal_lm()
-    with pytest.raises(Fault):
-        run(model, loop, callbacks=[callback])
+    model = shared("causal_lm")
+    for loop, kind in (("fit", "train"), ("evaluate", "test"), ("predict", "predict")):
+        callback = keras.callbacks.Callback()
+        setattr(callback, f"on_{kind}_{moment}", fail)
+        with pytest.raises(Fault):
+            run(model, loop, callbacks=[callback])
+        assert all(np.isfinite(value).all() for value in state(model))
     assert_it_works(model)
 
 
@@ -304,23 +314,22 @@ class CallsPython(keras.layers.Layer):
         return x
 
 
-@pytest.mark.parametrize("asynchronous", [False, True])
 @pytest.mark.parametrize("how", ["debug", "pure"])
-@pytest.mark.parametrize("loop", LOOPS)
-def test_python_code_that_fails_within_a_program_costs_nothing(loop, how, asynchronous):
+def test_python_code_that_fails_within_a_program_costs_nothing(how):
     base = falcon()
     layer = CallsPython()
     layer.how = how
     model = SteadyModel(base.input, keras.layers.Dense(2)(layer(base.output[:, -1])))
     model.compile(optimizer=keras.optimizers.Adam(0.1), loss="mse", metrics=["mae"])
-    run(model, "fit")
-    jax.config.update("jax_cpu_enable_async_dispatch", asynchronous)
-    layer.calls_left = 0 if loop.endswith("on_batch") else 1
-    with pytest.raises(Exception, match="Fault"):
+    for loop in LOOPS:
         run(model, loop)
-    layer.calls_left = None
-    assert all(np.isfinite(value).all() for value in state(model))
-    assert_it_works(model)
+        before = state(model)
+        layer.calls_left = 0 if loop.endswith("on_batch") else 1
+        with pytest.raises(Exception, match="Fault"):
+            run(model, loop)
+        layer.calls_left = None
+        assert same(state(model), before) == (loop != "fit")
+        assert_it_works(model)
 
 
 def test_a_step_that_jax_stops_at_a_nan_costs_nothing():
