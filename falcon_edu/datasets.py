@@ -1,6 +1,7 @@
 """Datasets on the way to Keras: each batch is tokenized and checked before a step gets it."""
 
 import keras
+import numpy as np
 from keras.src.trainers import data_adapters
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
@@ -73,8 +74,15 @@ def unpack(batch):
     return (batch, None, None) if is_texts else (*batch, None, None)[:3]
 
 
+def _of_numpy(x):
+    """Tensors of TensorFlow and torch as arrays of NumPy, and anything else as it is."""
+    return np.asarray(x) if hasattr(x, "numpy") else x
+
+
 def _prepare(batch, prepare):
-    x, y, sample_weight = prepare(*unpack(batch))
+    x, y, sample_weight = (
+        keras.tree.map_structure(_of_numpy, part) for part in prepare(*unpack(batch))
+    )
     if sample_weight is not None:
         return x, y, sample_weight
     return (x,) if y is None else (x, y)

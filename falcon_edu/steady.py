@@ -100,13 +100,16 @@ class Step:
         """
         groups = getattr(state, "variables", None) or self.variables()
         state = _state_of(groups)
-        if self.model.run_eagerly or not self.model.jit_compile:
-            outputs, new = self.run(state, data)
-            with uninterrupted():
-                for variables, values in zip(groups, new, strict=False):
-                    _assign(zip(variables, values, strict=False))
-        else:
-            outputs = self._run_compiled(groups, state, data)
+        try:
+            if self.model.run_eagerly or not self.model.jit_compile:
+                outputs, new = self.run(state, data)
+                with uninterrupted():
+                    for variables, values in zip(groups, new, strict=False):
+                        _assign(zip(variables, values, strict=False))
+            else:
+                outputs = self._run_compiled(groups, state, data)
+        finally:
+            self.model._losses_override.clear()  # of a step that failed, which were no numbers
         return outputs, _state_of(groups)
 
     def _run_compiled(self, groups, state, data):

@@ -246,16 +246,16 @@ def test_data_that_fail_cost_nothing(name, good):
     for loop in ("fit", "evaluate", "predict"):
         run(model, loop)
         before = state(model)
+        arguments = {"shuffle": False} if loop == "fit" else {}
         with pytest.raises(Fault):
-            getattr(model, loop)(Batches(model, good, loop != "predict"), verbose=0)
-        # After a fault in the first batch the metrics are new, and else nothing.
+            getattr(model, loop)(Batches(model, good, loop != "predict"), verbose=0, **arguments)
         assert same(state(model), before) == (loop != "fit" or good == 0)
     assert_it_works(model)
 
 
 @pytest.mark.parametrize("moment", ["begin", "batch_begin", "batch_end", "end"])
 def test_callbacks_that_fail_cost_nothing(moment):
-    def fail(*args):
+    def fail(*args, **kwargs):
         raise Fault
 
     model = shared("causal_lm")
@@ -269,7 +269,7 @@ def test_callbacks_that_fail_cost_nothing(moment):
 
 
 def test_losses_metrics_and_layers_that_fail_cost_nothing():
-    def fail(*args):
+    def fail(*args, **kwargs):
         raise Fault
 
     for arguments in ({"loss": fail}, {"loss": "mse", "metrics": [fail]}):
@@ -281,7 +281,7 @@ def test_losses_metrics_and_layers_that_fail_cost_nothing():
             with pytest.raises(Fault):
                 run(model, loop)
             assert same(model.get_weights(), before)
-        model.compile(optimizer="adam", loss="mse")
+        model.compile(optimizer="adam", loss="mse", metrics=["mae"])
         assert all(np.isfinite(loss) for loss in model.losses)
         assert_it_works(model)
     model = head()
@@ -307,9 +307,8 @@ class CallsPython(keras.layers.Layer):
             return x
 
         if self.how == "pure":
-            return x + jax.lax.stop_gradient(
-                jax.pure_callback(look, jax.ShapeDtypeStruct(x.shape, x.dtype), x)
-            )
+            like = jax.ShapeDtypeStruct(x.shape, x.dtype)
+            return x + jax.pure_callback(look, like, jax.lax.stop_gradient(x))
         jax.debug.callback(look, x)
         return x
 
@@ -341,6 +340,69 @@ def test_a_step_that_jax_stops_at_a_nan_costs_nothing():
         model.fit(x, y * np.nan, batch_size=2, verbose=0)
     assert same(state(model), before)
     assert_it_works(model)
+
+
+# === What Keras's guides do ===
+
+
+def test_a_training_step_of_ones_own_as_in_the_guide_of_keras():
+    """Metrics change where the step updates them, and nowhere else."""
+
+    class Own(FalconCausalLM):
+        def compute_loss_and_updates(self, trainable, non_trainable, x, y, sample_weight):
+            y_pred, non_trainable = self.stateless_call(trainable, non_trainable, x, training=True)
+            return self.compute_loss(x, y, y_pred, sample_weight), (y_pred, non_trainable)
+
+        def train_step(self, state, data):
+            trainable, non_trainable, optimizer, metrics = state
+            x, y, sample_weight = data
+            grad = jax.value_and_grad(self.compute_loss_and_updates, has_aux=True)
+            (loss, (y_pred, non_trainable)), gradients = grad(
+                trainable, non_trainable, x, y, sample_weight
+            )
+            trainable, optimizer = self.optimizer.stateless_apply(optimizer, gradients, trainable)
+            logs, new = {}, []
+            for metric in self.metrics:
+                own = metrics[len(new) : len(new) + len(metric.variables)]
+                arguments = (loss,) if metric.name == "loss" else (y, y_pred)
+                own = metric.stateless_update_state(own, *arguments)
+                logs[metric.name] = metric.stateless_result(own)
+                new += own
+            return logs, (trainable, non_trainable, optimizer, new)
+
+    made = shared("causal_lm")
+    model = Own(falcon(), made.preprocessor)
+    model.compile(optimizer=keras.optimizers.Adam(0.1))
+    history = model.fit(["the cat", "a dog"], epochs=3, verbose=0).history
+    assert history["loss"][2] < history["loss"][0]
+    assert all(np.isfinite(value).all() for value in state(model))
+    loss = model.evaluate(["the cat", "a dog"], return_dict=True, verbose=0)["loss"]
+    assert loss == float(model.metrics[0].result())
+
+
+def test_computing_a_loss_changes_no_metric():
+    model = shared("causal_lm")
+    run(model, "evaluate")
+    before = [np.array(v.value) for v in model.metrics_variables]
+    x, y, sample_weight = model.preprocessor(["the cat"])
+    model.compute_loss(x, y, model(x), sample_weight)
+    assert same([np.array(v.value) for v in model.metrics_variables], before)
+
+
+@pytest.mark.parametrize("outputs", ["hidden_states", "attention_weights", "nested"])
+def test_a_model_of_inner_outputs_predicts(outputs):
+    base = falcon()
+    given = {"h": base.hidden_states, "a": [base.output, base.attention_weights]}
+    given = given if outputs == "nested" else getattr(base, outputs)
+    x, _ = data(base)
+    seen = record(base, x)
+    predicted = keras.Model(base.input, given).predict(x, verbose=0)
+    if outputs == "nested":
+        predicted = predicted["h"]
+    expected = getattr(seen, "hidden_states" if outputs == "nested" else outputs)
+    for ours, theirs in zip(predicted, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert all(np.isfinite(weight).all() for weight in base.get_weights())
 
 
 # === What it costs ===
