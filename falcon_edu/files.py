@@ -115,7 +115,7 @@ def keep_rights(old, new):
 
 
 def check_space(path, needed):
-    """Refuses to write what the disk has no room for, before anything is written.
+    """Refuse to write what the disk has no room for, before anything is written.
 
     HDF5 does not recover from a write that fails, and may take the whole process down with it.
 
@@ -146,7 +146,7 @@ def check_space(path, needed):
 
 
 def size(number):
-    """A number of bytes as people write it.
+    """Return a number of bytes as people write it.
 
     >>> size(512), size(5_246_500_864), size(512e12)
     ('512 B', '5.2 GB', '512.0 TB')

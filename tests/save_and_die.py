@@ -5,6 +5,7 @@
 Nothing is computed in the process that forks, which JAX would not survive.
 """
 
+import functools
 import json
 import os
 import sys
@@ -27,17 +28,17 @@ def model(number, with_lora):
 
 
 def saver(what, target):
-    """A function that saves model 1 or 2."""
-    backbones = {number: model(number, what == "save_lora_weights") for number in (1, 2)}
+    """A function that saves model 1 or 2, and one that only makes it."""
+    made = functools.cache(lambda number: model(number, what == "save_lora_weights"))
 
     def save(number):
         if what == "save_lora_weights":
             target.mkdir(exist_ok=True)
-            backbones[number].save_lora_weights(target / "a.lora.h5")
+            made(number).save_lora_weights(target / "a.lora.h5")
         else:
-            getattr(backbones[number], what)(target)
+            getattr(made(number), what)(target)
 
-    return save
+    return save, made
 
 
 def read(what, target):
@@ -63,9 +64,9 @@ def main(what, folder, scheme="in one step"):
     report, sender = os.pipe()
 
     def first():
-        save = saver(what, target)
-        save(1)
+        save, _ = saver(what, target)
         save(2)
+        save(1)
         (folder.parent / "counted").write_text(json.dumps(count_steps(lambda: save(1))))
 
     assert in_a_child(first) == 0
@@ -74,12 +75,13 @@ def main(what, folder, scheme="in one step"):
     for moment in moments(counted, f"{what}, {scheme}"):
 
         def victim(moment=moment):
-            save = saver(what, target)
+            save, made = saver(what, target)
+            made(2)
             strike_at(moment, kill, lambda: save(2))
 
         def heir():
             os.write(sender, str(read(what, target)).encode())
-            saver(what, target)(1)
+            saver(what, target)[0](1)
 
         assert in_a_child(victim) == 9, moment
         names = [path.name for place in (folder, target) for path in place.iterdir()]

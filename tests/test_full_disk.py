@@ -6,35 +6,24 @@ when a write fails all the same is in `test_hostile_presets.py`.
 
 import errno
 import shutil
-import subprocess
-from collections import namedtuple
 
 from falcon_edu import FalconBackbone, FalconCausalLM
 from falcon_edu.files import check_space
+from tests import faults
 from tests.layouts import build, inputs
 
 import numpy as np
 import pytest
 
 KILOBYTES = 128  # the tiny models take 150 and more, the larger LoRA file 250
-Usage = namedtuple("Usage", "total used free")
 
 
 @pytest.fixture
 def small_disk(tmp_path, monkeypatch):
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    options = ["-t", "tmpfs", "-o", f"size={KILOBYTES}k", "tmpfs", str(folder)]
-    try:
-        is_mounted = subprocess.run(["mount", *options], capture_output=True).returncode == 0
-    except OSError:
-        is_mounted = False
-    if not is_mounted:  # not root: the system's answer is put in its place
-        usage = Usage(1024 * KILOBYTES, 0, 1024 * KILOBYTES)
-        monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    yield folder
-    if is_mounted:  # lazily: what has a file on it open a moment longer does not stand in the way
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with faults.small_disk(tmp_path / "disk", KILOBYTES) as is_mounted:
+        if not is_mounted:
+            faults.say_that_the_disk_is_small(monkeypatch, KILOBYTES)
+        yield tmp_path / "disk"
 
 
 def refuses(save, folder):
@@ -76,7 +65,9 @@ def test_no_lora_file_is_begun_that_does_not_fit(small_disk):
 
 def test_space_is_asked_for_where_the_file_will_be(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: asked.append(path) or Usage(9, 0, 9))
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda path: asked.append(path) or faults.Usage(9, 0, 9)
+    )
     monkeypatch.chdir(tmp_path)
     check_space("a/b/c", 9)
     assert asked == [tmp_path.resolve()]

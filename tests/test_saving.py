@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from falcon_edu import FalconBackbone, FalconCausalLM, FalconTokenizer
 from falcon_edu.drafts import LOCK, PREFIX
-from falcon_edu.files import replace_file
+from falcon_edu.files import ACCESS_LISTS, replace_file
 from falcon_edu.preprocessor import FalconCausalLMPreprocessor
 from falcon_edu.presets import bundles, replacement, steady
 from falcon_edu.presets.replacement import replace_folder
@@ -193,6 +194,20 @@ def test_a_model_and_its_tokenizer_are_of_one_save(one, two, tmp_path, monkeypat
     assert (number_of(falcon.backbone), falcon.preprocessor.sequence_length) == (2, 22)
 
 
+@pytest.mark.slow
+def test_processes_that_save_and_load_at_once_see_whole_presets(tmp_path, program_environment):
+    result = subprocess.run(
+        [sys.executable, "-m", "tests.save_and_read", str(tmp_path), "2", "1", "10"],
+        cwd=ROOT,
+        env={**os.environ, **program_environment},
+        capture_output=True,
+        text=True,
+        timeout=550,
+    )
+    assert "saves" in result.stdout, result.stderr
+    assert "mixed" not in result.stdout
+
+
 def test_a_folder_that_never_rests_is_refused_in_words(tmp_path):
     replace_folder(tmp_path / "a", lambda folder: (folder / "config.json").write_text("{}"))
 
@@ -289,6 +304,43 @@ def test_an_interrupted_adapter_is_loaded_or_not(tmp_path):
             all(np.array_equal(a, b) for a, b in zip(found, whole, strict=True))
             for whole in (before, trained)
         ), moment
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupted_merge_is_done_or_not(tmp_path):
+    backbone = model(1)
+    backbone.enable_lora(2)
+    backbone.set_weights([np.ones(w.shape, "float32") for w in backbone.weights])
+    plain = [np.asarray(w) for w in backbone.weights]
+
+    def merge():
+        backbone.merge_lora()
+
+    counted = faults.count_steps(merge)
+    merged = [np.asarray(w) for w in backbone.weights]
+    for moment in faults.moments(counted, "merge"):
+        if backbone.merged_lora:
+            backbone.unmerge_lora()
+        interrupt_at(moment, merge)
+        found = [np.asarray(w) for w in backbone.weights]
+        expected = merged if backbone.merged_lora else plain
+        assert all(np.allclose(a, b) for a, b in zip(found, expected, strict=True)), moment
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="no list of open files")
+def test_an_interrupted_save_has_no_file_open_that_keeps_its_room(one, tmp_path, monkeypatch):
+    monkeypatch.setattr(type(one.final_layernorm), "save_own_variables", raise_interrupt)
+    with pytest.raises(KeyboardInterrupt) as kept:  # the frames of the save live on in it
+        one.save_to_preset(tmp_path / "preset")
+    handles = [Path(f"/proc/self/fd/{handle}") for handle in os.listdir("/proc/self/fd")]
+    is_open = [os.readlink(handle) for handle in handles if os.path.lexists(handle)]
+    assert not [path for path in is_open if path.startswith(str(tmp_path))]
+    assert kept.value is not None
+    assert os.listdir(tmp_path) == []
+
+
+def raise_interrupt(*args):
+    raise KeyboardInterrupt
 
 
 # === Kills ===
@@ -403,6 +455,21 @@ def test_a_preset_keeps_its_rights(tmp_path, scheme):
         os.umask(before)
 
 
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="no access lists")
+def test_access_lists_are_kept(tmp_path, scheme):
+    replace_folder(tmp_path / "a", write(x="old"))
+    entries = [(0x01, 6, -1), (0x02, 4, 1234), (0x04, 0, -1), (0x10, 4, -1), (0x20, 0, -1)]
+    access = struct.pack("<i", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    try:
+        for path in (tmp_path / "a", tmp_path / "a/x"):
+            os.setxattr(path, ACCESS_LISTS[0], access)
+    except OSError:
+        pytest.skip("this file system has none")
+    replace_folder(tmp_path / "a", write(x="new"))
+    for path in (tmp_path / "a", tmp_path / "a/x"):
+        assert os.getxattr(path, ACCESS_LISTS[0]) == access
+
+
 @NOT_ON_WINDOWS
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives away")
 def test_what_root_replaces_stays_the_users(tmp_path, scheme):
@@ -419,7 +486,7 @@ def test_what_root_replaces_stays_the_users(tmp_path, scheme):
 AS_NOBODY = """
 import os, sys
 from pathlib import Path
-from falcon_edu.files import replace_file
+from falcon_edu.files import ACCESS_LISTS, replace_file
 from falcon_edu.presets.replacement import replace_folder
 
 if os.geteuid() == 0:
