@@ -16,6 +16,9 @@ from importlib.metadata import version
 __version__ = version("falcon_edu")
 
 
+_THEY_IMPORT_KERAS = ("tensorflow", "keras_hub", "keras_nlp", "keras_cv", "autokeras")
+
+
 def _use_jax():
     """Picks Keras's JAX backend, or says why it can't."""
     if "keras" not in sys.modules:
@@ -23,9 +26,11 @@ def _use_jax():
         return
     backend = sys.modules["keras"].config.backend()
     if backend != "jax":
+        others = [name for name in _THEY_IMPORT_KERAS if name in sys.modules]
         raise ImportError(
-            "falcon_edu runs on Keras's JAX backend, but Keras was already imported with "
-            f"{backend!r}. Restart the kernel and import falcon_edu before keras."
+            f"falcon_edu runs on Keras's JAX backend, but {others[0] if others else 'keras'} was "
+            f"imported before it, and so Keras runs on {backend!r}. Restart the kernel and import "
+            f"falcon_edu before {' and '.join([*others, 'keras'])}."
         )
 
 

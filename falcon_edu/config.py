@@ -1,10 +1,13 @@
 """FalconConfig: the numbers that define one member of the Falcon family."""
 
-import math
 from dataclasses import asdict, dataclass, fields
+
+from falcon_edu.strangers import shown
 
 POSITION_ENCODINGS = ("alibi", "rope")
 MOST = 2**31 - 1  # sizes are indices, and JAX counts with 32 bits
+FLOAT32 = (1.2e-38, 3.4e38)  # what float32 can hold, in which norms and positions are computed
+ROPE_BASES = (1e-20, 1e30)  # beyond them an angle overflows
 ALIBI_DTYPES = (None, "float32", "bfloat16", "float16")
 
 # The family arguments that KerasHub's FalconBackbone does not have. At these values a
@@ -93,12 +96,12 @@ class FalconConfig:
         ):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(
-                    f"`{name}` must be true or false. Received: {getattr(self, name)!r}"
+                    f"`{name}` must be true or false. Received: {shown(getattr(self, name))}"
                 )
-        _check_number("layer_norm_epsilon", self.layer_norm_epsilon, 0, math.inf, "above 0")
-        _check_number("rope_max_wavelength", self.rope_max_wavelength, 0, math.inf, "above 0")
+        _check_number("layer_norm_epsilon", self.layer_norm_epsilon, *FLOAT32)
+        _check_number("rope_max_wavelength", self.rope_max_wavelength, *ROPE_BASES)
         for name in ("attention_dropout_rate", "feedforward_dropout_rate"):
-            _check_number(name, getattr(self, name), -1e-12, 1, "at least 0 and below 1")
+            _check_number(name, getattr(self, name), 0, 1 - 1e-9, "of at least 0 and below 1")
         _check_choice("position_encoding", self.position_encoding, POSITION_ENCODINGS)
         _check_choice("num_parallel_layer_norms", self.num_parallel_layer_norms, (1, 2))
         _check_choice("alibi_dtype", self.alibi_dtype, ALIBI_DTYPES)
@@ -166,21 +169,17 @@ CONFIG_FIELDS = tuple(field.name for field in fields(FalconConfig))
 
 def _check_positive_integer(name, value):
     if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
-        raise ValueError(f"`{name}` must be a whole number of at least 1. Received: {value!r}")
+        raise ValueError(f"`{name}` must be a whole number of at least 1. Received: {shown(value)}")
     if value > MOST:
-        raise ValueError(f"`{name}` must be at most {MOST:,}. Received: {value!r:.80}")
+        raise ValueError(f"`{name}` must be at most {MOST:,}. Received: {shown(value)}")
 
 
-def _check_number(name, value, low, high, words):
+def _check_number(name, value, low, high, words="above 0 that float32 can compute with"):
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    try:
-        fits = is_number and low < float(value) < high
-    except OverflowError:  # a whole number beyond all floats
-        fits = False
-    if not fits:
-        raise ValueError(f"`{name}` must be a number {words}. Received: {value!r:.80}")
+    if not is_number or not low <= value <= high:
+        raise ValueError(f"`{name}` must be a number {words}. Received: {shown(value)}")
 
 
 def _check_choice(name, value, choices):
-    if value not in choices:
-        raise ValueError(f"`{name}` must be one of {list(choices)}. Received: {value!r}")
+    if isinstance(value, bool) or value not in choices:
+        raise ValueError(f"`{name}` must be one of {list(choices)}. Received: {shown(value)}")

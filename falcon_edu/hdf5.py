@@ -4,12 +4,15 @@ import math
 from contextlib import contextmanager
 from pathlib import Path
 
+from falcon_edu.strangers import plain, refuse_pointer
+
 import h5py
 
 LINKS = {h5py.SoftLink: "a soft link", h5py.ExternalLink: "an external link"}
 # What h5py raises where a file is broken; it has no class of its own.
 MOST_MEMBERS = 20_000  # groups and datasets: Falcon-180B has some 3,000, and each costs 20 KB
 MOST_DEPTH = 20
+MOST_TEXT = 60_000  # bytes of an attribute; a larger one would not lie with its object either
 BROKEN = (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError)
 
 
@@ -18,19 +21,20 @@ class Refusal(ValueError):
 
 
 @contextmanager
-def open_datasets(path):
+def open_datasets(path, attribute=None):
     """The datasets of a file, while the block lasts: none is read before it is asked for.
 
     Args:
         path: path of the file.
+        attribute: name of an attribute of the file itself, or `None`.
 
     Returns:
-        Dictionary of path inside the file to `h5py.Dataset`, and the texts of the file itself, of
-        those that have a fixed length.
+        Dictionary of path inside the file to `h5py.Dataset`, and the text of the attribute, or
+        `None` if there is none.
 
     Raises:
-        ValueError: the file is broken, or holds links, a loop, or data that is compressed or lies
-            elsewhere.
+        ValueError: the file is broken or a pointer of Git LFS, or holds links, a loop, data that is
+            compressed or lies elsewhere, or something else than a short text as the attribute.
 
     Example:
 
@@ -42,17 +46,18 @@ def open_datasets(path):
     ...     print({name: dataset.shape for name, dataset in datasets.items()})
     {'layers/kernel': (2,)}
     """
+    refuse_pointer(path)
     try:
         file = h5py.File(path, "r")
     except BROKEN as error:
-        raise ValueError(f"{path} is no whole HDF5 file: {error}") from None
+        raise ValueError(f"{path} is no whole HDF5 file: {plain(error, 200)}") from None
     with file:
         try:
-            found = _datasets(file, path), _texts(file)
+            found = _datasets(file, path), attribute and _text(file, attribute, path)
         except Refusal:
             raise
         except BROKEN as error:
-            raise ValueError(f"{path} is no whole HDF5 file: {error}") from None
+            raise ValueError(f"{path} is no whole HDF5 file: {plain(error, 200)}") from None
         yield found
 
 
@@ -62,8 +67,10 @@ def _datasets(file, path):
     while open_groups:
         prefix, group = open_groups.pop()
         if group.id in seen:
-            raise Refusal(f"{path} is refused: {group.name} is there under two names.")
+            raise Refusal(f"{path} is refused: {plain(prefix)} is there under two names.")
         seen.add(group.id)
+        if len(group) > MOST_MEMBERS:  # before they are listed
+            raise Refusal(f"{path} is refused: it has far more groups than weights need.")
         for name in group:
             inner = f"{prefix}{name}"
             members += 1
@@ -72,27 +79,30 @@ def _datasets(file, path):
             link = group.get(name, getlink=True)
             if not isinstance(link, h5py.HardLink):
                 what = LINKS.get(type(link), "a link of an unknown kind")
-                raise Refusal(f"{path} is refused: {inner} is {what}.")
+                raise Refusal(f"{path} is refused: {plain(inner)} is {what}.")
             member = group[name]
             if isinstance(member, h5py.Group):
                 open_groups.append((f"{inner}/", member))
             else:
-                _check_dataset(member, f"{path} is refused: {inner} is")
+                _check_dataset(member, f"{path} is refused: {plain(inner)} is")
                 datasets[inner] = member
     return datasets
 
 
-def _texts(file):
-    """The attributes that are texts of a fixed length.
+def _text(file, name, path):
+    """An attribute that is one text of a fixed, short length; the others are not looked at.
 
-    Where it is not fixed, libhdf5 believes what a file says of it, and may take gigabytes.
+    Where the length is not fixed, libhdf5 believes what a file says of it, and may take gigabytes.
+    To go through all attributes would take minutes where there are many.
     """
-    texts = {}
-    for name in file.attrs:
-        kind = file.attrs.get_id(name).get_type()
-        if isinstance(kind, h5py.h5t.TypeStringID) and not kind.is_variable_str():
-            texts[name] = bytes(file.attrs[name]).decode()
-    return texts
+    if name not in file.attrs:
+        return None
+    attribute = file.attrs.get_id(name)
+    kind = attribute.get_type()
+    is_text = isinstance(kind, h5py.h5t.TypeStringID) and not kind.is_variable_str()
+    if not is_text or attribute.shape != () or kind.get_size() > MOST_TEXT:
+        raise Refusal(f"{path} is refused: its attribute {name} is no short text.")
+    return bytes(file.attrs[name]).decode()
 
 
 def _check_dataset(member, refused):
@@ -104,7 +114,7 @@ def _check_dataset(member, refused):
     if member.id.get_create_plist().get_nfilters():
         raise Refusal(f"{refused} compressed, or stored in another way than Keras stores weights.")
     if member.id.get_storage_size() < math.prod(member.shape) * member.dtype.itemsize:
-        raise Refusal(f"{refused} of shape {member.shape}, but has fewer bytes in the file.")
+        raise Refusal(f"{refused} of shape {plain(member.shape)}, but has fewer bytes in the file.")
 
 
 def close_files_in(folder):

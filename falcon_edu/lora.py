@@ -6,7 +6,6 @@ Hu et al. 2021, https://arxiv.org/abs/2106.09685.
 """
 
 import json
-import math
 import re
 from pathlib import Path
 
@@ -14,11 +13,15 @@ from falcon_edu.distribution import adapt_layout_map
 from falcon_edu.files import check_space, replace_file
 from falcon_edu.hdf5 import BROKEN, open_datasets
 from falcon_edu.interrupts import uninterrupted
+from falcon_edu.strangers import listed, plain, shown
 
 import h5py
 import keras
 import ml_dtypes
 import numpy as np
+
+MOST_RANK = 1_000_000
+MOST_ALPHA = 1e9  # as alpha / rank it multiplies an update, in float32 or less
 
 
 @uninterrupted()
@@ -172,8 +175,8 @@ def load(backbone, filepath):
         raise FileNotFoundError(f"There is no LoRA file {filepath}.")
     layers = _layers(backbone)
     adapted = adapted_layers(backbone)
-    with open_datasets(filepath) as (datasets, texts):
-        rank, alpha, base = _read_description(filepath, datasets, texts)
+    with open_datasets(filepath, "falcon_edu") as (datasets, text):
+        rank, alpha, base = _read_description(filepath, datasets, text)
         _check_base(filepath, base, _fingerprint(backbone))
         found = _find_factors(filepath, datasets, layers)
         targets = [layers[index] for index in found]
@@ -182,7 +185,10 @@ def load(backbone, filepath):
         for index, (a, b) in found.items():
             _check_shapes(filepath, layers[index], rank, a, b)
         _check_all_blocks(filepath, targets, layers)
-        factors = {i: [_read_factor(filepath, x) for x in pair] for i, pair in found.items()}
+        factors = {
+            index: [_read_factor(filepath, x, layers[index].variable_dtype) for x in pair]
+            for index, pair in found.items()
+        }
     with uninterrupted():  # all factors are read: what is left is short
         if not adapted:
             _enable_on(backbone, rank, targets)
@@ -283,45 +289,74 @@ def _check_suffix(filepath):
         raise ValueError(f"A LoRA file's name must end in `.lora.h5`. Received: {filepath}")
 
 
-def _read_description(filepath, datasets, texts):
+def _read_description(filepath, datasets, text):
     """A file's rank, alpha and base, of which KerasHub's files have the first alone."""
     try:
-        rank = int(datasets["lora/vars/rank"][()])
-        description = json.loads(texts.get("falcon_edu", "{}"))
+        rank = datasets["lora/vars/rank"]
+        if rank.size != 1 or rank.dtype.kind not in "iuf":
+            raise ValueError(f"its rank is {rank.size} of {rank.dtype}")
+        rank = rank[()].item()
+        description = json.loads(text or "{}")
+        if not isinstance(description, dict):
+            raise ValueError(f"it describes itself as {shown(description)}")
         alpha, base = description.get("alpha", rank), description.get("base")
-        if rank < 1 or not math.isfinite(alpha) or not isinstance(base, (dict, type(None))):
-            raise ValueError(f"its rank is {rank}, its alpha {alpha!r}, its base {base!r}")
-    except BROKEN as error:
-        raise ValueError(f"{filepath} is not a LoRA file that can be read: {error}") from None
-    return rank, alpha, base
+    except (*BROKEN, RecursionError) as error:
+        reason = plain(error, 200)
+        raise ValueError(f"{filepath} is not a LoRA file that can be read: {reason}") from None
+    if rank != rank or not 1 <= rank <= MOST_RANK or rank != int(rank):
+        raise ValueError(f"The rank in {filepath} must be a whole number. Received: {shown(rank)}")
+    is_number = isinstance(alpha, (int, float)) and not isinstance(alpha, bool)
+    if not is_number or not abs(alpha) <= MOST_ALPHA:
+        raise ValueError(
+            f"The alpha in {filepath} must be a number of at most {MOST_ALPHA:,.0f}. "
+            f"Received: {shown(alpha)}"
+        )
+    if not isinstance(base, (dict, type(None))):
+        raise ValueError(f"The base in {filepath} must be an object. Received: {shown(base)}")
+    return int(rank), alpha, base
 
 
 def _find_factors(filepath, datasets, layers):
     """A file's factors, not read yet: `{layer index: (a, b)}`."""
-    factors: dict[int, list] = {}
+    factors: dict[int, dict] = {}
     for name in sorted(datasets):
-        if found := re.fullmatch(r"lora/(\d{1,6})/vars/lora_(kernel|embeddings)_[ab]", name):
-            factors.setdefault(int(found[1]), []).append(datasets[name])
-    wrong = [i for i, pair in factors.items() if i >= len(layers) or len(pair) != 2]
+        found = re.fullmatch(r"lora/(0|[1-9][0-9]{0,5})/vars/lora_(kernel|embeddings)_[ab]", name)
+        if found:
+            factors.setdefault(int(found[1]), {})[name] = found[2]
+    wrong = [
+        index
+        for index, kinds in factors.items()
+        if index >= len(layers) or len(kinds) != 2 or len({*kinds.values()}) != 1
+    ]
     if wrong or not factors:
         raise ValueError(
             f"{filepath} does not fit this backbone: it has factors for the layers "
-            f"{sorted(factors)}; the backbone has {len(layers)} layers with weights. "
-            "It was trained on a model with more blocks, or with others."
+            f"{listed(sorted(factors)) or 'none'}; the backbone has {len(layers)} layers with "
+            "weights. It was trained on a model with more blocks, or with others."
         )
-    return dict(sorted(factors.items()))
+    return {index: [datasets[name] for name in factors[index]] for index in sorted(factors)}
 
 
-def _read_factor(filepath, dataset):
+def _read_factor(filepath, dataset, dtype):
+    """A factor in float32, if all its numbers are finite in the dtype that will hold it."""
+    name = plain(dataset.name)
     try:
+        is_bfloat16 = dataset.dtype.str == "|V2"  # how HDF5 keeps one
+        if not is_bfloat16 and dataset.dtype.kind != "f":
+            raise ValueError(f"{name} holds no floating-point numbers but {dataset.dtype}")
         value = dataset[()]
-        if value.dtype.kind == "V" and value.dtype.itemsize == 2:  # how HDF5 keeps a bfloat16
-            value = value.view(ml_dtypes.bfloat16)
-        value = value.astype("float32")
+        value = value.view(ml_dtypes.bfloat16) if is_bfloat16 else value
+        with np.errstate(over="ignore"):  # what becomes infinite is refused
+            value = value.astype("float32")
+            is_finite = np.isfinite(value.astype(np.dtype(dtype))).all()
     except BROKEN as error:
-        raise ValueError(f"{filepath} is no whole HDF5 file: {dataset.name}: {error}") from None
-    if not np.isfinite(value).all():
-        raise ValueError(f"{filepath} is broken: {dataset.name} holds numbers that are not finite.")
+        raise ValueError(
+            f"{filepath} is no whole HDF5 file of factors: {name}: {plain(error, 200)}"
+        ) from None
+    if not is_finite:
+        raise ValueError(
+            f"{filepath} is refused: {name} has numbers that are not finite in {dtype}."
+        )
     return value
 
 
@@ -331,7 +366,8 @@ def _check_base(filepath, base, own):
     names = sorted(name for name in {*base, *own} if base.get(name) != own.get(name))
     if names:
         differences = "; ".join(
-            f"{name} {base.get(name)} there, {own.get(name)} here" for name in names
+            f"{plain(name)} {shown(base.get(name))} there, {shown(own.get(name))} here"
+            for name in names[:20]
         )
         raise ValueError(f"{filepath} was trained on another backbone: {differences}.")
 

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from falcon_edu.files import replace_file
+from falcon_edu.strangers import quoted
 
 PACKAGE = Path(__file__).parent
 COURSE = (PACKAGE / "course", PACKAGE.parent / "notebooks")  # in a wheel, in the repository
@@ -21,7 +22,7 @@ def main(folder):
     if kept:
         print(f"These differ from the course's and stayed as they are: {', '.join(kept)}.")
         print("For a fresh one, move yours away and run this again.")
-    print(f"Begin with: jupyter lab {Path(folder) / '00_welcome.ipynb'}")
+    print(f"Begin with: jupyter lab {quoted(Path(folder) / '00_welcome.ipynb')}")
     return 0
 
 

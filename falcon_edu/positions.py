@@ -98,7 +98,8 @@ def rotary_embedding(x, positions, max_wavelength=10_000):
     Su et al. 2021, https://arxiv.org/abs/2104.09864, section 3.2; halves as in GPT-NeoX.
     """
     half = x.shape[-1] // 2
-    frequencies = max_wavelength ** (-ops.arange(half, dtype="float32") / half)  # (h/2,)
+    base = float(max_wavelength)  # as a whole number, JAX would take no more than 31 bits
+    frequencies = base ** (-ops.arange(half, dtype="float32") / half)  # (h/2,)
     angles = ops.cast(positions, "float32")[:, :, None] * frequencies  # (b, t, h/2)
     # Both halves turn by the same angles; the axis of one in the middle is for the heads.
     angles = ops.concatenate([angles, angles], axis=-1)[:, :, None, :]  # (b, t, 1, h)

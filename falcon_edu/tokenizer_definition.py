@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from falcon_edu.byte_level import token_to_bytes
+from falcon_edu.strangers import refuse_pointer
 
 import tokenizers
 
@@ -346,6 +347,7 @@ def _read(path, what):
     try:
         if (length := Path(path).stat().st_size) > MOST_BYTES:
             raise ValueError(f"{path} is too long to be read: {length:,} bytes.")
+        refuse_pointer(path)
         return Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no {what} file at {path}") from None

@@ -217,6 +217,28 @@ def with_archive(compression=zipfile.ZIP_STORED, storages=1, tail=b"", names=1):
     return spoil
 
 
+def change_bytes(path, old, new):
+    data = path.read_bytes()
+    assert data.count(old) == 1
+    path.write_bytes(data.replace(old, new))
+
+
+def changed_numbers(folder):
+    tensors = read_pytorch(folder / "pytorch_model.bin")
+    numbers = tensors["transformer.ln_f.weight"].read().tobytes()
+    change_bytes(folder / "pytorch_model.bin", numbers, numbers[::-1])
+
+
+def changed_pickle(folder):
+    change_bytes(folder / "pytorch_model.bin", b"transformer.ln_f.bias", b"transformer.ln_f.bios")
+
+
+def many_parts(folder):
+    """Their list says that it has gigabytes; zipfile would read it all."""
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 65534, 65534, 5 << 20, 0, 0)
+    (folder / "pytorch_model.bin").write_bytes(b"\0" * (5 << 20) + end)
+
+
 def of_other_things(folder):
     write_archive(folder / "pytorch_model.bin", pickle.dumps({"a": 1}, protocol=2), [])
 
@@ -276,6 +298,20 @@ def sharded(weight_map, link=None):
     return spoil
 
 
+CODES = "\x1b]0;\x07\x1b[2J\u202e\udcff"  # for a terminal, and half a character
+
+
+def with_shard(name):
+    return sharded(lambda whole: {**whole, "x": name})
+
+
+def many_twice(folder):
+    """Two thirds of a megabyte of names, of which the last comes twice."""
+    names = [f"{n}" for n in range(100_000)] + ["99999"]
+    text = "{" + ",".join(f'"{name}":0' for name in names) + "}"
+    with_header(text.encode())(folder)
+
+
 # --- HDF5 ---
 
 
@@ -315,6 +351,12 @@ def replace_embeddings(**options):
         file["layers/reversible_embedding/vars"].create_dataset("0", **options)
 
     return change
+
+
+def both_names(file):
+    """Of the first layer norm, as the first versions of Keras called it and as all others."""
+    layer = "falcon_transformer_decoder/input_layernorm/vars"
+    file.copy(f"layers/{layer}", f"_layer_checkpoint_dependencies/{layer}")
 
 
 BOMB = {"shape": (1 << 20, 1 << 20), "dtype": "float32", "compression": "gzip", "chunks": True}
@@ -368,6 +410,19 @@ IN_PYTORCH = {
         [BIN, "compressed"],
     ),
     "numbers that are missing": (with_archive(storages=0), ValueError, [BIN, "lacks the numbers"]),
+    "numbers that were changed": (changed_numbers, ValueError, [BIN, "damaged"]),
+    "a list of tensors that was changed": (changed_pickle, ValueError, [BIN, "damaged"]),
+    "a million parts": (many_parts, ValueError, [BIN, "far more parts"]),
+    "pickle that calls codes": (
+        with_pickle(calling("\x1b[2J", "x")),
+        ValueError,
+        [BIN, "\\x1b[2J.x"],
+    ),
+    "tensor of an enormous shape": (
+        with_arguments(lambda offset, shape, strides: (0, (1 << 300_000,) * 8, (1,) * 8)),
+        ValueError,
+        [BIN, "a size or place of a number of some"],
+    ),
     "two lists of tensors": (with_archive(names=2), ValueError, [BIN, "one name"]),
     "values that are no tensors": (of_other_things, ValueError, [BIN, "must hold tensors"]),
     "a list": (of_a_list, ValueError, [BIN, "must hold a dictionary"]),
@@ -400,6 +455,66 @@ IN_SAFETENSORS = {
         with_header(b'{"a":%s,"a":%s}' % ((json.dumps(entry(0, 64, (16,))).encode(),) * 2)),
         ValueError,
         [ST, "'a' twice"],
+    ),
+    "safetensors with a name that is twice after many": (many_twice, ValueError, [ST, "twice"]),
+    "safetensors with codes for a terminal": (
+        with_header({CODES[:-1]: entry(0, 16)}, b"\0" * 16),
+        ValueError,
+        ["\\x1b[2J"],
+    ),
+    "safetensors with a name of codes that is twice": (
+        with_header(b'{"\\u001b[2J":0,"\\u001b[2J":0}'),
+        ValueError,
+        [ST, "\\x1b[2J' twice"],
+    ),
+    "safetensors with a long name": (
+        with_header({"a" * 100_000: entry(0, 16)}, b"\0" * 16),
+        ValueError,
+        ["aaa..."],
+    ),
+    "index to codes": (with_shard(CODES), FileNotFoundError, ["lacks shards", "\\x1b[2J"]),
+    "index to a long name": (with_shard("a" * 5000), ValueError, [INDEX, "must name files"]),
+    "index to a link out of codes": (
+        sharded(lambda whole: {**whole, "x": "a\x1b[2J"}, ("a\x1b[2J", "/etc/hostname")),
+        ValueError,
+        ["leads out", "\\x1b[2J"],
+    ),
+    "config of codes": (edit(CONFIG, model_type=CODES), ValueError, [CONFIG, "\\x1b[2J"]),
+    "config with a truth of codes": (edit(CONFIG, bias=CODES), ValueError, [CONFIG, "\\x1b[2J"]),
+    "config in no format of codes": (
+        overwrite(CONFIG, json.dumps({CODES: 1}).encode()),
+        ValueError,
+        [CONFIG, "no known format", "\\x1b[2J"],
+    ),
+    "config with a base of 300 digits": (
+        edit(CONFIG, alibi=False, rope_parameters={"rope_theta": 10**299}),
+        ValueError,
+        [CONFIG, "rope_max_wavelength"],
+    ),
+    "config with a base of nothing": (
+        edit(CONFIG, alibi=False, rope_parameters={"rope_theta": 0}),
+        ValueError,
+        [CONFIG, "rope_max_wavelength"],
+    ),
+    "config with an epsilon that is nothing in float32": (
+        edit(CONFIG, layer_norm_epsilon=1e-300),
+        ValueError,
+        [CONFIG, "layer_norm_epsilon"],
+    ),
+    "config with an epsilon beyond float32": (
+        edit(CONFIG, layer_norm_epsilon=1e300),
+        ValueError,
+        [CONFIG, "layer_norm_epsilon"],
+    ),
+    "config with rope scaling under its old name": (
+        edit(CONFIG, alibi=False, rope_parameters={"type": "linear", "factor": 4.0}),
+        ValueError,
+        [CONFIG, "rope_parameters"],
+    ),
+    "config with two names for one thing": (
+        edit(CONFIG, num_attention_heads=4, n_head=2),
+        ValueError,
+        [CONFIG, "`num_attention_heads` and `n_head`"],
     ),
     "safetensors with other names": (
         with_header({"a": entry(0, 16)}, b"\0" * 16),
@@ -480,10 +595,10 @@ IN_SAFETENSORS = {
         ValueError,
         [CONFIG, "too long"],
     ),
-    "index of a hundred thousand shards": (
-        sharded(lambda whole: {str(n): f"shard-{n:050}" for n in range(100_000)}),
+    "index of thousands of shards": (
+        sharded(lambda whole: {str(n): f"shard-{n:050}" for n in range(9_000)}),
         FileNotFoundError,
-        [INDEX, "and 99,995 more"],
+        [INDEX, "and 8,995 more"],
     ),
     "config with a width of text": (edit(CONFIG, hidden_size="8"), ValueError, ["hidden_size"]),
     "config with a width of a list": (edit(CONFIG, hidden_size=[8]), ValueError, ["hidden_size"]),
@@ -583,6 +698,24 @@ IN_KERAS_HUB = {
         ValueError,
         [H5, "far more groups"],
     ),
+    "h5 with a layer under two names": (in_h5(both_names), ValueError, [H5, "under the old name"]),
+    "h5 with codes for a terminal": (
+        in_h5(lambda file: file.create_dataset("layers/\x1b[2J", data=1.0)),
+        ValueError,
+        ["unexpected", "\\x1b[2J"],
+    ),
+    "h5 with a link of codes": (
+        in_h5(lambda file: file.update({"layers/\x1b[2J": h5py.SoftLink("/layers")})),
+        ValueError,
+        [H5, "\\x1b[2J is a soft link"],
+    ),
+    "class of codes": (edit(CONFIG, registered_name=CODES), ValueError, [CONFIG, "\\x1b[2J"]),
+    "arguments of codes": (edit_arguments(**{CODES: CODES}), ValueError, [CONFIG, "\\x1b[2J"]),
+    "arguments of many megabytes": (
+        edit_arguments(position_encoding="a" * 500_000),
+        ValueError,
+        [CONFIG, "position_encoding"],
+    ),
     "h5 that is empty": (truncate(H5, 0), ValueError, [H5, "no whole HDF5"]),
     "h5 that breaks off": (truncate(H5, 5000), ValueError, [H5, "no whole HDF5"]),
     "h5 that is something else": (overwrite(H5, b"PK\x03\x04" * 99), ValueError, [H5]),
@@ -671,6 +804,7 @@ def test_refused(good, tmp_path, monkeypatch, name):
     said = str(caught.value)
     assert all(word in said for word in words), said
     assert len(said) < 3000
+    assert said.isprintable(), said
     assert everything_below(tmp_path) == before
     assert not (tmp_path / "canary").exists()
 

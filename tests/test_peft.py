@@ -123,7 +123,15 @@ def of_another_model(factors):
         ({"bias": "all"}, None, "`bias`"),
         ({"modules_to_save": ["lm_head"]}, None, "`modules_to_save`"),
         ({"r": 0}, None, "`r` in .* must be a number above 0"),
+        ({"r": 2.7}, None, "`r` in .* whole number. Received: 2.7"),
+        ({"r": float("inf")}, None, "`r` in .* below a billion. Received: inf"),
+        ({"r": 1e300}, None, "`r`"),
+        ({"r": True}, None, "`r`"),
         ({"lora_alpha": "much"}, None, "`lora_alpha`"),
+        ({"lora_alpha": float("inf")}, None, "`lora_alpha`"),
+        ({"lora_alpha": float("nan")}, None, "`lora_alpha`"),
+        ({"lora_alpha": 1e300}, None, "`lora_alpha`"),
+        ({"use_rslora": "no"}, None, "`use_rslora`"),
         ({"lora_alpha": 10**400}, None, "`lora_alpha`"),
         ({"alpha_pattern": [1]}, None, "`alpha_pattern`"),
         ({"alpha_pattern": {"dense": "x"}}, None, "`alpha_pattern`"),
@@ -149,6 +157,15 @@ def test_what_does_not_fit_changes_nothing(tmp_path, changes, spoil, message):
         spoil(tmp_path / "adapter")
     with pytest.raises(ValueError, match=message):
         merge_peft_adapter(backbone, tmp_path / "adapter")
+    assert all(map(np.array_equal, backbone.get_weights(), before))
+
+
+def test_half_precision_can_not_hold_every_update(tmp_path):
+    backbone = build("7b", dtype="float16")
+    before = backbone.get_weights()
+    write_adapter(tmp_path, backbone, lora_alpha=1e6)
+    with pytest.raises(ValueError, match=r"adapter_model.* is not finite in float16"):
+        merge_peft_adapter(backbone, tmp_path)
     assert all(map(np.array_equal, backbone.get_weights(), before))
 
 

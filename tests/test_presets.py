@@ -470,7 +470,7 @@ def test_everything_wrong_is_said_at_once_in_transformers_format(in_transformers
     block = "transformer.h.1"
     del tensors[f"{block}.mlp.dense_4h_to_h.weight"], tensors["transformer.ln_f.bias"]
     tensors["transformer.h.2.input_layernorm.weight"] = np.zeros(48, "float32")
-    tensors["score.weight"] = np.zeros(48, "float32")
+    tensors["gate.weight"] = np.zeros(48, "float32")
     dense = f"{block}.mlp.dense_h_to_4h.weight"
     tensors[dense] = tensors[dense].T.copy()
     tensors[f"{block}.self_attention.dense.bias"] = np.zeros(48, "int8")
@@ -481,7 +481,7 @@ def test_everything_wrong_is_said_at_once_in_transformers_format(in_transformers
         Backbone.from_preset(in_transformers)
     assert str(caught.value).partition("loaded. ")[2] == (
         f"missing: {block}.mlp.dense_4h_to_h.weight, transformer.ln_f.bias; "
-        "unexpected: score.weight, transformer.h.2.input_layernorm.weight; "
+        "unexpected: gate.weight, transformer.h.2.input_layernorm.weight; "
         f"of another shape: {dense} is (48, 80), not (80, 48); "
         f"no floating-point numbers: {block}.self_attention.dense.bias is I8"
     )

@@ -21,14 +21,15 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 # Each module may import those before it, and no others, not even inside a function.
 ORDER = """
-    allocator interrupts config products packing quantization quantized distribution memory drafts
-    files hdf5 gradients dense initializers positions fused_attention causal_attention attention
+    allocator interrupts strangers config products packing quantization quantized distribution
+    memory drafts files hdf5
+    gradients dense initializers positions fused_attention causal_attention attention
     transformer_decoder
     inputs steady datasets byte_level tokenizer_definition lora presets
     backbone preprocessing_layer tokenizer preprocessor
     samplers decoding generation causal_lm
     activations heads patterns interventions
-    tales grammar tellers corpora evaluation plots widgets checks
+    tales grammar tellers corpora open_world evaluation plots widgets checks
     notebooks classroom doctor __main__
 """.split()
 
@@ -39,6 +40,7 @@ KNOWS_ONLY = {
     "grammar": set(),
     "tellers": set(),
     "corpora": set(),
+    "open_world": set(),
     "plots": {"numpy", "matplotlib"},
 }
 

@@ -89,5 +89,5 @@ def test_tensors_in_two_shards_are_refused(tmp_path):
     write_pytorch(tmp_path / "2.bin", {"a": np.ones(1)})
     index = {"weight_map": {"a": "1.bin", "b": "2.bin"}}
     (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps(index))
-    with pytest.raises(ValueError, match=r"another shard has too: \['a'\]"), open_pytorch(tmp_path):
+    with pytest.raises(ValueError, match=r"another shard has too: a"), open_pytorch(tmp_path):
         pass

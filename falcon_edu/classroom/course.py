@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from falcon_edu.classroom.scores import Score, scores_of
+from falcon_edu.strangers import quoted
 
 from nbgrader.apps import NbGraderAPI
 from traitlets.config import PyFileConfigLoader
@@ -32,7 +33,7 @@ class Course:
         if not (self.folder / CONFIG).is_file():
             raise FileNotFoundError(
                 f"A course folder has a file {CONFIG}, but {folder} has none. Make one with "
-                f"python -m falcon_edu.classroom {folder}"
+                f"python -m falcon_edu.classroom {quoted(folder)}"
             )
         # nbgrader calls alembic by name, and an environment may be used without being activated.
         scripts = str(Path(sys.executable).parent)

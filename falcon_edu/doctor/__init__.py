@@ -4,6 +4,7 @@ from pathlib import Path
 
 from falcon_edu.doctor import machine, reach, versions
 from falcon_edu.doctor.finding import Finding
+from falcon_edu.strangers import quoted
 
 __all__ = ["CHECKS", "Finding", "main"]
 
@@ -53,7 +54,7 @@ def main(checks=None):
         print(f"Not ready. Do what is said above ({', '.join(missing)}), then run this again.")
         return 1
     if FIRST.is_file():  # in a copy of the repository
-        print(f"Ready. Begin the course with: jupyter lab {FIRST}")
+        print(f"Ready. Begin the course with: jupyter lab {quoted(FIRST)}")
     else:
         print("Ready. `python -m falcon_edu notebooks ./here` copies the course.")
     return 0

@@ -1,7 +1,10 @@
 """Presets: folders that hold a model, read and written in KerasHub's and transformers' formats."""
 
+import dataclasses
 import inspect
-from contextlib import ExitStack
+import warnings
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from falcon_edu.config import CONFIG_FIELDS, FalconConfig
 from falcon_edu.files import check_space, real_path
@@ -13,6 +16,7 @@ from falcon_edu.presets.peft import merge_peft_adapter
 from falcon_edu.presets.registry import builtin_presets
 from falcon_edu.presets.replacement import replace_folder
 from falcon_edu.presets.steady import of_one_save, read_steadily
+from falcon_edu.strangers import listed
 
 __all__ = [
     "builtin_presets",
@@ -74,7 +78,7 @@ def load_backbone(cls, preset, load_weights=True, **overrides):
         ValueError: a file is broken, the preset holds another model, or an override is unknown.
     """
     folder = resolve(preset, weights=load_weights)
-    with ExitStack() as files:
+    with naming(preset, folder), ExitStack() as files:
 
         def read():
             files.close()  # of an earlier try
@@ -86,13 +90,17 @@ def load_backbone(cls, preset, load_weights=True, **overrides):
             check_size(config, folder, overrides.get("dtype"))
             if not load_weights:
                 return lambda: found(**arguments)
+            tie = bool(overrides.get("tie_word_embeddings"))
+            tensors = files.enter_context(file_format.open_weights(folder, config, tie))
+            if config.tie_word_embeddings and file_format.has_own_head(tensors):
+                config = _untied(config, folder)
+                arguments["tie_word_embeddings"] = False
+                check_size(config, folder, overrides.get("dtype"))
             table = file_format.weight_table(config)
-            tensors = files.enter_context(file_format.open_weights(folder, config))
             weights.check_tensors(tensors, table, folder)
-            return lambda: weights.load_backbone(lambda: found(**arguments), tensors, table)
+            return lambda: weights.load_backbone(lambda: found(**arguments), tensors, table, folder)
 
-        make = read_steadily(folder, read)
-        backbone = make()
+        backbone = read_steadily(folder, read)()
     backbone.loaded_from = exact_source(preset, folder)
     return backbone
 
@@ -112,14 +120,32 @@ def describe_preset(preset):
     >>> describe_preset("falcon_tales_rw_en")["architecture"]
     'ALiBi, multi-head attention (4 heads), sequential blocks, biases'
     """
-
     folder = resolve(preset, weights=False)
-    content = read_json(folder, "config.json")
-    file_format, name = _format_of(content, f"{folder}/config.json")
-    classes = {"FalconBackbone": FalconConfig}
-    _, arguments = file_format.read_config(content, f"{folder}/config.json", classes)
-    source = exact_source(preset, folder)
-    return info.describe(source, folder, name, file_format, _falcon_config(arguments, folder))
+    with naming(preset, folder):
+        content = read_json(folder, "config.json")
+        file_format, name = _format_of(content, f"{folder}/config.json")
+        classes = {"FalconBackbone": FalconConfig}
+        _, arguments = file_format.read_config(content, f"{folder}/config.json", classes)
+        source = exact_source(preset, folder)
+        return info.describe(source, folder, name, file_format, _falcon_config(arguments, folder))
+
+
+@contextmanager
+def naming(preset, folder):
+    """Have errors of the block name a preset as its user does, where it lies in a hub's cache.
+
+    Args:
+        preset: as in `load_backbone`.
+        folder: path of its files.
+    """
+    try:
+        yield
+    except (FileNotFoundError, ValueError) as error:
+        said = str(error)
+        if Path(preset) == folder or str(folder) not in said or isinstance(error, UnicodeError):
+            raise
+        named = said.replace(str(folder), str(preset))
+        raise type(error)(f"{named} (Its files lie in {folder}.)") from error
 
 
 def exact_preset(preset):
@@ -136,7 +162,8 @@ def exact_preset(preset):
 def load_tokenizer(cls, preset, **overrides):
     """Makes the tokenizer of a preset; what `FalconTokenizer.from_preset` does."""
     folder = resolve(preset, weights=False)
-    return read_steadily(folder, lambda: tokenizer_files.read_tokenizer(cls, folder, overrides))
+    with naming(preset, folder):
+        return read_steadily(folder, lambda: tokenizer_files.read_tokenizer(cls, folder, overrides))
 
 
 def load_preprocessor(cls, preset, **overrides):
@@ -147,7 +174,8 @@ def load_preprocessor(cls, preset, **overrides):
         tokenizer = tokenizer_files.read_tokenizer(cls.tokenizer_cls, folder, {})
         return tokenizer_files.read_preprocessor(cls, folder, tokenizer, overrides)
 
-    return read_steadily(folder, read)
+    with naming(preset, folder):
+        return read_steadily(folder, read)
 
 
 def _read_config(folder, cls):
@@ -174,13 +202,23 @@ def _falcon_config(arguments, folder):
         raise ValueError(f"The configuration in {folder}/config.json can't be: {error}") from None
 
 
+def _untied(config, folder):
+    warnings.warn(
+        f"The configuration in {folder}/config.json ties the head to the embedding, but the "
+        "weights have a head of their own that differs: it is used, with "
+        "`tie_word_embeddings=False`.",
+        stacklevel=6,  # the line that calls `from_preset`
+    )
+    return dataclasses.replace(config, tie_word_embeddings=False)
+
+
 def _format_of(config, source):
     for name, file_format in FORMATS.items():
         if file_format.recognizes(config):
             return file_format, name
     raise ValueError(
         f"{source} is in no known format: it has neither `registered_name` (KerasHub) nor "
-        f"`model_type` (transformers). Its fields: {', '.join(config)}"
+        f"`model_type` (transformers). Its fields: {listed(config)}"
     )
 
 

@@ -6,9 +6,12 @@ from pathlib import Path
 
 from falcon_edu.drafts import PREFIX
 from falcon_edu.presets.bundles import current
+from falcon_edu.strangers import listed, plain, refuse_pointer
 
 # The index of Falcon-180B has some 60 KB, its tokenizer 3 MB. Read, `{},` takes 25 times its size.
-MOST_JSON_BYTES = 10 * 1024**2
+MOST_JSON_BYTES = {"tokenizer.json": 10 * 1024**2}
+MOST_BYTES_ELSE = 1024**2
+MOST_NAME = 255  # characters, as in all file systems
 
 
 def file_in(folder, name):
@@ -19,7 +22,8 @@ def file_in(folder, name):
         name: path inside it.
 
     Raises:
-        ValueError: the path, or a link on it, leads out of the preset.
+        ValueError: the path, or a link on it, leads out of the preset; or the file is a pointer of
+            Git LFS.
     """
     folder, path = Path(folder), current(folder, name)
     if path is None:
@@ -28,7 +32,8 @@ def file_in(folder, name):
     if folder.parent.name == "snapshots":  # the hub's cache: files are links to blobs
         homes.append(folder.resolve().parent.parent / "blobs")
     if not any(resolved.is_relative_to(home) for home in homes):
-        raise ValueError(f"{path} leads out of the preset, to {resolved}")
+        raise ValueError(f"{folder}/{plain(name)} leads out of the preset, to {plain(resolved)}")
+    refuse_pointer(path)
     return path
 
 
@@ -42,12 +47,12 @@ def read_json(folder, name):
     path = file_in(folder, name)
     if path is None:
         raise FileNotFoundError(f"There is no {name} in {folder}, which a preset needs.")
-    if (length := path.stat().st_size) > MOST_JSON_BYTES:
+    if (length := path.stat().st_size) > MOST_JSON_BYTES.get(Path(name).name, MOST_BYTES_ELSE):
         raise ValueError(f"{path} is too long to be read: {length:,} bytes.")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no JSON: {error}") from None
+        raise ValueError(f"{path} is no JSON: {plain(error, 200)}") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a JSON object. Received: {type(content).__name__}")
     return content
@@ -62,10 +67,10 @@ def shard_names(folder, index):
     weight_map = read_json(folder, index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise ValueError(f"`weight_map` in {folder}/{index} must say where the weights are.")
-    listed = [name for x in weight_map.values() for name in (x if isinstance(x, list) else [x])]
-    if not all(isinstance(name, str) for name in listed):
+    named = [name for x in weight_map.values() for name in (x if isinstance(x, list) else [x])]
+    if not all(isinstance(name, str) and 0 < len(name) <= MOST_NAME for name in named):
         raise ValueError(f"`weight_map` in {folder}/{index} must name files.")
-    return sorted(set(listed))
+    return sorted(set(named))
 
 
 def shard_paths(folder, index):
@@ -77,9 +82,8 @@ def shard_paths(folder, index):
     """
     paths = {name: file_in(folder, name) for name in shard_names(folder, index)}
     if missing := [name for name, path in paths.items() if path is None]:
-        others = f" and {len(missing) - 5:,} more" if len(missing) > 5 else ""
         raise FileNotFoundError(
-            f"{folder} lacks shards that {index} names: {', '.join(missing[:5])}{others}"
+            f"{folder} lacks shards that {index} names: {listed(missing, most=5)}"
         )
     return list(paths.values())
 

@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from falcon_edu.hdf5 import BROKEN, open_datasets
 from falcon_edu.presets.folders import file_in, shard_paths
 from falcon_edu.presets.weights import Tensor
+from falcon_edu.strangers import listed, plain
 
 import ml_dtypes
 
@@ -32,8 +33,16 @@ def open_h5(folder):
         for path in _paths(folder):
             datasets, _ = stack.enter_context(open_datasets(path))
             found = {_name(inner): _tensor(data, path) for inner, data in datasets.items()}
+            if len(found) < len(datasets):
+                twice = [inner for inner in datasets if _name(inner) in datasets.keys() - {inner}]
+                raise ValueError(
+                    f"{path} has weights under the old name of a layer and under the new one: "
+                    f"{listed(twice)}"
+                )
             if twice := sorted(tensors.keys() & found.keys()):
-                raise ValueError(f"{path} holds tensors that another shard has too: {twice}")
+                raise ValueError(
+                    f"{path} holds tensors that another shard has too: {listed(twice)}"
+                )
             tensors.update(found)
         yield tensors
 
@@ -53,6 +62,10 @@ def _name(inner):
     return LAYERS + inner.removeprefix(OLD_LAYERS) if inner.startswith(OLD_LAYERS) else inner
 
 
+def _broken(path, dataset, error):
+    return f"{path} is no whole HDF5 file: {plain(dataset.name)}: {plain(error, 200)}"
+
+
 def _tensor(dataset, path):
     try:
         # HDF5 has no bfloat16: Keras stores two bytes that are nothing else. It also says so in an
@@ -60,13 +73,13 @@ def _tensor(dataset, path):
         is_bfloat16 = dataset.dtype.str == "|V2"
         dtype = "bfloat16" if is_bfloat16 else dataset.dtype.name
     except BROKEN as error:
-        raise ValueError(f"{path} is no whole HDF5 file: {dataset.name}: {error}") from None
+        raise ValueError(_broken(path, dataset, error)) from None
 
     def read():
         try:
             value = dataset[()]
         except BROKEN as error:
-            raise ValueError(f"{path} is no whole HDF5 file: {dataset.name}: {error}") from None
+            raise ValueError(_broken(path, dataset, error)) from None
         return value.view(ml_dtypes.bfloat16) if is_bfloat16 else value
 
     return Tensor(dataset.shape, dtype, read)

@@ -1,10 +1,12 @@
 """What a preset holds, told without loading its weights."""
 
+import dataclasses
 import math
 import re
 
 from falcon_edu.files import size
 from falcon_edu.presets.registry import builtin_presets
+from falcon_edu.strangers import listed, plain
 
 import numpy as np
 
@@ -21,6 +23,7 @@ def describe(source, folder, format_name, file_format, config):
     Returns:
         `{what: text}`.
     """
+    held, config = _weights(folder, file_format, config)
     cached = 2 * config.num_layers * config.key_value_heads * config.head_dim  # numbers
     return {
         "preset": source,
@@ -31,7 +34,7 @@ def describe(source, folder, format_name, file_format, config):
             f"{config.intermediate_dim:,}, vocabulary {config.vocabulary_size:,}"
         ),
         "parameters": f"{config.num_parameters:,}",
-        "weights": _weights(folder, file_format, config),
+        "weights": held,
         "memory": (
             f"{size(4 * config.num_parameters)} in float32, {size(2 * config.num_parameters)} in "
             f"bfloat16; key/value cache {size(4 * cached)} a token in float32"
@@ -81,12 +84,15 @@ def _itemsize(dtype):
 
 
 def _weights(folder, file_format, config):
+    """The weights in a line, and the configuration, without a tie that the weights do not keep."""
     try:
         with file_format.open_weights(folder, config) as tensors:
-            dtypes = sorted({tensor.dtype for tensor in tensors.values()})
+            dtypes = sorted({plain(tensor.dtype) for tensor in tensors.values()})
             held = sum(
                 math.prod(tensor.shape) * _itemsize(tensor.dtype) for tensor in tensors.values()
             )
-            return f"{len(tensors)} tensors in {', '.join(dtypes)}, {size(held)}"
+            if file_format.has_own_head(tensors):
+                config = dataclasses.replace(config, tie_word_embeddings=False)
+            return f"{len(tensors)} tensors in {listed(dtypes)}, {size(held)}", config
     except FileNotFoundError:
-        return "not on this machine yet; from_preset fetches them"
+        return "not on this machine yet; from_preset fetches them", config

@@ -11,6 +11,7 @@ from falcon_edu.presets.folders import write_json
 from falcon_edu.presets.h5_files import INDEX, SINGLE, open_h5
 from falcon_edu.presets.progress import bar_of_growth
 from falcon_edu.presets.weights import Entry, weight_shapes
+from falcon_edu.strangers import listed, shown
 
 import keras
 
@@ -58,21 +59,21 @@ def read_config(config, source, classes):
     package, _, class_name = str(registered_name).rpartition(">")
     if package not in (*PACKAGES, "") or class_name not in classes:
         raise ValueError(
-            f"{source} is of a {registered_name!r}, which falcon_edu can't load. "
+            f"{source} is of a {shown(registered_name)}, which falcon_edu can't load. "
             f"It knows {', '.join(classes)}."
         )
     arguments = config.get("config")
     own = config.get(OWN_KEY, {})
     if not isinstance(arguments, dict) or not isinstance(own, dict):
-        raise ValueError(f"`config` in {source} must be an object. Received: {arguments!r}")
+        raise ValueError(f"`config` in {source} must be an object. Received: {shown(arguments)}")
     if unknown := sorted(own.keys() - FAMILY_DEFAULTS.keys()):
-        raise ValueError(f"`{OWN_KEY}` in {source} has unknown fields: {', '.join(unknown)}")
+        raise ValueError(f"`{OWN_KEY}` in {source} has unknown fields: {listed(unknown)}")
     arguments = {**arguments, **own}
     arguments.pop("dtype", None)
     cls = classes[class_name]
     known = {*inspect.signature(cls.__init__).parameters, "name", "trainable"} - {"self", "kwargs"}
     if unknown := sorted(arguments.keys() - known):
-        raise ValueError(f"`config` in {source} has unknown fields: {', '.join(unknown)}")
+        raise ValueError(f"`config` in {source} has unknown fields: {listed(unknown)}")
     return cls, arguments
 
 
@@ -101,8 +102,8 @@ def _name_in_file(path):
 
 
 @contextmanager
-def open_weights(folder, config):
-    """The tensors of a preset that belong to a model, while the block lasts."""
+def open_weights(folder, config, tie=False):
+    """The tensors of a preset that belong to a model, while the block lasts; `tie` has no use."""
     with open_h5(folder) as tensors:
         # Not weights: the state of an optimizer, of metrics, and of dropout's random numbers.
         yield {
@@ -110,6 +111,11 @@ def open_weights(folder, config):
             for name, tensor in tensors.items()
             if name.startswith("layers/") and "/seed_generator/" not in name
         }
+
+
+def has_own_head(tensors):
+    """Whether a tied model has a head all the same: Keras's files do what their settings say."""
+    return False
 
 
 def write_backbone(folder, backbone, max_shard_size=10):

@@ -6,11 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from falcon_edu.interrupts import uninterrupted
+from falcon_edu.presets.finite import is_finite
 from falcon_edu.presets.folders import file_in, read_json
 from falcon_edu.presets.pytorch_files import read_pytorch
 from falcon_edu.presets.safetensors_files import open_safetensors
 from falcon_edu.presets.transformers import weight_table
 from falcon_edu.presets.weights import find_variable
+from falcon_edu.strangers import listed, plain, shown
 
 import numpy as np
 
@@ -77,7 +79,7 @@ def merge_peft_adapter(backbone, path):
             'bfloat16, and call `quantize("int8")` after.'
         )
     with _open_weights(folder) as tensors:
-        updates = _check_factors(folder, config, backbone.config, tensors)
+        updates = _check_factors(folder, config, backbone, tensors)
         # One at a time: together they may be as large as the model. The first round only looks.
         for update in updates:
             update()
@@ -105,26 +107,33 @@ def _read_config(folder):
     source = f"{folder / CONFIG}"
     if config.get("peft_type") != "LORA":
         raise ValueError(
-            f"`peft_type` in {source} must be 'LORA'. Received: {config.get('peft_type')!r}"
+            f"`peft_type` in {source} must be 'LORA'. Received: {shown(config.get('peft_type'))}"
         )
     for field, none in UNSUPPORTED.items():
         if config.get(field) not in none:
             raise ValueError(
                 f"`{field}` in {source} must be {none[0]!r}: such adapters can't be merged. "
-                f"Received: {config[field]!r}"
+                f"Received: {shown(config[field])}"
             )
     for field in ("r", "lora_alpha"):
         _check_number(config.get(field), f"`{field}` in {source}")
+    if config["r"] != int(config["r"]):
+        raise ValueError(f"`r` in {source} must be a whole number. Received: {config['r']}")
+    if not isinstance(config.get("use_rslora", False), (bool, type(None))):
+        raise ValueError(
+            f"`use_rslora` in {source} must be true or false. "
+            f"Received: {shown(config['use_rslora'])}"
+        )
     patterns = config.get("alpha_pattern") or {}
     if not isinstance(patterns, dict):
         raise ValueError(
-            f"`alpha_pattern` in {source} must be an object. Received: {patterns!r:.80}"
+            f"`alpha_pattern` in {source} must be an object. Received: {shown(patterns)}"
         )
     for pattern, alpha in patterns.items():
-        _check_number(alpha, f"`alpha_pattern` of {pattern!r:.80} in {source}")
+        _check_number(alpha, f"`alpha_pattern` of {shown(pattern)} in {source}")
         if not PLAIN.fullmatch(pattern):
             raise ValueError(
-                f"`alpha_pattern` in {source} has {pattern!r:.80}: a regular expression of a "
+                f"`alpha_pattern` in {source} has {shown(pattern)}: a regular expression of a "
                 "stranger is not run. Write out the names of the modules."
             )
     return config
@@ -133,17 +142,19 @@ def _read_config(folder):
 def _check_number(number, what):
     is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
     if not is_number or not 0 < number < 1e9:
-        raise ValueError(f"{what} must be a number above 0. Received: {number!r:.80}")
+        raise ValueError(
+            f"{what} must be a number above 0 and below a billion. Received: {shown(number)}"
+        )
 
 
-def _check_factors(folder, config, backbone_config, tensors):
+def _check_factors(folder, config, backbone, tensors):
     """What to add: a function for every adapted tensor, which gives `[(path of a weight, value)]`.
 
     Raises:
         ValueError: some factors fit nowhere; all are named.
     """
     source = next(folder / name for name in (WEIGHTS, OLD_WEIGHTS) if file_in(folder, name))
-    entries = {entry.name: entry for entry in weight_table(backbone_config)}
+    entries = {entry.name: entry for entry in weight_table(backbone.config)}
     factors, problems = _pairs(tensors, entries)
     rank = None if config.get("rank_pattern") else config["r"]
     for module, pair in factors.items():
@@ -159,8 +170,9 @@ def _check_factors(folder, config, backbone_config, tensors):
             entry = entries[f"{module}.weight"]
             a, b = (pair[side].read().astype("float32") for side in "AB")
             update = _scaling(module, config, a.shape[0]) * (b @ a)
-            if not np.isfinite(update).all():
-                raise ValueError(f"The update of {module} in {source} is not finite.")
+            dtype = find_variable(backbone, entry.weights[0]).dtype
+            if not is_finite(update, dtype):
+                raise ValueError(f"The update of {module} in {source} is not finite in {dtype}.")
             return zip(entry.weights, entry.split(update), strict=True)
 
         return updates
@@ -175,7 +187,7 @@ def _pairs(tensors, entries):
     for name, tensor in tensors.items():
         match = NAME.fullmatch(name)
         if match is None or f"{match[1]}.weight" not in entries or "norm" in match[1]:
-            problems.append(f"{name} belongs to nothing here")
+            problems.append(f"{plain(name)} belongs to nothing here")
         else:
             factors.setdefault(match[1], {})[match[2]] = tensor
     return factors, problems
@@ -185,10 +197,10 @@ def _misfits(module, pair, shape, rank):
     if set(pair) != {"A", "B"}:
         return [f"{module} has only one of its two factors"]
     if types := {pair[side].dtype for side in "AB"} - FLOATS:
-        return [f"{module} has factors in {', '.join(sorted(types))}"]
+        return [f"{module} has factors in {listed(sorted(types))}"]
     a, b = pair["A"].shape, pair["B"].shape
     if len(a) != 2 or len(b) != 2 or (b[0], a[1]) != shape or a[0] != b[1]:
-        return [f"{module} has factors of shapes {a} and {b} for a weight of shape {shape}"]
+        return [f"{module} has factors of shapes {shown(a)} and {shown(b)} for a weight of {shape}"]
     if not a[0] or rank not in (None, a[0]):
         return [f"{module} has factors of rank {a[0]}, but `r` is {rank}"]
     return []

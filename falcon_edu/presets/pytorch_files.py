@@ -10,16 +10,18 @@ refer to themselves so often, that either would not end.
 import collections
 import io
 import math
+import os
 import pickle
 import pickletools
-import reprlib
 import struct
 import zipfile
+import zlib
 from contextlib import contextmanager
 from typing import Any
 
 from falcon_edu.presets.folders import file_in, shard_paths
 from falcon_edu.presets.weights import Tensor
+from falcon_edu.strangers import listed, plain, shown
 
 import ml_dtypes
 import numpy as np
@@ -37,8 +39,10 @@ DTYPES = {
     "ByteStorage": np.dtype("uint8"),
     "BoolStorage": np.dtype("bool"),
 }
-MOST_PICKLE_BYTES = 2 * 1024**2  # Falcon-180B has 200 KB of it, in all of its files together
+MOST_PICKLE_BYTES = 1024**2  # Falcon-180B has 200 KB of it, in all of its files together
+MOST_DIRECTORY_BYTES = 4 * 1024**2  # of an archive, where each part takes some 70
 MOST_AXES = 8
+MOST_WHOLE = 2**63 - 1  # of a size or place; the product of a few that are larger takes forever
 # Python has its unpickler twice. In this one, single instructions can be made to do less.
 IN_PYTHON: Any = pickle._Unpickler
 # What a list of tensors is written with. Not among them: instructions that make objects of classes
@@ -71,7 +75,7 @@ def open_pytorch(folder):
     for path in [single] if single else shard_paths(folder, INDEX):
         found = read_pytorch(path)
         if twice := sorted(tensors.keys() & found.keys()):
-            raise ValueError(f"{path} holds tensors that another shard has too: {twice}")
+            raise ValueError(f"{path} holds tensors that another shard has too: {listed(twice)}")
         tensors.update(found)
     yield tensors
 
@@ -86,25 +90,39 @@ def read_pytorch(path):
         ValueError: it is broken, or asks for anything but tensors.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            entries = {info.filename: info for info in archive.infolist()}
-            if len(entries) != len(archive.infolist()):
-                raise ValueError("two of its parts have one name")
-            root = _root(entries)
-            storages = _Storages(path, root, entries)
-            content = _unpickle(_pickle_bytes(archive, entries[f"{root}data.pkl"]), storages)
+        with _Archive(path, "rb") as file, zipfile.ZipFile(file) as archive:
+            parts = archive.infolist()
+        entries = {info.filename: info for info in parts}
+        if len(entries) != len(parts):
+            raise ValueError("two of its parts have one name")
+        root = _root(entries)
+        storages = _Storages(path, root, entries)
+        content = _unpickle(_pickle_bytes(storages, entries[f"{root}data.pkl"]), storages)
     except ValueError as error:
         raise ValueError(f"{path} is refused: {error}") from None
     except Exception as error:  # a broken archive can raise anything
-        raise ValueError(f"{path} is no whole file of PyTorch 1.6 or newer: {error}") from None
+        raise ValueError(
+            f"{path} is no whole file of PyTorch 1.6 or newer: {plain(error, 200)}"
+        ) from None
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a dictionary of tensors. It holds: {type(content)}")
     for name, tensor in content.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise ValueError(
-                f"{path} must hold tensors by name. It holds {name!r:.80}: {reprlib.repr(tensor)}"
+                f"{path} must hold tensors by name. It holds {shown(name)}: {shown(tensor)}"
             )
     return dict(content)
+
+
+class _Archive(io.FileIO):
+    """A file of which a reader can't ask for a list of parts that takes gigabytes."""
+
+    def read(self, size=-1):
+        if size < 0:
+            size = max(os.fstat(self.fileno()).st_size - self.tell(), 0)
+        if size > MOST_DIRECTORY_BYTES:
+            raise ValueError("it has far more parts than a model needs")
+        return super().read(size)
 
 
 def _root(entries):
@@ -115,11 +133,11 @@ def _root(entries):
     return roots[0]
 
 
-def _pickle_bytes(archive, info):
+def _pickle_bytes(storages, info):
     # Stored, not compressed: a few bytes can't become gigabytes.
     if info.compress_type != zipfile.ZIP_STORED or info.file_size > MOST_PICKLE_BYTES:
         raise ValueError(f"its list of tensors is compressed or too long ({info.file_size:,} B)")
-    return archive.read(info)
+    return storages.part(info).read().tobytes()
 
 
 # === The pickle ===
@@ -131,7 +149,7 @@ def _unpickle(data, storages):
             raise ValueError(f"its pickle has the instruction {opcode.name}")
         # A huge index would make Python's own unpickler allocate as many places.
         if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument) > len(data):
-            raise ValueError(f"its pickle stores something at place {argument}")
+            raise ValueError(f"its pickle stores something at place {shown(argument)}")
     unpickler = _Unpickler(io.BytesIO(data))
     unpickler.storages = storages
     try:
@@ -139,14 +157,14 @@ def _unpickle(data, storages):
     except ValueError:
         raise
     except Exception as error:  # a broken pickle can raise anything
-        raise ValueError(f"its pickle is broken: {type(error).__name__}: {error}") from None
+        raise ValueError(f"its pickle is broken: {plain(repr(error), 200)}") from None
 
 
 def _instructions(data):
     try:
         yield from pickletools.genops(data)
     except Exception as error:  # as above
-        raise ValueError(f"its pickle is broken: {error}") from None
+        raise ValueError(f"its pickle is broken: {plain(error, 200)}") from None
 
 
 class _Unpickler(IN_PYTHON):
@@ -200,14 +218,15 @@ class _Unpickler(IN_PYTHON):
             return _rebuild_parameter
         if module == "torch" and name in DTYPES:
             return name
-        raise ValueError(f"its pickle asks for {module}.{name}, which is no part of a tensor")
+        asked = plain(f"{module}.{name}")
+        raise ValueError(f"its pickle asks for {asked}, which is no part of a tensor")
 
     def persistent_load(self, pid):
         kind, dtype, key, _, count = pid
         if not all(isinstance(x, str) for x in (kind, dtype, key)) or dtype not in DTYPES:
-            raise ValueError(f"its pickle asks for an unknown thing: {reprlib.repr(pid)}")
+            raise ValueError(f"its pickle asks for an unknown thing: {shown(pid)}")
         if kind != "storage":
-            raise ValueError(f"its pickle asks for a {kind!r:.80}, which is no storage")
+            raise ValueError(f"its pickle asks for a {shown(kind)}, which is no storage")
         return self.storages.open(key, DTYPES[dtype], _whole(count))
 
 
@@ -217,22 +236,24 @@ def _ordered_dict():
 
 def _rebuild_tensor(storage, offset, shape, strides, *rest):
     """A `Tensor` that looks at a part of a storage; checked, so that it can't look beyond."""
-    if not isinstance(storage, np.ndarray):
+    if not isinstance(storage, _Storage):
         raise ValueError("a tensor without a storage")
     if max(len(shape), len(strides)) > MOST_AXES:
         raise ValueError(f"a tensor of {len(shape)} axes")
     shape, strides = tuple(map(_whole, shape)), tuple(map(_whole, strides))
     last = _whole(offset) + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
-    if math.prod(shape) and last >= storage.size:
-        raise ValueError(f"a tensor of shape {shape} reaches beyond its {storage.size} numbers")
-    if math.prod(shape) > storage.size:
-        raise ValueError(f"a tensor of shape {shape} uses its {storage.size} numbers repeatedly")
+    size = len(storage.numbers)
+    if math.prod(shape) and last >= size:
+        raise ValueError(f"a tensor of shape {shape} reaches beyond its {size} numbers")
+    if math.prod(shape) > size:
+        raise ValueError(f"a tensor of shape {shape} uses its {size} numbers repeatedly")
 
     def read():
-        steps = tuple(step * storage.itemsize for step in strides)
-        return np.lib.stride_tricks.as_strided(storage[offset:], shape, steps, writeable=False)
+        numbers = storage.read()[offset:]
+        steps = tuple(step * numbers.itemsize for step in strides)
+        return np.lib.stride_tricks.as_strided(numbers, shape, steps, writeable=False)
 
-    return Tensor(shape, storage.dtype.name, read)
+    return Tensor(shape, storage.numbers.dtype.name, read)
 
 
 def _rebuild_parameter(tensor, *rest):
@@ -240,46 +261,70 @@ def _rebuild_parameter(tensor, *rest):
 
 
 def _whole(number):
-    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-        raise ValueError(f"a size or place of {reprlib.repr(number)}")
+    is_whole = isinstance(number, int) and not isinstance(number, bool)
+    if not is_whole or not 0 <= number <= MOST_WHOLE:
+        raise ValueError(f"a size or place of {shown(number)}")
     return number
 
 
 # === The numbers ===
 
 
+class _Storage:
+    """Numbers in an archive; they are compared with their checksum when they are read first.
+
+    Args:
+        name: of the archive and the part, for a message.
+        numbers: a read-only array that is mapped.
+        checksum: CRC-32 of its bytes. PyTorch can be told to write none, which is 0 then.
+    """
+
+    def __init__(self, name, numbers, checksum):
+        self.name, self.numbers, self.checksum = name, numbers, checksum
+
+    def read(self):
+        if self.checksum and zlib.crc32(self.numbers.view("uint8")) != self.checksum:
+            raise ValueError(f"{self.name} is damaged, its checksum says: get the file anew")
+        self.checksum = 0
+        return self.numbers
+
+
 class _Storages:
-    """The parts of an archive that hold numbers, mapped into memory."""
+    """The parts of an archive that hold numbers, mapped into memory, all at once.
+
+    A map of its own for each would keep a file open for each, and some systems allow 256.
+    """
 
     def __init__(self, path, root, entries):
         self.path, self.root, self.entries = path, root, entries
+        self.content, self.opened = np.memmap(path, "uint8", "r"), {}
         byteorder = entries.get(f"{root}byteorder")
         if byteorder is not None and byteorder.file_size != len("little"):
             raise ValueError("its numbers have another byte order")
 
     def open(self, key, dtype, count):
-        """`count` numbers of a type, as a read-only array."""
-        info = self.entries.get(f"{self.root}data/{key}")
+        """`count` numbers of a type, as a `_Storage`."""
+        name = f"{self.root}data/{key}"
+        info = self.entries.get(name)
         if info is None:
-            raise ValueError(f"it lacks the numbers data/{key}")
+            raise ValueError(f"it lacks the numbers data/{plain(key)}")
         if info.compress_type != zipfile.ZIP_STORED or info.file_size != count * dtype.itemsize:
             raise ValueError(
-                f"data/{key} should hold {count} numbers of {dtype.itemsize} bytes. "
+                f"data/{plain(key)} should hold {count} numbers of {dtype.itemsize} bytes. "
                 f"It has {info.file_size:,} bytes"
             )
-        if not count:
-            return np.empty(0, dtype)
-        return np.memmap(self.path, dtype, "r", self._offset(info), (count,))
+        if (name, dtype) not in self.opened:
+            self.opened[name, dtype] = self.part(info, dtype)
+        return self.opened[name, dtype]
 
-    def _offset(self, info):
-        """Where an entry's bytes begin: behind a header of its own, which repeats its name."""
-        with open(self.path, "rb") as file:
-            file.seek(info.header_offset)
-            header = file.read(30)
-            if len(header) < 30 or header[:4] != b"PK\x03\x04":
-                raise ValueError(f"{info.filename} has no header")
-            name_length, extra_length = struct.unpack("<HH", header[26:30])
-            offset = info.header_offset + 30 + name_length + extra_length
-            if offset + info.file_size > file.seek(0, io.SEEK_END):
-                raise ValueError(f"{info.filename} reaches beyond the end of the file")
-        return offset
+    def part(self, info, dtype="uint8"):
+        """A part of the archive: behind a header of its own, which repeats its name."""
+        header = self.content[info.header_offset : info.header_offset + 30].tobytes()
+        name = plain(info.filename)
+        if len(header) < 30 or header[:4] != b"PK\x03\x04":
+            raise ValueError(f"{name} has no header")
+        start = info.header_offset + 30 + sum(struct.unpack("<HH", header[26:]))
+        if start + info.file_size > len(self.content):
+            raise ValueError(f"{name} reaches beyond the end of the file")
+        numbers = self.content[start : start + info.file_size].view(dtype)
+        return _Storage(f"{self.path}: {name}", numbers, info.CRC)

@@ -1,19 +1,20 @@
 """Weights in safetensors files: one file, or shards with an index."""
 
 import json
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 from falcon_edu.presets.folders import file_in, shard_paths, write_json
 from falcon_edu.presets.progress import bar_of_bytes
 from falcon_edu.presets.weights import Tensor
+from falcon_edu.strangers import listed, plain, shown
 
 import ml_dtypes  # noqa: F401  (with it, NumPy knows bfloat16)
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
-# As for JSON files. The header of a shard of Falcon-180B has some 10 KB.
-MOST_HEADER_BYTES = 10 * 1024**2
+# The header of a shard of Falcon-180B has some 10 KB. Read, `{},` takes 25 times its size.
+MOST_HEADER_BYTES = 2 * 1024**2
 DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
 
 
@@ -32,24 +33,20 @@ def open_safetensors(folder, single=SINGLE):
         FileNotFoundError: there is no such file, or a shard is missing.
         ValueError: a file is broken, or a tensor is there twice.
     """
-    with ExitStack() as stack:
-        tensors: dict[str, Tensor] = {}
-        for path in _paths(folder, single):
-            _check_header(path)
-            try:
-                file = stack.enter_context(safe_open(path, framework="numpy"))
-            except SafetensorError as error:
-                raise ValueError(f"{path} is no whole safetensors file: {error}") from None
-            data = _bytes(path)
-            places = {name: entry["data_offsets"] for name, entry in _header(path).items()}
-            found = {
-                name: _tensor(file.get_slice(name), data, places[name])
-                for name in file.keys()  # noqa: SIM118
-            }
-            if twice := sorted(tensors.keys() & found.keys()):
-                raise ValueError(f"{path} holds tensors that another shard has too: {twice}")
-            tensors.update(found)
-        yield tensors
+    tensors: dict[str, Tensor] = {}
+    for path in _paths(folder, single):
+        header, data = _header_and_data(path)
+        try:
+            with safe_open(path, framework="numpy"):
+                pass  # the library has looked at sizes and places now
+        except SafetensorError as error:
+            raise ValueError(
+                f"{path} is no whole safetensors file: {plain(error, most=200)}"
+            ) from None
+        if twice := sorted(tensors.keys() & header.keys()):
+            raise ValueError(f"{path} holds tensors that another shard has too: {listed(twice)}")
+        tensors.update((name, _tensor(entry, data)) for name, entry in header.items())
+    yield tensors
 
 
 def _paths(folder, single):
@@ -63,52 +60,43 @@ def _paths(folder, single):
     )
 
 
-def _check_header(path):
-    """Refuses what the library would read in good faith: a huge header, a name that is twice."""
-    with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > MOST_HEADER_BYTES:
-            raise ValueError(f"{path} is refused: its header claims to have {length:,} bytes.")
-        header = file.read(length)
+def _header_and_data(path):
+    """What a file says of its tensors, and the bytes behind that; both from one look at the file.
+
+    Refused is what the library would read in good faith: a huge header, a name that is twice.
+
+    Returns:
+        `{name: {"dtype", "shape", "data_offsets"}}`, and an array that is mapped: what is not
+        looked at is never read.
+    """
+    content = np.memmap(path, "uint8", "r") if path.stat().st_size else np.empty(0, "uint8")
+    length = int.from_bytes(content[:8].tobytes(), "little")
+    if length > MOST_HEADER_BYTES:
+        raise ValueError(f"{path} is refused: its header claims to have {length:,} bytes.")
+    header, data = content[8 : 8 + length].tobytes(), content[8 + length :]
 
     def once(pairs):
-        names = [name for name, _ in pairs]
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"{path} is refused: its header has {twice!r:.80} twice.")
-        return dict(pairs)
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            seen: set[str] = set()
+            twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+            raise ValueError(f"{path} is refused: its header has {shown(twice)} twice.")
+        return found
 
     try:
-        json.loads(header, object_pairs_hook=once)
+        entries = json.loads(header, object_pairs_hook=once)
     except (RecursionError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is no whole safetensors file: {error}") from None
+        raise ValueError(f"{path} is no whole safetensors file: {plain(error, 200)}") from None
+    if not isinstance(entries, dict):
+        raise ValueError(f"{path} is no whole safetensors file: its header is no JSON object")
+    entries.pop("__metadata__", None)
+    return entries, data
 
 
-def _header(path):
-    """What the file says of its tensors; the library has checked it before."""
-    with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-    return {name: entry for name, entry in header.items() if name != "__metadata__"}
-
-
-def _bytes(path):
-    """The bytes behind the header, mapped: what is not looked at is never read."""
-    with open(path, "rb") as file:
-        start = 8 + int.from_bytes(file.read(8), "little")
-    if start == path.stat().st_size:
-        return np.empty(0, "uint8")
-    return np.memmap(path, "uint8", "r", start)
-
-
-def _tensor(header, data, place):
-    shape = tuple(header.get_shape())
-    dtype = DTYPES.get(header.get_dtype(), header.get_dtype())
-
-    def read():
-        return data[slice(*place)].view(np.dtype(dtype)).reshape(shape)
-
-    return Tensor(shape, dtype, read)
+def _tensor(entry, data):
+    shape, place = tuple(entry["shape"]), slice(*entry["data_offsets"])
+    dtype = DTYPES.get(entry["dtype"], entry["dtype"])
+    return Tensor(shape, dtype, lambda: data[place].view(np.dtype(dtype)).reshape(shape))
 
 
 def write_safetensors(folder, tensors, max_shard_size=5):

@@ -5,10 +5,12 @@ import json
 import warnings
 
 from falcon_edu.presets.folders import file_in, read_json, write_json
+from falcon_edu.strangers import shown
 from falcon_edu.tokenizer_definition import END_OF_TEXT, check_definition, make_definition
 
 import tokenizers
 
+MOST_LENGTH = 2**15  # tokens that a preset may ask for; Falcon2-11B has learned from 8,192
 ASSETS = "assets/tokenizer"
 OWN_KEY = "falcon_edu"
 MODULES = "keras_hub.src.models.falcon"
@@ -48,6 +50,7 @@ def _read_tokenizer(cls, folder, known, overrides):
     own = content.get(OWN_KEY)
     arguments |= own if isinstance(own, dict) else {}
     arguments = {key: value for key, value in arguments.items() if key in known} | overrides
+    _check_length(arguments, overrides, folder / "tokenizer.json")
     if path := file_in(folder, f"{ASSETS}/tokenizer.json"):
         return cls.from_tokenizer_json(path, **arguments)
     paths = {
@@ -119,8 +122,19 @@ def read_preprocessor(cls, folder, tokenizer, overrides):
     elif file_in(folder, "tokenizer_config.json"):
         starts = read_json(folder, "tokenizer_config.json").get("add_bos_token")
         arguments = {"add_start_token": starts} if isinstance(starts, bool) else {}
-    arguments = {key: value for key, value in arguments.items() if key in known}
-    return cls(tokenizer, **{**arguments, **overrides})
+    arguments = {key: value for key, value in arguments.items() if key in known} | overrides
+    _check_length(arguments, overrides, folder / "preprocessor.json")
+    return cls(tokenizer, **arguments)
+
+
+def _check_length(arguments, overrides, source):
+    """Refuses a length for which `generate`, told no other, would run for hours without a word."""
+    length = arguments.get("sequence_length")
+    if isinstance(length, int) and length > MOST_LENGTH and "sequence_length" not in overrides:
+        raise ValueError(
+            f"`sequence_length` in {source} must be at most {MOST_LENGTH:,}. Received: "
+            f"{shown(length)}. For more, pass `sequence_length` to `from_preset`."
+        )
 
 
 def check_overrides(overrides, known, what):
@@ -136,7 +150,7 @@ def _arguments(content, class_name, source):
     if content.get("class_name") != class_name or not isinstance(content.get("config"), dict):
         raise ValueError(
             f"{source} must hold the configuration of a {class_name}. "
-            f"Received: class_name={content.get('class_name')!r}"
+            f"Received: class_name={shown(content.get('class_name'))}"
         )
     return dict(content["config"])
 

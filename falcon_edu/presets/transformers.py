@@ -1,18 +1,31 @@
 """The format of the transformers library: `config.json` in its words, weights in safetensors."""
 
 import re
+import warnings
 from contextlib import contextmanager
 
 from falcon_edu.presets import pytorch_files
 from falcon_edu.presets.folders import file_in, write_json
 from falcon_edu.presets.safetensors_files import INDEX, SINGLE, open_safetensors, write_safetensors
 from falcon_edu.presets.transformers_config import from_transformers, to_transformers
-from falcon_edu.presets.weights import Entry, Tensor, find_weight, weight_shapes, weight_value
+from falcon_edu.presets.weights import (
+    FLOATS,
+    Entry,
+    Tensor,
+    find_weight,
+    weight_shapes,
+    weight_value,
+)
+from falcon_edu.strangers import listed
 
 import numpy as np
 
 # Tensors that old checkpoints carry and that are computed, not learned.
 IGNORED = re.compile(r"\.(rotary_emb|maybe_rotary)\.inv_freq$|\.masked_bias$")
+# Heads of transformers' classifiers (of sequences, tokens, answers), and of trl's value models.
+OTHER_HEADS = re.compile(r"(score|classifier|qa_outputs|v_head)\.")
+HEAD, EMBEDDING = "lm_head.weight", "transformer.word_embeddings.weight"
+ROWS = 1024  # of the embedding that are compared at a time
 
 
 def recognizes(config):
@@ -57,7 +70,7 @@ def weight_table(config):
             paths = [path.replace("query", name) for name in ("query", "key", "value")]
             table.append(_fused_entry(_name(block, "query_key_value", kind), tuple(paths), config))
         elif variable == "reverse_embeddings":
-            table.append(_transposed_entry("lm_head.weight", shape, path))
+            table.append(_transposed_entry(HEAD, shape, path))
         elif layer not in ("key_dense", "value_dense"):
             name = LAYER_NAMES[layer]
             if layer == "input_layernorm" and config.num_parallel_layer_norms == 2:
@@ -110,30 +123,67 @@ def _fused_entry(name, paths, config):
 
 
 @contextmanager
-def open_weights(folder, config):
-    """The tensors of a checkpoint that belong to a model, while the block lasts."""
+def open_weights(folder, config, tie=False):
+    """The tensors of a checkpoint that belong to a model, while the block lasts.
+
+    The head of a classifier is left out with a warning. If the configuration ties the head for
+    words to the embedding, it is left out too, unless it holds something else.
+
+    Args:
+        folder: path of the checkpoint.
+        config: a `FalconConfig`.
+        tie: whether a head that holds something else is left out as well.
+    """
     with _open_files(folder) as tensors:
         if not any(name.startswith("transformer.") for name in tensors):
             # Saved by transformers' `FalconModel`, which has no head and so no prefix.
             tensors = {
-                name if name.startswith("lm_head.") else f"transformer.{name}": tensor
+                name if OTHER_HEADS.match(name) or name == HEAD else f"transformer.{name}": tensor
                 for name, tensor in tensors.items()
             }
-        yield {
-            name: tensor
-            for name, tensor in tensors.items()
-            if not IGNORED.search(name)
-            and not (config.tie_word_embeddings and name == "lm_head.weight")
-        }
+        tensors = {name: tensor for name, tensor in tensors.items() if not IGNORED.search(name)}
+        if heads := sorted(name for name in tensors if OTHER_HEADS.match(name)):
+            warnings.warn(
+                f"{folder} is a classifier: its head is not loaded, only the Falcon below it. "
+                f"Left out: {listed(heads)}.{_no_words(config, tensors)}",
+                stacklevel=6,  # the line that calls `from_preset`
+            )
+        if config.tie_word_embeddings and HEAD in tensors and EMBEDDING not in tensors:
+            tensors[EMBEDDING] = tensors.pop(HEAD)  # tied, so that one of the two is enough
+        elif config.tie_word_embeddings and HEAD in tensors and (tie or _is_head_tied(tensors)):
+            del tensors[HEAD]
+        yield {name: tensor for name, tensor in tensors.items() if name not in heads}
+
+
+def has_own_head(tensors):
+    """Whether a checkpoint has a head for words that is not the embedding."""
+    return HEAD in tensors
+
+
+def _no_words(config, tensors):
+    if config.tie_word_embeddings or HEAD in tensors:
+        return ""
+    return " It has no head for words either: load it with `tie_word_embeddings=True`."
+
+
+def _is_head_tied(tensors):
+    head, embedding = tensors[HEAD], tensors[EMBEDDING]
+    if head.shape != embedding.shape or {head.dtype, embedding.dtype} - {*FLOATS}:
+        return False
+    one, other = head.read(), embedding.read()
+    if one.__array_interface__ == other.__array_interface__:
+        return True  # PyTorch's files have both, in one place
+    rows = range(0, len(one), ROWS)
+    return all(np.array_equal(one[i : i + ROWS], other[i : i + ROWS]) for i in rows)
 
 
 def _open_files(folder):
     """safetensors where they are there; else PyTorch's own files, as Falcon-RW-1B has them."""
-    has_safetensors = any(file_in(folder, name) for name in (SINGLE, INDEX))
-    has_pytorch = any(file_in(folder, name) for name in (pytorch_files.SINGLE, pytorch_files.INDEX))
-    if has_pytorch and not has_safetensors:
+    if any(file_in(folder, name) for name in (SINGLE, INDEX)):
+        return open_safetensors(folder)
+    if any(file_in(folder, name) for name in (pytorch_files.SINGLE, pytorch_files.INDEX)):
         return pytorch_files.open_pytorch(folder)
-    return open_safetensors(folder)
+    return open_safetensors(folder)  # which says what is missing
 
 
 def write_backbone(folder, backbone, tokenizer=None, max_shard_size=5):
@@ -151,7 +201,7 @@ def write_backbone(folder, backbone, tokenizer=None, max_shard_size=5):
     if tokenizer is not None:
         start, ends = tokenizer.start_token_id, tokenizer.end_token_ids
     special = {"bos_token_id": start, "eos_token_id": ends if len(ends) > 1 else [None, *ends][-1]}
-    dtype = tensors["transformer.word_embeddings.weight"].dtype
+    dtype = tensors[EMBEDDING].dtype
     write_json(folder, "config.json", {**config, **special, "dtype": dtype})
     if tokenizer is not None:
         write_json(folder, "generation_config.json", {"_from_model_config": True, **special})

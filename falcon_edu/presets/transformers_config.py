@@ -1,5 +1,7 @@
 """Falcon's configuration in the words of transformers, old and new, and back."""
 
+from falcon_edu.strangers import shown
+
 OLD_DIALECT = ("RefinedWeb", "RefinedWebModel")
 FLAGS = (
     "alibi",
@@ -9,6 +11,7 @@ FLAGS = (
     "parallel_attn",
     "tie_word_embeddings",
 )
+USUAL_ROPE = ("default", None)
 REFUSED = {
     "llama": "Falcon3 is a Llama: it has RMS norms and gated MLPs.",
     "falcon_h1": "Falcon-H1 mixes attention with state-space layers.",
@@ -34,7 +37,8 @@ def from_transformers(config, source):
     if model_type not in ("falcon", *OLD_DIALECT):
         why = REFUSED.get(model_type, "") if isinstance(model_type, str) else ""
         raise ValueError(
-            f"{source} is of a {model_type!r:.80}, which is another architecture than Falcon. {why}"
+            f"{source} is of a {shown(model_type)}, which is another architecture than Falcon. "
+            f"{why}"
         )
     for field, usual in (
         ("activation", "gelu"),
@@ -44,17 +48,24 @@ def from_transformers(config, source):
     ):
         if config.get(field) not in (usual, None):
             raise ValueError(
-                f"`{field}` in {source} must be {usual!r} or absent. Received: {config[field]!r}"
+                f"`{field}` in {source} must be {usual!r} or absent. "
+                f"Received: {shown(config[field])}"
             )
 
     for field in FLAGS:
         if not isinstance(config.get(field, False), (bool, type(None))):
             raise ValueError(
-                f"`{field}` in {source} must be true or false. Received: {config[field]!r}"
+                f"`{field}` in {source} must be true or false. Received: {shown(config[field])}"
             )
 
     def get(*names, default=None):
-        return next((config[name] for name in names if config.get(name) is not None), default)
+        told = [config[name] for name in names if config.get(name) is not None]
+        if any(value != told[0] for value in told[1:]):
+            raise ValueError(
+                f"`{'` and `'.join(names)}` in {source} are two names for one thing, but say "
+                f"different things. Received: {shown(told)}"
+            )
+        return told[0] if told else default
 
     def require(*names):
         value = get(*names)
@@ -66,7 +77,7 @@ def from_transformers(config, source):
     hidden_dim = require("hidden_size", "n_embed")
     if isinstance(hidden_dim, bool) or not isinstance(hidden_dim, int):
         raise ValueError(
-            f"`hidden_size` in {source} must be a whole number. Received: {hidden_dim!r}"
+            f"`hidden_size` in {source} must be a whole number. Received: {shown(hidden_dim)}"
         )
     arguments = {
         "vocabulary_size": require("vocab_size"),
@@ -115,11 +126,12 @@ def _positions(get, source):
     if get("alibi", default=False):
         return {"position_encoding": "alibi", "alibi_dtype": "bfloat16"}
     rope = get("rope_parameters", default={})
-    if not isinstance(rope, dict) or rope.get("rope_type", "default") != "default":
+    if not isinstance(rope, dict) or rope.get("rope_type", rope.get("type")) not in USUAL_ROPE:
         raise ValueError(
-            f"`rope_parameters` in {source} must be of type 'default'. Received: {rope}"
+            f"`rope_parameters` in {source} must be of type 'default'. Received: {shown(rope)}"
         )
-    theta = rope.get("rope_theta") or get("rope_theta", default=10_000)
+    theta = rope.get("rope_theta")
+    theta = get("rope_theta", default=10_000) if theta is None else theta
     return {"position_encoding": "rope", "rope_max_wavelength": theta}
 
 

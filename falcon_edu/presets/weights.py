@@ -2,6 +2,7 @@
 
 import functools
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,10 @@ from falcon_edu import allocator, packing
 from falcon_edu.distribution import variable_sharding
 from falcon_edu.interrupts import uninterrupted
 from falcon_edu.presets.casting import Caster, cast_to_numpy
+from falcon_edu.presets.finite import is_finite
 from falcon_edu.presets.progress import QUICK, bar_of_bytes
 from falcon_edu.quantization import quantize, quantize_in_groups
+from falcon_edu.strangers import listed, plain, shown
 
 import jax
 import keras
@@ -136,17 +139,17 @@ def check_tensors(tensors, table, source):
         "missing": [name for name in wanted if name not in tensors],
         "unexpected": [name for name in tensors if name not in wanted],
         "of another shape": [
-            f"{name} is {tensors[name].shape}, not {wanted[name].shape}"
+            f"{name} is {shown(tensors[name].shape)}, not {wanted[name].shape}"
             for name in known
             if tensors[name].shape != wanted[name].shape
         ],
         "no floating-point numbers": [
-            f"{name} is {tensors[name].dtype}"
+            f"{name} is {plain(tensors[name].dtype)}"
             for name in known
             if tensors[name].dtype not in FLOATS
         ],
     }
-    found = [f"{what}: {_listed(names)}" for what, names in problems.items() if names]
+    found = [f"{what}: {listed(names, most=500)}" for what, names in problems.items() if names]
     if found:
         raise ValueError(
             f"The weights in {source} do not fit the configuration, nothing was loaded. "
@@ -154,12 +157,7 @@ def check_tensors(tensors, table, source):
         )
 
 
-def _listed(names, most=500):
-    others = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + others
-
-
-def load_backbone(make, tensors, table):
+def load_backbone(make, tensors, table, source="the files"):
     """Makes a backbone whose weights come straight from a file, one tensor after the other.
 
     Inside a stateless scope Keras puts the first values of variables off until the scope ends. By
@@ -170,14 +168,17 @@ def load_backbone(make, tensors, table):
         make: a function without arguments that makes the backbone.
         tensors: dictionary of name to `Tensor`, as `check_tensors` accepted it.
         table: list of `Entry`.
+        source: path of the file or folder, for messages.
 
     Returns:
-        The backbone.
+        The backbone. If some of its weights are not finite, a warning has named their tensors:
+        broken checkpoints are worth studying, but not by accident.
 
     Raises:
         ValueError: a tensor can't be read.
     """
     failures: list[BaseException] = []
+    not_finite: list[str] = []
     cast = Caster()
     total = sum(math.prod(entry.shape) * _itemsize(tensors[entry.name]) for entry in table)
     # Keras would try to fill the variables that an interrupt left empty each time that a model is
@@ -190,13 +191,22 @@ def load_backbone(make, tensors, table):
         backbone = make()
         for entry in table:
             for index, path in enumerate(entry.weights):
-                source = _Source(entry, tensors[entry.name], index, progress)
-                for variable, read in _readers(backbone, path, source):
+                weight = _Source(entry, tensors[entry.name], index, progress, not_finite)
+                for variable, read in _readers(backbone, path, weight):
                     _fill_later(variable, _Reader(read, cast, failures, hold))
     if failures:
         if not isinstance(failures[0], Exception):
-            raise failures[0]
-        raise ValueError(f"The weights could not be read: {failures[0]}") from failures[0]
+            raise failures[0]  # an interrupt
+        where = f" Not finite: {listed(not_finite)}." if not_finite else ""
+        raise ValueError(
+            f"The weights in {source} could not be read: {failures[0]}{where}"
+        ) from failures[0]
+    if not_finite:
+        warnings.warn(
+            f"{source} has weights that are NaN or infinite, or become so in this model's dtype: "
+            f"{listed(not_finite)}. They are loaded as they are, and so will the outputs be.",
+            stacklevel=5,  # the line that calls `from_preset`
+        )
     if total >= QUICK:
         del cast  # and its buffer
         allocator.give_back()
@@ -227,9 +237,14 @@ class _Source:
     tensor: Tensor
     index: int
     progress: Any
+    not_finite: list
+    dtype: str | None = None
 
     def read(self):
-        value = self.entry.split(self.tensor.read())[self.index]
+        tensor = self.tensor.read()
+        if self.index == 0 and not is_finite(tensor, self.dtype):
+            self.not_finite.append(self.entry.name)
+        value = self.entry.split(tensor)[self.index]
         self.progress.update(value.nbytes)
         return value
 
@@ -277,6 +292,7 @@ def _readers(backbone, path, source):
     """The variables that hold the weight at a path, each with a function that reads its value."""
     weight = find_variable(backbone, path)
     if weight.dtype != "int8":
+        source.dtype = weight.dtype
         return [(weight, source.read)]
     layer = find_weight(backbone, path.rpartition(".")[0])
     rounded = _Rounded(

@@ -1,0 +1,93 @@
+"""Hold what a slot of a pattern may be: a short list, or a pool too large to walk through."""
+
+import re
+from functools import cached_property
+
+_FIRST = re.compile(r"[^\W\d_]+|[^\s\w]|\w")
+
+
+def first_word(words):
+    """Return the word that a text begins with: letters, or one other character.
+
+    >>> first_word("Anne-Marie"), first_word("'s")
+    ('Anne', "'")
+    """
+    return _FIRST.match(words)[0]
+
+
+class Pool:
+    """Names or words so many that a reader looks up what the text has, and tries no other.
+
+    Args:
+        entries: different strings.
+    """
+
+    def __init__(self, entries):
+        self.entries = tuple(entries)
+
+    def __len__(self):
+        return len(self.entries)
+
+    def __contains__(self, entry):
+        return entry in self.members
+
+    @cached_property
+    def members(self):
+        """The entries as a set."""
+        return frozenset(self.entries)
+
+    @cached_property
+    def by_first_word(self):
+        """The entries that begin with each word."""
+        found: dict[str, list[str]] = {}
+        for entry in self.entries:
+            found.setdefault(first_word(entry), []).append(entry)
+        return found
+
+    @cached_property
+    def counts(self):
+        """The number of entries that begin with each word."""
+        return {word: len(entries) for word, entries in self.by_first_word.items()}
+
+    def draw(self, draw, without):
+        """Draw an entry that is not among those of `without`."""
+        while True:
+            entry = self.entries[int(draw() * len(self.entries))]
+            if entry not in without:
+                return entry
+
+    def count(self, without):
+        """Count the entries that are not among those of `without`."""
+        return len(self.entries) - sum(entry in self.members for entry in without)
+
+    def beginning(self, text, position, without):
+        """Return the entries that the text may have at a position, or begin to have there."""
+        match = _FIRST.match(text, position)
+        found = self.by_first_word.get(match[0], ()) if match else self.entries
+        return [entry for entry in found if entry not in without]
+
+
+class AnyName(Pool):
+    """Every word that is written as a name: what a reader's own beginning may bring.
+
+    A pool for judging texts. It has no size, so it draws nothing and a name in it costs nothing.
+    """
+
+    FORM = r"(?:(?:van|de|von|al) )?[A-ZÀ-ÖØ-ÞĀ-Ž][^\W\d_]*(?:['’-][A-ZÀ-ÖØ-Þ][^\W\d_]*)*"
+    _NAME = re.compile(FORM)
+
+    def __init__(self):
+        super().__init__(())
+
+    def count(self, without):
+        """Count as one, so that a name has probability one."""
+        return 1
+
+    def beginning(self, text, position, without):
+        """Return the name that the text has at a position: of one word, or of two."""
+        match = self._NAME.match(text, position)
+        if not match:
+            return []
+        second = self._NAME.match(text, match.end() + 1) if text[match.end() :][:1] == " " else None
+        found = [match[0], f"{match[0]} {second[0]}"] if second else [match[0]]
+        return [name for name in found if name not in without]

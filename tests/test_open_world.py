@@ -1,0 +1,248 @@
+"""The open world: its tales, what its grammar knows of them, and its judgement of other texts."""
+
+import math
+import random
+import re
+from collections import Counter
+
+from falcon_edu.open_world import corpora, grammar, notation, patterns, tellers, words
+from falcon_edu.open_world.names import FAMILIAR_NAMES, HELD_OUT_NAMES, NAMES
+from falcon_edu.open_world.pools import AnyName, Pool
+
+import pytest
+
+TALES = corpora.tales(300, seed=7, split=None)
+
+
+# === Size ===
+
+
+def test_there_are_too_many_names_to_learn():
+    assert len(NAMES) >= 20_000
+    assert len(set(NAMES.entries)) == len(NAMES)
+
+
+def test_held_out_names_are_real_ones_that_no_tale_has():
+    assert len(set(HELD_OUT_NAMES)) == len(HELD_OUT_NAMES) >= 300
+    assert not set(HELD_OUT_NAMES) & {*NAMES.entries, *FAMILIAR_NAMES}
+
+
+def test_names_are_written_in_every_usual_way():
+    for form in ("Anne-", "O'", "van ", "Mc", "ø", "é", " Lou"):
+        assert any(form.lower() in name.lower() for name in NAMES.entries), form
+
+
+def test_no_name_is_a_word_of_the_tales():
+    assert not {name for name in NAMES.entries if name.lower() in words.CONTENT_WORDS}
+
+
+def test_there_are_three_thousand_content_words_and_six_hundred_patterns():
+    assert len(words.CONTENT_WORDS) >= 3_000
+    lines = {line for stage in patterns.STAGES.values() for line in stage}
+    assert len(lines) >= 600
+
+
+# === Patterns ===
+
+
+@pytest.mark.parametrize("stage", patterns.STAGES)
+def test_a_pronoun_follows_the_one_it_stands_for(stage):
+    for line in patterns.STAGES[stage]:
+        for found in re.finditer(r"\{(\w)\.(?:he|him|his|He|His|himself)\}", line):
+            who, before = found[1], line[: found.start()]
+            named = re.search(rf"\{{[{who}{who.upper()}][}}:=]", before)
+            assert named or (who == "g" and "{o" in before), line
+
+
+@pytest.mark.parametrize("stage", patterns.STAGES)
+def test_every_pattern_is_told(stage):
+    told = Counter()
+    for pattern in grammar.PATTERNS[stage]:
+        told[pattern.text] += 1
+        assert pattern.steps
+    assert len(told) == len(patterns.STAGES[stage]), "a line stands there twice"
+
+
+def test_an_unknown_slot_and_a_loose_bracket_are_refused():
+    with pytest.raises(ValueError, match="no list 'nothing'"):
+        notation.compile_pattern("There is {nothing}.", "")
+    with pytest.raises(ValueError, match="bracket"):
+        notation.compile_pattern("There is] none.", "")
+
+
+def test_two_words_of_one_list_differ_in_a_pattern():
+    for tale in corpora.tales(200, seed=3, split=None):
+        if found := re.search(r"We ate ([\w-]+) and ([\w-]+)\. I like", tale.text):
+            assert found[1] != found[2]
+
+
+# === Truth ===
+
+
+def test_reading_finds_the_probability_with_which_a_tale_was_drawn():
+    draw = random.Random(5).random
+    for _ in range(100):
+        telling = tellers.sample(draw)
+        # Some texts come about in two ways; never in none that drawing knows.
+        assert corpora.log_prob(telling.text) >= telling.log_prob - 1e-9
+        assert corpora.log_prob(telling.text) < telling.log_prob + math.log(20)
+
+
+def test_next_words_multiply_to_the_probability_of_the_tale():
+    tale = min((tale for tale in TALES if " " in tale.text), key=lambda tale: len(tale.text))
+    total, position = 0.0, 0
+    for match in re.finditer(r"\s?([^\W\d_]+|\d|[^\w\s])", tale.text):
+        total += math.log(corpora.next_words(tale.text[:position])[match[1]])
+        position = match.end()
+    total += math.log(corpora.next_words(tale.text)[""])
+    assert total == pytest.approx(corpora.log_prob(tale.text), abs=1e-6)
+
+
+@pytest.mark.parametrize("tale", TALES[:30], ids=lambda tale: tale.text[:20])
+def test_a_fact_is_the_only_word_that_can_come(tale):
+    for fact in tale.facts[::3]:
+        first = re.match(r"[^\W\d_]+|[^\w\s]|\d", fact.answer)[0]
+        assert corpora.next_words(tale.text[: fact.start])[first] == pytest.approx(1)
+
+
+def test_where_another_word_can_come_is_no_fact():
+    missed = total = 0
+    for tale in TALES[:20]:
+        facts = {(fact.start, fact.end) for fact in tale.facts}
+        for end, _, word in tale.candidates[::3]:
+            chances = corpora.next_words(tale.text[: end - len(word)])
+            forced = max(chances.values()) > 1 - 1e-9
+            missed += forced and (end - len(word), end) not in facts
+            total += 1
+    assert missed / total < 0.02
+
+
+def test_probabilities_of_next_words_sum_to_one():
+    for prefix in ("Once upon", "Dear", TALES[0].text[: TALES[0].text.rindex(" ")]):
+        assert math.fsum(corpora.next_words(prefix).values()) == pytest.approx(1)
+
+
+def test_no_tale_starts_like_that():
+    with pytest.raises(ValueError, match="No tale starts with"):
+        corpora.next_words("Attention is all you")
+    assert corpora.log_prob("Attention is all you need.") == -math.inf
+
+
+def test_the_same_seed_gives_the_same_tales_everywhere():
+    assert corpora.tales(3, seed=2) == corpora.tales(3, seed=2)
+    checksum = sum(map(ord, "".join(tale.text for tale in corpora.tales(20, seed=2))))
+    assert checksum == CHECKSUM
+
+
+CHECKSUM = 482151
+
+
+def test_splits_share_no_tale():
+    drawn = {
+        split: {t.text for t in corpora.tales(100, 5, split=split)} for split in corpora.SPLITS[:3]
+    }
+    assert not drawn["train"] & drawn["held_out"]
+    assert not drawn["train"] & drawn["tuning"]
+    assert not drawn["tuning"] & drawn["held_out"]
+
+
+def test_held_out_names_come_when_asked_for():
+    told = corpora.tales(60, seed=1, held_out_names=True)
+    text = " ".join(tale.text for tale in told)
+    assert sum(name in text for name in HELD_OUT_NAMES) > 20
+    assert all(tale.log_prob > -math.inf for tale in told[:10])
+    plain = " ".join(tale.text for tale in corpora.tales(60, seed=1))
+    assert not re.search(r"\b(Wolfgang|Siddharth|Bartholomew)\b", plain)
+
+
+def test_a_story_has_as_many_events_as_asked_for():
+    long, short = (corpora.tales(40, seed=1, events=events) for events in (8, 0))
+    assert sum(len(t.text) for t in long) > 2 * sum(len(t.text) for t in short)
+
+
+# === What the world keeps ===
+
+
+def test_a_list_is_read_out_as_it_was_written():
+    lists = [t for t in TALES[:150] if sum(fact.kind == "again" for fact in t.facts) > 5]
+    assert len(lists) > 10
+    for tale in lists:
+        again = [fact for fact in tale.facts if fact.kind == "again"]
+        assert all(fact.answer in tale.text[: fact.start] for fact in again)
+
+
+def test_a_pronoun_never_changes():
+    for tale in TALES:
+        found = re.search(r"a girl (?:named|called) ([^\W\d_]+),", tale.text)
+        if found and tale.text.count(" he ") and found[1] in tale.text:
+            assert f"{found[1]}. He " not in tale.text
+
+
+def test_kinds_of_tales_come_in_their_shares():
+    drawn = Counter(tale.text.split(" ")[0] for tale in corpora.tales(1_000, seed=11))
+    assert 0.04 < drawn["Dear"] / 1_000 < 0.10
+    assert 0.05 < drawn["Once"] / 1_000 < 0.20
+
+
+# === Judging texts ===
+
+
+def judged(text):
+    return [sentence.is_told for sentence in corpora.sentences_told(text)]
+
+
+def test_every_sentence_of_a_tale_can_be_told():
+    told = [is_told for tale in TALES[:100] for is_told in judged(tale.text)]
+    assert sum(told) / len(told) > 0.995
+
+
+def test_a_name_of_the_readers_own_is_taken_up():
+    assert judged("My uncle Wolfgang sells clouds. Everybody liked Wolfgang.") == [False, True]
+
+
+def test_a_name_that_is_replaced_is_seen():
+    assert judged("My uncle Wolfgang sells clouds. Everybody liked Ada.") == [False, False]
+
+
+def test_a_thing_of_the_readers_own_is_taken_up():
+    assert judged("I painted a kite on the moon. The kite was big and new.") == [False, True]
+    assert judged("I painted a kite on the moon. The drum was big and new.") == [False, False]
+
+
+def test_the_wrong_child_is_not_thanked():
+    start = "Once upon a time, there was a girl named Priya. "
+    start += "She lived at the mill with her friend Søren. "
+    start += 'Priya had found a kite on the way. Then Priya gave the kite to Søren. "Thank you, '
+    assert all(judged(start + 'Priya," said Søren.'))
+    assert not all(judged(start + 'Søren," said Søren.'))
+
+
+@pytest.mark.parametrize("text", ["", " ", "?!", "\n", "word", "😀 Zoë…"])
+def test_any_text_can_be_judged(text):
+    assert all(isinstance(is_told, bool) for is_told in judged(text))
+
+
+# === Pools ===
+
+
+def test_a_pool_looks_up_what_a_text_has():
+    pool = Pool(["Anne", "Anne-Marie", "Bo"])
+    assert pool.beginning("Anne-Marie sang", 0, ()) == ["Anne", "Anne-Marie"]
+    assert pool.beginning("Bo sang", 0, ("Bo",)) == []
+    assert pool.count(("Bo", "Eve")) == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["Priya", "Anne-Marie", "O'Neil", "van Dijk", "Søren", "McKenzie", "Åse", "Ana Lucía"]
+)
+def test_any_name_can_be_read(name):
+    assert name in AnyName().beginning(f"{name} sang.", 0, ())
+
+
+def test_a_reader_joins_ways_that_led_to_one_state():
+    tale = max(TALES, key=lambda tale: len(tale.text))
+    reading = tellers.Reading(tale.text)
+    for _, place in grammar.beginnings():
+        reading.note(0, 0.0, tellers.Way(place, grammar.first_world()))
+    passed = reading.go_on()
+    assert max(len(ways) for ways in passed.values()) < 200
