@@ -49,6 +49,17 @@ class SteadyModel(keras.Model):
                 optimizer.build(self.trainable_variables)
         super()._symbolic_build(*args, **kwargs)
 
+    def load_weights(self, filepath, *args, **kwargs):
+        """Load weights as Keras does, but all or none: while they load, the old ones are kept."""
+        before = [(variable, variable.value) for variable in self.variables]
+        with uninterrupted() as hold:
+            try:
+                with hold.let_through():
+                    super().load_weights(filepath, *args, **kwargs)
+            except BaseException:
+                _assign(before)
+                raise
+
     def make_train_function(self, force=False):
         if self.train_function is None or force:
             self.train_function = self._make_function(Training(self))

@@ -307,6 +307,30 @@ def test_an_interrupted_adapter_is_loaded_or_not(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_weights_that_keras_loads_are_loaded_or_not(two, tmp_path):
+    backbone, path = model(1), tmp_path / "a.weights.h5"
+    two.save_weights(path)
+
+    def load():
+        backbone.load_weights(path)
+
+    for moment in faults.moments(faults.count_steps(load), "load_weights"):
+        backbone.set_weights([np.ones(w.shape, "float32") for w in backbone.weights])
+        interrupted = interrupt_at(moment, load)
+        assert number_of(backbone) == (1 if interrupted else 2), moment
+
+
+def test_weights_of_another_model_change_nothing(one, tmp_path):
+    with zeros_for_random_weights():
+        wide = FalconBackbone(300, 1, 2, 8, 17)
+    wide.save_weights(tmp_path / "wide.weights.h5")
+    backbone = model(1)
+    with pytest.raises(ValueError, match="shape"):
+        backbone.load_weights(tmp_path / "wide.weights.h5")
+    assert number_of(backbone) == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupted_merge_is_done_or_not(tmp_path):
     backbone = model(1)
     backbone.enable_lora(2)
