@@ -5,6 +5,7 @@ It serves repositories from memory, with commits, etags and ranges, and misbehav
 
 import hashlib
 import json
+import ssl
 import threading
 import time
 from contextlib import contextmanager
@@ -28,6 +29,9 @@ class Hub:
         changed: `{path: bytes}`, what a file becomes between a look at it and its download.
         commit, next_commit: what "main" is; and what it is once the tokenizer was fetched, if set.
         elsewhere: address of another host, to which it sends those who fetch a file.
+        sha256: paths of files whose sha256 it announces, as the real one does for large files.
+        lie: `function(handler, status, body, headers)` that sends an answer in its own way, or
+            returns `False` to leave it as it is.
     """
 
     repository = "tiiuae/falcon-tiny"
@@ -38,7 +42,22 @@ class Hub:
         self.cut, self.times, self.short, self.delay = None, 0, 0, 0.0
         self.changed, self.elsewhere = {}, ""
         self.commit, self.next_commit = COMMIT, None
-        self.address = ""
+        self.address, self.sha256, self.lie = "", set(), None
+        self.is_over = False
+        self.is_old = False  # whether its first list has the names alone
+
+    def listed(self, name, oid, sha256):
+        """What a list says of a file; the two lists of the hub call it by different names."""
+        data = self.files[name]
+        facts = {"size": len(data), oid: etag(data)}
+        if name in self.sha256:
+            digest = hashlib.sha256(data).hexdigest()
+            facts["lfs"] = {sha256: digest, "size": len(data), "pointerSize": 130}
+        return facts
+
+    def etag(self, name):
+        data = self.files[name]
+        return hashlib.sha256(data).hexdigest() if name in self.sha256 else etag(data)
 
     def asked(self, part):
         """The paths of the requests whose path contains a text."""
@@ -82,11 +101,16 @@ class Handler(BaseHTTPRequestHandler):
         commit = hub.commit if revision == "main" else revision
         if parts[2:3] == ["tree"]:
             content = [
-                {"type": "file", "path": name, "size": len(data), "oid": etag(data)}
-                for name, data in hub.files.items()
+                {"type": "file", "path": name, **hub.listed(name, "oid", "oid")}
+                for name in hub.files
             ]
         else:
-            siblings = [{"rfilename": name} for name in hub.files]
+            facts = (
+                {}
+                if hub.is_old
+                else {name: hub.listed(name, "blobId", "sha256") for name in hub.files}
+            )
+            siblings = [{"rfilename": name, **facts.get(name, {})} for name in hub.files]
             content = {"id": hub.repository, "sha": commit, "siblings": siblings}
         return self.send(200, json.dumps(content).encode(), {"Content-Type": "application/json"})
 
@@ -100,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
         commit = hub.commit if revision == "main" else revision
         if has_body and hub.next_commit and "tokenizer" in name:
             hub.commit = hub.next_commit
-        headers = {"X-Repo-Commit": commit, "ETag": f'"{etag(data)}"', "Accept-Ranges": "bytes"}
+        headers = {"X-Repo-Commit": commit, "ETag": f'"{hub.etag(name)}"', "Accept-Ranges": "bytes"}
         if hub.elsewhere:
             linked = {"X-Linked-Etag": headers["ETag"], "X-Linked-Size": str(len(data))}
             return self.send(302, b"", {**headers, **linked, "Location": hub.elsewhere + self.path})
@@ -123,6 +147,11 @@ class Handler(BaseHTTPRequestHandler):
         return self.send(status, body, headers)
 
     def send(self, status, body, headers):
+        if self.hub.lie and self.hub.lie(self, status, body, headers) is not False:
+            return
+        self.send_plainly(status, body, headers)
+
+    def send_plainly(self, status, body, headers):
         self.send_response(status)
         headers = {"Content-Length": str(len(body)), **headers}
         for name, value in headers.items():
@@ -138,16 +167,22 @@ def etag(data):
 
 
 @contextmanager
-def serve(files):
-    """A hub that serves these files, on a port of this machine."""
+def serve(files, certificate=None):
+    """A hub that serves these files, on a port of this machine; over TLS with a certificate."""
     hub = Hub(files)
     handler = type("BoundHandler", (Handler,), {"hub": hub})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    hub.address = f"http://127.0.0.1:{server.server_port}"
+    server.handle_error = lambda *_: None  # a client that hangs up is none of ours
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    hub.address = f"http{'s' if certificate else ''}://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
         yield hub
     finally:
+        hub.is_over = True
         server.shutdown()
         server.server_close()

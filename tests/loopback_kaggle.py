@@ -25,6 +25,7 @@ class Kaggle:
         versions: `{number: {path: bytes}}` of its one model, `model`.
         requests: `(host, path, headers, body)` of every request; the body is the API's JSON.
         status: answers every request to the API with this status, where it is set.
+        next_version: `{path: bytes}`, published once a file was fetched, where it is set.
         cut: breaks off after this many bytes of the file whose name ends in `cut_file`.
         wrong: sends other bytes than those whose checksum it announces.
         missing: the status for a file that there is none of; Kaggle has had both 403 and 404.
@@ -35,6 +36,7 @@ class Kaggle:
     def __init__(self, files):
         self.versions, self.requests = {1: {}, 2: dict(files)}, []
         self.status, self.wrong, self.missing = None, False, 404
+        self.next_version = None
         self.cut, self.cut_file = None, ""
         self.api = self.store = ""
 
@@ -80,17 +82,24 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         kaggle = self.kaggle
         kaggle.requests.append((self.headers["Host"], self.path, dict(self.headers), None))
+        if kaggle.next_version is not None:
+            kaggle.versions[max(kaggle.versions) + 1] = kaggle.next_version
+            kaggle.next_version = None
         version, _, name = unquote(self.path).removeprefix("/").partition("/")
         data = kaggle.versions[int(version)][name]
         md5 = base64.b64encode(hashlib.md5(data).digest()).decode()
         headers = {"X-Goog-Hash": f"crc32c=AAAAAA==,md5={md5}", "Accept-Ranges": "bytes"}
         start = int(self.headers.get("Range", "bytes=0-")[6:-1])
         body = bytes(len(data)) if kaggle.wrong else data[start:]
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+        status = 206 if start else 200
         if kaggle.cut is not None and name.endswith(kaggle.cut_file):
-            self.send(200, body[: kaggle.cut], {**headers, "Content-Length": str(len(body))})
+            sent = body[: max(0, kaggle.cut - start)]
+            self.send(status, sent, {**headers, "Content-Length": str(len(body))})
             self.close_connection = True
             return self.connection.close()
-        return self.send(206 if start else 200, body, headers)
+        return self.send(status, body, headers)
 
     def send_json(self, content):
         self.send(200, json.dumps(content).encode(), {"Content-Type": "application/json"})

@@ -31,6 +31,7 @@ ESCAPED = "../" * 7 + "escaped"  # from a version's folder in the cache to the t
 def kaggle(tmp_path, monkeypatch):
     with serve({**FILES, **OTHERS}) as kaggle:
         use(kaggle, tmp_path, monkeypatch)
+        monkeypatch.setattr("time.sleep", lambda seconds: None)  # between tries
         yield kaggle
 
 
@@ -92,19 +93,13 @@ def test_one_kind_of_weights(kaggle, names):
     assert files_in(resolve(HANDLE)).keys() == {*SMALL, *names}
 
 
-def test_all_files_are_of_one_version(kaggle, monkeypatch):
+def test_all_files_are_of_one_version(kaggle):
     """A version that appears while files are fetched changes nothing."""
-    download = kagglehub.model_download
-
-    def download_then_publish(handle, path):
-        found = download(handle, path)
-        kaggle.versions[3] = {}
-        return found
-
-    monkeypatch.setattr(kagglehub, "model_download", download_then_publish)
+    kaggle.next_version = {}
     folder = resolve(HANDLE)
     assert files_in(folder) == FILES
     assert folder.name == "2"
+    assert max(kaggle.versions) == 3
 
 
 # === The cache ===
@@ -179,9 +174,18 @@ def test_refusals_are_one_sentence(kaggle, status, message, handle):
     assert "\n" not in str(caught.value)
 
 
-def test_a_refusal_is_no_reason_to_take_the_cache(kaggle):
-    """A model that was withdrawn is not loaded as if it were still there."""
-    resolve(HANDLE)
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_what_lies_whole_in_the_cache_is_taken_with_a_warning_if_kaggle_refuses(kaggle, status):
+    folder = resolve(HANDLE)
+    kaggle.status = status
+    with pytest.warns(UserWarning, match=r"from the cache.*\(version 2\), since now it does not"):
+        assert resolve(HANDLE) == folder
+    assert resolve(VERSION) == folder  # whether Kaggle has no other file of it, or refuses
+
+
+def test_what_lies_in_part_in_the_cache_is_not_enough_if_kaggle_refuses(kaggle):
+    folder = resolve(HANDLE)
+    (folder / "model.weights.h5").unlink()
     kaggle.status = 403
     with pytest.raises(FileNotFoundError, match="may not be read"):
         resolve(HANDLE)
@@ -206,14 +210,13 @@ def test_unreachable(kaggle, monkeypatch):
     ("cut", "cut_file"), [(3, "config.json"), (3, "merges.txt"), (2000, "model.weights.h5")]
 )
 def test_cut_connection_is_said_and_the_next_try_goes_on(kaggle, monkeypatch, cut, cut_file):
-    monkeypatch.setattr("kagglehub.clients.CHUNK_SIZE", 512)  # what a tiny file can lose
     kaggle.cut, kaggle.cut_file = cut, cut_file
     with pytest.raises(FileNotFoundError, match=r"the connection broke off; what came is kept"):
         resolve(HANDLE)
     kaggle.cut = None
     assert files_in(resolve(HANDLE)) == FILES
     ranges = [headers["Range"] for _, _, headers, _ in kaggle.requests if "Range" in headers]
-    assert ranges == [f"bytes={cut // 512 * 512}-"]
+    assert ranges[-1] == f"bytes={cut}-"
 
 
 def test_other_bytes_than_announced_are_refused(kaggle):

@@ -1,8 +1,6 @@
 """What the course meets outside: the notebook's front end, and the hubs."""
 
 import os
-import urllib.error
-import urllib.request
 from importlib import import_module
 from pathlib import Path
 
@@ -16,6 +14,11 @@ HUBS = {  # the variable that may name another address, and the usual one
     "Kaggle": ("KAGGLE_API_ENDPOINT", "https://www.kaggle.com"),
 }
 SECONDS = 5  # to wait for a hub
+SILENT, UNTRUSTED = "does not answer", "has a certificate that is not trusted"
+TRUST = (
+    "If your network puts a certificate of its own in between, set SSL_CERT_FILE to the file of "
+    "its certificates"
+)
 
 
 # === Widgets ===
@@ -57,20 +60,27 @@ def look_at_hubs(hubs=None):
     """
     if hubs is None:
         hubs = {name: os.environ.get(key, usual) for name, (key, usual) in HUBS.items()}
-    missing = [name for name, address in hubs.items() if not answers(address)]
-    text = ", ".join(f"{n} {'does not answer' if n in missing else 'answers'}" for n in hubs)
-    if not missing:
+    reasons = {name: why_not(address) for name, address in hubs.items()}
+    text = ", ".join(f"{name} {reason or 'answers'}" for name, reason in reasons.items())
+    if not any(reasons.values()):
         return Finding(text)
-    return Finding(text, "the course needs none; a real checkpoint can come in a folder")
+    advice = "the course needs none; a real checkpoint can come in a folder"
+    if UNTRUSTED in reasons.values():
+        advice += f". {TRUST}"
+    return Finding(text, advice)
 
 
-def answers(address):
-    """Whether a server answers, even with an error of its own."""
+def why_not(address):
+    """Return why a server does not answer, in words, or `None` if it does, even with an error."""
+    from falcon_edu.presets.web import HubError, Web
+
+    import huggingface_hub
+
     try:
-        request = urllib.request.Request(address, method="HEAD")
-        urllib.request.urlopen(request, timeout=SECONDS).close()
-    except urllib.error.HTTPError:
-        return True
-    except (OSError, ValueError):  # no route, no name, no certificate; not an address
-        return False
-    return True
+        client = type(huggingface_hub.get_session())()  # which trusts those that the presets trust
+        with client, Web(client, address, timeout=SECONDS).ask(address, seconds=2 * SECONDS):
+            return None
+    except HubError as error:
+        if error.status is not None:
+            return None
+        return UNTRUSTED if "certificate" in str(error) else SILENT

@@ -12,6 +12,7 @@ from falcon_edu.presets import info, keras_hub, tokenizer_files, transformers, w
 from falcon_edu.presets.capacity import check_size
 from falcon_edu.presets.folders import read_json
 from falcon_edu.presets.handles import exact_source, resolve
+from falcon_edu.presets.hub_files import most_weight_bytes
 from falcon_edu.presets.peft import merge_peft_adapter
 from falcon_edu.presets.registry import builtin_presets
 from falcon_edu.presets.replacement import replace_folder
@@ -77,17 +78,16 @@ def load_backbone(cls, preset, load_weights=True, **overrides):
         FileNotFoundError: there is no such preset, or a file of it is missing.
         ValueError: a file is broken, the preset holds another model, or an override is unknown.
     """
-    folder = resolve(preset, weights=load_weights)
+    folder = resolve(preset, weights=False)
+    source = exact_source(preset, folder)
     with naming(preset, folder), ExitStack() as files:
+        if load_weights:  # from a hub, no more than the configuration can need
+            *_, config = _configure(cls, folder, overrides)
+            resolve(source, most=most_weight_bytes(config))
 
         def read():
             files.close()  # of an earlier try
-            file_format, found, arguments = _read_config(folder, cls)
-            known = {*inspect.signature(found.__init__).parameters, "name", "trainable"}
-            tokenizer_files.check_overrides(overrides, known - {"self", "kwargs"}, "the backbone")
-            arguments.update(overrides)
-            config = _falcon_config(arguments, folder)
-            check_size(config, folder, overrides.get("dtype"))
+            file_format, found, arguments, config = _configure(cls, folder, overrides)
             if not load_weights:
                 return lambda: found(**arguments)
             tie = bool(overrides.get("tie_word_embeddings"))
@@ -101,7 +101,7 @@ def load_backbone(cls, preset, load_weights=True, **overrides):
             return lambda: weights.load_backbone(lambda: found(**arguments), tensors, table, folder)
 
         backbone = read_steadily(folder, read)()
-    backbone.loaded_from = exact_source(preset, folder)
+    backbone.loaded_from = source
     return backbone
 
 
@@ -176,6 +176,17 @@ def load_preprocessor(cls, preset, **overrides):
 
     with naming(preset, folder):
         return read_steadily(folder, read)
+
+
+def _configure(cls, folder, overrides):
+    """Return format, class, arguments and configuration of a preset, all of them checked."""
+    file_format, found, arguments = _read_config(folder, cls)
+    known = {*inspect.signature(found.__init__).parameters, "name", "trainable"}
+    tokenizer_files.check_overrides(overrides, known - {"self", "kwargs"}, "the backbone")
+    arguments.update(overrides)
+    config = _falcon_config(arguments, folder)
+    check_size(config, folder, overrides.get("dtype"))
+    return file_format, found, arguments, config
 
 
 def _read_config(folder, cls):

@@ -25,16 +25,27 @@ def file_in(folder, name):
         ValueError: the path, or a link on it, leads out of the preset; or the file is a pointer of
             Git LFS.
     """
-    folder, path = Path(folder), current(folder, name)
+    path = current(folder, name)
     if path is None:
         return None
-    resolved, homes = path.resolve(), [folder.resolve()]
-    if folder.parent.name == "snapshots":  # the hub's cache: files are links to blobs
-        homes.append(folder.resolve().parent.parent / "blobs")
-    if not any(resolved.is_relative_to(home) for home in homes):
-        raise ValueError(f"{folder}/{plain(name)} leads out of the preset, to {plain(resolved)}")
+    resolved = path.resolve()
+    if not any(resolved.is_relative_to(home) for home in _homes(Path(folder).resolve())):
+        raise ValueError(
+            f"{folder}/{plain(name)} leads out of the preset, to {plain(resolved)}. A preset holds "
+            "its own files: copy the files themselves, not links to them."
+        )
     refuse_pointer(path)
     return path
+
+
+def _homes(folder):
+    """Return where the files of a preset may lie: in it or, in the hub's cache, in its blobs."""
+    repository = folder.parent.parent
+    if folder.parent.name != "snapshots":
+        return [folder]
+    if not repository.name.startswith("models--"):
+        return [folder, repository / "blobs"]
+    return [folder, repository / "blobs", repository.parent / "blobs"]  # the last for all models
 
 
 def read_json(folder, name):

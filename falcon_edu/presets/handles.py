@@ -13,12 +13,14 @@ FORMS = (
 )
 
 
-def resolve(preset, weights=True):
+def resolve(preset, weights=True, most=None):
     """The folder that holds a preset's files, downloaded or from the cache if need be.
 
     Args:
         preset: a built-in id, a `kaggle://` or `hf://` handle, or the path of a folder.
         weights: whether the weights are needed too, or only the small files.
+        most: number of bytes that weights from a hub may have at most; `None` for what the hub
+            announces.
 
     Returns:
         A `Path`.
@@ -37,18 +39,19 @@ def resolve(preset, weights=True):
     if not isinstance(preset, (str, os.PathLike)) or not str(preset):
         raise ValueError(f"A preset must be a string or a path. Received: {preset!r}. {FORMS}")
     if preset in BUILTIN_PRESETS:
-        return _builtin(preset, weights)
+        return _builtin(preset, weights, most)
     scheme, separator, handle = str(preset).partition("://")
     if separator:
         if scheme not in _SCHEMES:
             raise ValueError(f"{preset!r} starts with an unknown scheme. {FORMS}")
-        return _SCHEMES[scheme](handle, weights)
-    folder = Path(preset)
-    if folder.is_dir():
+        return _SCHEMES[scheme](handle, weights, most)
+    folder = Path(os.path.expanduser(preset))
+    if os.path.isdir(folder):  # of which a path that is too long is none
         return folder
-    if folder.exists():
+    if os.path.exists(folder):
         raise ValueError(f"{preset!r} is a file; a preset is a folder. {FORMS}")
-    raise FileNotFoundError(f"There is no preset {preset!r}. {FORMS}")
+    hint = " A handle is no path: pass it as a string." if folder.parts[0] in _AS_PATHS else ""
+    raise FileNotFoundError(f"There is no preset {preset!r}.{hint} {FORMS}")
 
 
 def exact_source(preset, folder):
@@ -63,22 +66,25 @@ def exact_source(preset, folder):
     """
     preset = str(preset)
     known = BUILTIN_PRESETS.get(preset, {})
-    if folder.parent.name == "snapshots":  # the cache of the Hugging Face Hub
-        return f"{known.get('hf_handle', preset).partition('@')[0]}@{folder.name}"
-    handle = known.get("kaggle_handle", preset)
-    if handle.startswith("kaggle://") and folder.name.isdigit():
-        return "/".join([*handle.split("/")[:6], folder.name])
-    return preset
+    handles = [preset, known.get("hf_handle", ""), known.get("kaggle_handle", "")]
+    # Only a hub's folder has its commit or version for a name, whatever a local one is called.
+    if folder.parent.name == "snapshots":
+        handle = next((handle for handle in handles if handle.startswith("hf://")), None)
+        return f"{handle.partition('@')[0]}@{folder.name}" if handle else preset
+    handle = next((handle for handle in handles if handle.startswith("kaggle://")), None)
+    if not handle or not folder.name.isdigit():
+        return preset
+    return "/".join([*handle.split("/")[:6], folder.name])
 
 
-def _builtin(name, weights):
+def _builtin(name, weights, most):
     if folder := shipped_folder(name):
         return folder
     known, tried = BUILTIN_PRESETS[name], []
     for key in ("hf_handle", "kaggle_handle"):
         try:
             if key in known:
-                return resolve(known[key], weights)
+                return resolve(known[key], weights, most)
         except (FileNotFoundError, ImportError) as error:
             tried.append(str(error))  # which names the handle
     if tried:
@@ -86,4 +92,5 @@ def _builtin(name, weights):
     raise FileNotFoundError(f"{name!r} should ship with falcon_edu, but this copy lacks it.")
 
 
+_AS_PATHS = ("hf:", "kaggle:")  # what `Path` makes of a handle
 _SCHEMES = {"hf": hugging_face.fetch, "kaggle": kaggle.fetch}

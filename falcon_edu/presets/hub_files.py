@@ -1,4 +1,9 @@
-"""What of a repository a preset needs, and what to say when a hub does not give it."""
+"""What of a repository a preset needs: the names of its files."""
+
+import re
+from fnmatch import fnmatch
+
+from falcon_edu.presets.folders import MOST_JSON_BYTES, shard_names
 
 SMALL_FILES = (
     "config.json",
@@ -21,32 +26,48 @@ WEIGHT_FILES = (
     ("pytorch_model.bin",),
     ("pytorch_model.bin.index.json", "pytorch_model-*.bin"),
 )
+MOST_SMALL_BYTES = 2 * MOST_JSON_BYTES  # of all the small files together
+MOST_SHARDS = 1000  # Falcon-180B has 81
 OFFLINE = "The falcon_tales presets and local folders need no network."
-CONNECTION = {
-    "ConnectionError": "it can't be reached",
-    "ConnectError": "it can't be reached",
-    "ConnectTimeout": "it can't be reached",
-    "ReadTimeout": "it does not answer",
-    "LocalEntryNotFoundError": "it can't be reached",
-    "RemoteProtocolError": "the connection broke off; what came is kept for the next try",
-    "ChunkedEncodingError": "the connection broke off; what came is kept for the next try",
-    "DataCorruptionError": "what came is not what was sent; try again",
-}
+SHARD = re.compile(r"[\w.-]{1,200}", re.ASCII)
 
 
-def status(error):
-    """The status of a hub's answer, or `None` where there was no answer."""
-    return getattr(getattr(error, "response", None), "status_code", None)
+def shards_in(folder, first, pattern=None):
+    """Return the shards that an index names, as far as their names are those of shards.
+
+    Others are never asked for, and of a broken index none: who reads it says what is wrong.
+
+    Args:
+        folder: path of the preset.
+        first: name of the index.
+        pattern: of the names of shards; without one, `first` is a file of weights itself.
+    """
+    if pattern is None:
+        return []
+    try:
+        names = shard_names(folder, first)
+    except (FileNotFoundError, ValueError):
+        return []
+    return [name for name in names if fnmatch(name, pattern) and SHARD.fullmatch(name)]
 
 
-def reason(error):
-    """Why a file could not be fetched, for a sentence in parentheses."""
-    code = status(error)
-    if code in (401, 403):
-        return f"the hub refuses to give it, with status {code}: log in, or check your token"
-    if code == 429:
-        return "the hub asks to wait, it had too many requests: try again in some minutes"
-    if code is not None and code >= 500:
-        return f"the hub is in trouble, it answers {code}: try again later"
-    name = type(error).__name__
-    return CONNECTION.get(name, f"{name}: {str(error).strip().partition(chr(10))[0]}")
+def has_weights(folder, has):
+    """True if one kind of weights is there whole: a file, or an index and all its shards.
+
+    Args:
+        folder: path of the preset.
+        has: function of a name that tells whether that file is there.
+    """
+    return any(has(kind[0]) and all(map(has, shards_in(folder, *kind))) for kind in WEIGHT_FILES)
+
+
+def most_weight_bytes(config):
+    """Return the number of bytes that a file, or all shards, of a model's weights may have.
+
+    That is eight for each parameter, twice what float32 takes, and room for headers and for what
+    some checkpoints keep beside the parameters, such as masks.
+
+    Args:
+        config: a `FalconConfig`.
+    """
+    return 8 * config.num_parameters + (config.num_layers + 16) * 2**20

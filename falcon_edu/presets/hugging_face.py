@@ -1,98 +1,209 @@
-"""Presets from the Hugging Face Hub: only the needed files, from the network or from the cache."""
+"""Presets from the Hugging Face Hub: only the needed files, from the network or from the cache.
 
-from fnmatch import fnmatch
+The hub's own client would follow what a hub says to other addresses with the token, name files by
+it, and wait for as long as it asks. So its settings, session and cache are used, and each answer is
+looked at before it becomes a file.
+"""
+
+import os
+import re
+import uuid
+import warnings
 from pathlib import Path
-from typing import Any
+from urllib.parse import quote
 
-from falcon_edu.presets.hub_files import OFFLINE, SMALL_FILES, WEIGHT_FILES, reason
+from falcon_edu.files import check_space, size
+from falcon_edu.presets import listing
+from falcon_edu.presets.downloads import check_sha256, download
+from falcon_edu.presets.hub_cache import COMMIT, HASH, HubCache
+from falcon_edu.presets.hub_files import (
+    MOST_SHARDS,
+    MOST_SMALL_BYTES,
+    OFFLINE,
+    SMALL_FILES,
+    WEIGHT_FILES,
+    shards_in,
+)
+from falcon_edu.presets.progress import bar_of_bytes
+from falcon_edu.presets.web import HubError, Web, is_refusal, shown
 
 HUB = "https://huggingface.co"
+# As git has it; and no part is empty or begins with a dot, since it becomes a path.
+REVISION = re.compile(r"(?!.*(^|/)(\.|/|$))[^\\\x00-\x20\x7f:*?\"<>|~^]{1,200}")
+ETAG = re.compile(r"[\w.+=:-]{1,200}", re.ASCII)
 
 
-def fetch(handle, weights=True):
-    """The folder of a repository's files, in the hub's own cache; its name is the commit.
+def fetch(handle, weights=True, most=None):
+    """Return the folder of a repository's files, in the hub's own cache; its name is the commit.
+
+    Where the hub does not give them, what lies whole in the cache will do, with a warning if it
+    refused.
 
     Args:
         handle: `owner/name[@revision]`.
         weights: whether the weights are needed too, or only the small files.
+        most: number of bytes that the weights may have at most; `None` for what the hub announces.
 
     Raises:
         FileNotFoundError: there is no such repository or revision, it may not be read, or it can be
             neither reached nor found in the cache.
+        OSError: the disk has no room for it.
         ValueError: the handle is none.
     """
-    from huggingface_hub import HfApi, constants
+    from huggingface_hub import constants
     from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
 
     name, _, revision = handle.partition("@")
-    # A token is for its own hub alone, and never goes over an open line.
-    hub: dict[str, Any] = {
-        "endpoint": constants.ENDPOINT,
-        "token": None if constants.ENDPOINT == HUB else False,
-    }
     try:
-        info = HfApi(**hub).model_info(name, revision=revision or None)
-        patterns = _needed([file.rfilename for file in info.siblings or ()], weights)
-        return _download(name, revision, patterns, hub)
+        validate_repo_id(name)
     except HFValidationError as error:
         raise ValueError(f"hf://{handle} is no handle of the Hugging Face Hub: {error}") from None
-    except Exception as error:  # of the hub, of its client, of the network: no common class
-        refused = _refusal(error)
-        if refused:
-            raise FileNotFoundError(f"hf://{handle} {refused} {OFFLINE}") from None
-        cached = _cached(name, revision, weights, hub)
+    revision = revision or "main"
+    if not REVISION.fullmatch(revision):
+        raise ValueError(f"hf://{handle} has no revision of the Hugging Face Hub after its @.")
+    cache = HubCache(Path(constants.HF_HUB_CACHE), name)
+    cached = cache.whole(revision, weights)
+    try:
+        return _fetch(cache, revision, weights, most, is_patient=cached is None)
+    except HubError as error:
         if cached is None:
+            missing = f" and is not in the cache{' with its weights' if weights else ''}."
             raise FileNotFoundError(
-                f"hf://{handle} could not be fetched ({reason(error)}) and is not in the cache"
-                f"{' with its weights' if weights else ''}. {OFFLINE}"
+                f"hf://{handle} {_sentence(error, missing)} {OFFLINE}"
             ) from None
+        if is_refusal(error):
+            warnings.warn(
+                f"hf://{handle} is taken from the cache, as it was fetched before (commit "
+                f"{cached.name}), since now it {_sentence(error, '.')}",
+                stacklevel=2,
+            )
         return cached
 
 
-def _needed(files, weights):
-    """The patterns of what to fetch: one kind of weights, of those that there are."""
-    kinds = [kind for kind in WEIGHT_FILES if any(fnmatch(file, kind[0]) for file in files)]
-    return [*SMALL_FILES, *(kinds[0] if weights and kinds else ())]
+def _fetch(cache, revision, weights, most, is_patient):
+    from huggingface_hub import constants, get_session
+    from huggingface_hub.utils import build_hf_headers
 
-
-def _download(name, revision, patterns, hub, **options):
-    from huggingface_hub import snapshot_download
-
-    return Path(
-        snapshot_download(
-            name, revision=revision or None, allow_patterns=patterns, **hub, **options
-        )
+    if constants.HF_HUB_OFFLINE:
+        raise HubError("HF_HUB_OFFLINE is set")
+    # A token is for its own hub alone, and never goes over an open line.
+    token = None if constants.ENDPOINT == HUB else False
+    headers = build_hf_headers(token=token)
+    web = Web(
+        get_session(),
+        constants.ENDPOINT,
+        {name: text for name, text in headers.items() if name.lower() == "authorization"},
+        constants.HF_HUB_DOWNLOAD_TIMEOUT,
+        is_patient,
     )
+    commit, files = listing.ask(web, constants.ENDPOINT, cache.name, revision)
+    repository = _Repository(web, constants.ENDPOINT, cache, commit, files)
+    repository.fetch([name for name in SMALL_FILES if name in files], MOST_SMALL_BYTES)
+    if weights:
+        repository.fetch_weights(most)
+    cache.remember(revision, commit)
+    return cache.snapshot(commit)
 
 
-def _cached(name, revision, weights, hub):
-    """The folder of an earlier download that has what is needed, or `None`."""
-    try:
-        # The cache is asked for no more than what was fetched, else it calls itself incomplete.
-        folder = _download(name, revision, ["config.json"], hub, local_files_only=True)
-        files = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
-        patterns = _needed(files, weights)
-        if weights and len(patterns) == len(SMALL_FILES):
-            return None
-        there = [p for p in patterns if any(fnmatch(file, p) for file in files)]
-        return _download(name, revision, there, hub, local_files_only=True)
-    except Exception:  # as above
-        return None
+class _Repository:
+    """One commit of a repository: what its hub lists, and how that becomes files.
+
+    Args:
+        web: the way to the hub.
+        endpoint: its address.
+        cache: a `HubCache`.
+        commit: hash of the commit.
+        files: `{name: listing.Listed}`.
+    """
+
+    def __init__(self, web, endpoint, cache, commit, files):
+        self.web, self.endpoint, self.cache = web, endpoint, cache
+        self.commit, self.files = commit, files
+        self.folder = cache.snapshot(commit)
+
+    def fetch_weights(self, most):
+        """Fetch one kind of weights, of those that there are."""
+        kind = next((kind for kind in WEIGHT_FILES if kind[0] in self.files), None)
+        if kind is None:
+            return  # who reads it says what it looked for
+        self.fetch(kind[:1], most if len(kind) == 1 else MOST_SMALL_BYTES)
+        names = [name for name in shards_in(self.folder, *kind) if name in self.files]
+        if len(names) > MOST_SHARDS:
+            raise HubError(f"its index names {len(names):,} shards", is_lie=True)
+        self.fetch(names, most)
+
+    def fetch(self, names, most):
+        """Fetch those files that are not there yet; together they have `most` bytes at most."""
+        missing = [name for name in names if not (self.folder / name).is_file()]
+        total = sum(self.files[name].size or 0 for name in missing)
+        if most is not None and total > most:
+            raise HubError(
+                f"it announces {size(total)}, where {size(most)} are the most that can be needed",
+                is_lie=True,
+            )
+        if missing:
+            check_space(self.cache.folder, total)
+        with bar_of_bytes(total, "Fetching") as bar:
+            for name in missing:
+                self._fetch_file(name, most, bar.update)
+                most = None if most is None else most - (self.folder / name).stat().st_size
+
+    def _fetch_file(self, name, most, progress):
+        listed, blobs = self.files[name], self.cache.folder / "blobs"
+        blobs.mkdir(parents=True, exist_ok=True)
+        if listed.sha256 is None:
+            # Only a checksum could tell that the rest fits to what came before: begin anew.
+            part = blobs / f"{uuid.uuid4().hex}.part"
+            try:
+                return self._download(name, listed, part, most, progress)
+            finally:
+                part.unlink(missing_ok=True)
+        with self.cache.lock(listed.sha256):
+            blob = self.cache.blob(listed.sha256)
+            if blob.is_file() and blob.stat().st_size == listed.size:
+                return self.cache.put(listed.sha256, self.commit, name)
+            part = blob.with_name(f"{listed.sha256}.part")
+            return self._download(name, listed, part, most, progress)
+
+    def _download(self, name, listed, part, most, progress):
+        url = f"{self.endpoint}/{self.cache.name}/resolve/{self.commit}/{quote(name)}"
+        answer = download(self.web, url, part, most, listed.size, progress=progress)
+        digest = self._checked(answer, part, listed)
+        os.replace(part, self.cache.blob(digest))
+        self.cache.put(digest, self.commit, name)
+
+    def _checked(self, answer, path, listed):
+        """Return the hash by which a file is kept, once all that was said of it is seen to hold."""
+        said = answer.header("x-repo-commit")
+        if said is not None and said != self.commit:
+            self._refuse(path, f"it gives a file of another commit than asked for: {shown(said)}")
+        etag = answer.header("x-linked-etag") or answer.header("etag") or ""
+        etag = etag.removeprefix("W/").strip('"')
+        if etag and not ETAG.fullmatch(etag):
+            self._refuse(path, f"it calls a file {shown(etag)}, which is no ETag")
+        both = [x for x in (etag, listed.etag) if x and HASH.fullmatch(x)]
+        if len(both) == 2 and len(etag) == len(listed.etag) and etag != listed.etag:
+            self._refuse(path, "what came is not what its list says; try again")
+        digest = check_sha256(path, (listed.sha256, etag))
+        return etag if COMMIT.fullmatch(etag) else digest
+
+    def _refuse(self, path, reason):
+        path.unlink()
+        raise HubError(reason, is_lie=True)
 
 
-def _refusal(error):
-    """What an answer of the hub means that the cache can't make up for, or `None`."""
-    from huggingface_hub import errors
-
-    if isinstance(error, errors.GatedRepoError):
+def _sentence(error, end):
+    """Return what an answer of the hub means for a preset."""
+    if error.code == "GatedRepo":
         return (
             "is gated: accept its conditions on its page, then log in with `hf auth login` "
             "or set HF_TOKEN."
         )
-    if isinstance(error, errors.RevisionNotFoundError):
+    if error.code == "RevisionNotFound":
         return "does not exist in this revision; its branches and tags are on its page."
-    if isinstance(error, errors.RepositoryNotFoundError):
+    if error.code == "RepoNotFound":
         return "does not exist, or is private and needs a token: check its spelling."
-    if isinstance(error, errors.RemoteEntryNotFoundError):
+    if error.code == "EntryNotFound":
         return "lacks a file that its list names."
-    return None
+    return f"could not be fetched ({error}){end}"

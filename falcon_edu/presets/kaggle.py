@@ -1,33 +1,55 @@
 """Presets from Kaggle: only the needed files, from the network or from kagglehub's cache.
 
 They are fetched one by one and by names that are known here. Asked for a whole model, kagglehub
-would write to wherever the list of files says, and unpack an archive.
+would write to wherever the list of files says, and unpack an archive; asked for one file, it would
+write for as long as somebody sends. So its settings and its cache are used, and each answer is
+looked at before it becomes a file.
 """
 
+import base64
+import json
+import os
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from fnmatch import fnmatch
+import ssl
+import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
-from falcon_edu.presets.folders import shard_names
-from falcon_edu.presets.hub_files import OFFLINE, SMALL_FILES, WEIGHT_FILES, reason, status
+from falcon_edu.presets.downloads import checksum, download
+from falcon_edu.presets.folders import MOST_JSON_BYTES
+from falcon_edu.presets.hub_files import (
+    MOST_SHARDS,
+    OFFLINE,
+    SMALL_FILES,
+    WEIGHT_FILES,
+    has_weights,
+    shards_in,
+)
+from falcon_edu.presets.web import HubError, Web, is_refusal
 
 NAME = r"[A-Za-z0-9_][\w.-]*"  # it becomes a folder of the cache
 HANDLE = re.compile(rf"{NAME}/{NAME}/{NAME}/{NAME}(/[1-9]\d*)?", re.ASCII)
+SERVICE = "v1/models.ModelApiService"
+ABSENT = (403, 404)  # Kaggle has had both for a name that it does not have
+TIMEOUT = 15  # seconds to wait for the next bytes, as kagglehub does
 
 
-def fetch(handle, weights=True):
-    """The folder of a model's files, in kagglehub's own cache; its name is the version.
+def fetch(handle, weights=True, most=None):
+    """Return the folder of a model's files, in kagglehub's own cache; its name is the version.
+
+    Where Kaggle does not give them, what lies whole in the cache will do, with a warning if it
+    refused.
 
     Args:
         handle: `owner/model/framework/variation[/version]`; without a version, the newest.
         weights: whether the weights are needed too, or only the small files.
+        most: number of bytes that the weights may have at most; `None` for what is announced.
 
     Raises:
         FileNotFoundError: there is no such model, it may not be read, or it can be neither reached
             nor found in the cache.
         ImportError: kagglehub is not installed.
+        OSError: the disk has no room for it.
         ValueError: the handle is none.
     """
     if not HANDLE.fullmatch(handle):
@@ -36,103 +58,203 @@ def fetch(handle, weights=True):
         )
     try:
         import kagglehub
+        from kagglehub.handle import parse_model_handle
     except ImportError:
         raise ImportError(
             f"kaggle://{handle} needs kagglehub: `pip install 'falcon_edu[kaggle]'`"
         ) from None
+    parsed = parse_model_handle(handle)
+    if _is_mounted(parsed):
+        return Path(kagglehub.model_download(handle))
+    cached = _cached(parsed, weights)
+    if parsed.is_versioned() and cached and cached.is_complete:
+        return cached.folder
     try:
-        return _fetch(kagglehub, handle, weights)
-    except Exception as error:  # kagglehub has many, and no common one
-        raise FileNotFoundError(f"kaggle://{handle} {_refusal(error)} {OFFLINE}") from None
+        with _connected(is_patient=cached is None) as kaggle:
+            return _fetch(kaggle, parsed, weights, most)
+    except HubError as error:
+        if cached is None:
+            raise FileNotFoundError(f"kaggle://{handle} {_sentence(error)} {OFFLINE}") from None
+        if is_refusal(error):
+            warnings.warn(
+                f"kaggle://{handle} is taken from the cache, as it was fetched before (version "
+                f"{cached.folder.name}), since now it {_sentence(error)}",
+                stacklevel=2,
+            )
+        return cached.folder
 
 
-def _fetch(kagglehub, handle, weights):
-    model = _cache(kagglehub) / "/".join(handle.split("/")[:4])
-    cached = [path.parent for path in model.glob("*/config.json") if path.parent.name.isdigit()]
-    folder = _folder(kagglehub.model_download, handle, cached)
-    if _is_complete(folder):
-        return folder
-    if folder.name.isdigit():  # every file of one version, even if another appears meanwhile
-        handle = "/".join([*handle.split("/")[:4], folder.name])
-    files = _Files(kagglehub.model_download, handle, folder)
+def _is_mounted(parsed):
+    """True in a notebook of Kaggle's or Colab's that has the model on a disk of its own."""
+    from kagglehub.colab_cache_resolver import ModelColabCacheResolver
+    from kagglehub.kaggle_cache_resolver import ModelKaggleCacheResolver
+
+    return any(
+        resolver().is_supported(parsed)
+        for resolver in (ModelKaggleCacheResolver, ModelColabCacheResolver)
+    )
+
+
+def _fetch(kaggle, parsed, weights, most):
+    if not parsed.is_versioned():  # every file of one version, even if another appears meanwhile
+        parsed = parsed.with_version(kaggle.newest(parsed))
+    version = _Version(parsed, kaggle)
+    if version.is_complete:
+        return version.folder
     for name in SMALL_FILES:
-        # What is not in the cache may not be there at all: only a first fetch can tell.
-        if not files.has(name) and files.failures and folder not in cached:
-            raise files.failures[0]
-    if weights and not any(map(files.has_weights, WEIGHT_FILES)) and files.failures:
-        raise files.failures[0]
-    return folder
+        if not version.fetch(name, MOST_JSON_BYTES) and name == "config.json":
+            raise version.refusal
+    if weights:
+        version.fetch_weights(most)
+    return version.folder
 
 
-def _folder(download, handle, cached):
-    """Where the files of a handle are; without a network, the newest version in the cache."""
-    versions = {int(folder.name): folder for folder in cached}
-    if handle.count("/") == 4 and _is_complete(folder := versions.get(int(handle.split("/")[4]))):
-        return folder
-    try:
-        return Path(download(handle, "config.json")).parent
-    except Exception as error:
-        is_refusal = 400 <= (status(error) or 0) < 500 and status(error) != 429
-        if is_refusal or not versions or handle.count("/") == 4:
-            raise
-        return versions[max(versions)]
+def _cached(parsed, weights):
+    """Return the newest version in the cache, or the one asked for, if it is whole."""
+    versions = [_Version(parsed)]
+    if not parsed.is_versioned():
+        folders = versions[0].folder.parent.glob("*/config.json")
+        numbers = sorted(int(x.parent.name) for x in folders if x.parent.name.isdecimal())
+        versions = [_Version(parsed.with_version(number)) for number in reversed(numbers)]
+    return next((version for version in versions if version.is_whole(weights)), None)
 
 
-@dataclass
-class _Files:
-    """The files of one version: fetched by name, each if it is there."""
+class _Version:
+    """The files of one version, in the cache and at Kaggle.
 
-    download: Callable
-    handle: str
-    folder: Path
-    failures: list[Exception] = field(default_factory=list)
+    Args:
+        parsed: kagglehub's `ModelHandle`.
+        kaggle: a `_Kaggle`, or `None` for the cache alone.
+    """
+
+    def __init__(self, parsed, kaggle=None):
+        from kagglehub.cache import get_cached_path
+
+        self.parsed, self.kaggle, self.refusal = parsed, kaggle, None
+        self.folder = Path(get_cached_path(parsed))
+
+    @property
+    def is_complete(self):
+        """Whether kagglehub has fetched the whole model before, and marked it so."""
+        return self.folder.with_name(f"{self.folder.name}.complete").is_file()
 
     def has(self, name):
-        """Fetches a file, and says whether there is one."""
-        if self.failures and not (self.folder / name).is_file():
-            return False  # one try without a network is enough
-        try:
-            self.download(self.handle, name)
-        except Exception as error:
-            # Kaggle answers 403 to a name that it does not have, and the notebooks' own cache
-            # raises a `ValueError`. Anything else may be a file that is there.
-            if status(error) not in (403, 404) and type(error) is not ValueError:
-                self.failures.append(error)
+        """True if a file lies whole in the cache: it, or the whole version, is marked so."""
+        from kagglehub.cache import Cache
+
+        is_marked = self.is_complete or Cache().load_from_cache(self.parsed, name)
+        return bool(is_marked) and (self.folder / name).is_file()
+
+    def is_whole(self, weights):
+        """True if all that is needed lies whole in the cache."""
+        if not self.has("config.json"):
             return False
-        return True
+        return self.is_complete or not weights or has_weights(self.folder, self.has)
 
-    def has_weights(self, kind):
-        """Fetches one kind of weights, if it is there: a file, or an index and its shards."""
-        first, *shards = kind
-        if not self.has(first):
-            return False
-        if not shards:
-            return True
-        try:
-            names = shard_names(self.folder, first)
-        except ValueError:
-            return True  # who reads it says what is wrong with it
-        # Of the names in an index only those that shards have are asked for.
-        return all(
-            self.has(name) for name in names if fnmatch(name, shards[0]) and Path(name).name == name
-        )
+    def fetch(self, name, most):
+        """Fetch a file, and return its length, or 0 if there is none."""
+        from kagglehub.cache import Cache
+
+        path = self.folder / name
+        if not self.has(name):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_name(f"{path.name}.part")
+            try:
+                self.kaggle.fetch(self.parsed, name, part, most)
+            except HubError as error:
+                if error.status not in ABSENT:
+                    raise
+                self.refusal = error
+                return 0
+            os.replace(part, path)
+            Cache().mark_as_complete(self.parsed, name)
+        return path.stat().st_size
+
+    def fetch_weights(self, most):
+        """Fetch one kind of weights: a file, or an index and its shards."""
+        for first, *pattern in WEIGHT_FILES:
+            if not self.fetch(first, MOST_JSON_BYTES if pattern else most):
+                continue
+            names = shards_in(self.folder, first, *pattern)
+            if len(names) > MOST_SHARDS:
+                raise HubError(f"its index names {len(names):,} shards", is_lie=True)
+            for name in names:
+                length = self.fetch(name, most)
+                most = None if most is None else most - length
+            return
 
 
-def _cache(kagglehub):
-    return Path(kagglehub.config.get_cache_folder()) / "models"
+class _Kaggle:
+    """Kaggle's protocol: what to ask, and what to make of the answers.
+
+    Args:
+        web: a `Web`.
+        address: of its API.
+    """
+
+    def __init__(self, web, address):
+        self.web, self.address = web, address
+
+    def newest(self, parsed):
+        """Return the number of the newest version."""
+        answer = self.web.json(*self._request("GetModelInstance", parsed))
+        number = answer.get("versionNumber") if isinstance(answer, dict) else None
+        code = answer.get("code") if isinstance(answer, dict) else None
+        if type(code) is int and code >= 400:
+            raise HubError(f"the hub answers with status {code}", status=code)
+        if type(number) is not int or not 0 < number < 10**9:
+            raise HubError("it does not say which version is the newest", is_lie=True)
+        return number
+
+    def fetch(self, parsed, name, path, most):
+        """Fetch a file of a version to a path, and check what its store says of it."""
+        more = {"versionNumber": parsed.version, "path": name}
+        url, headers, content = self._request("DownloadModelInstanceVersion", parsed, **more)
+        answer = download(self.web, url, path, most, headers=headers, content=content)
+        found = re.search(r"md5=([\w+/]{22}==)", answer.hops[-1].get("x-goog-hash", ""))
+        if found and base64.b64encode(checksum(path, "md5").digest()).decode() != found[1]:
+            path.unlink()
+            raise HubError("what came is not what was sent; try again", is_lie=True)
+
+    def _request(self, name, parsed, **more):
+        content = {
+            "ownerSlug": parsed.owner,
+            "modelSlug": parsed.model,
+            "framework": parsed.framework_enum().name,
+            "instanceSlug": parsed.variation,
+            **more,
+        }
+        url = f"{self.address}/{SERVICE}/{name}"
+        return url, {"Content-Type": "application/json"}, json.dumps(content).encode()
 
 
-def _is_complete(folder):
-    """Whether kagglehub has fetched the whole model before, and marked it so."""
-    return folder is not None and folder.with_name(f"{folder.name}.complete").is_file()
+@contextmanager
+def _connected(is_patient):
+    """Yield a `_Kaggle` at the address, and with the credentials, that kagglehub would use."""
+    from huggingface_hub import get_session
+    from kagglehub.config import get_kaggle_credentials
+    from kagglesdk.kaggle_env import KaggleEnv, get_endpoint, get_env
+
+    address = get_endpoint(get_env())
+    address += "" if get_env() == KaggleEnv.PROD else "/api"
+    credentials, headers = get_kaggle_credentials(), {}
+    if credentials and credentials.api_key:
+        headers["Authorization"] = f"Bearer {credentials.api_key}"
+    elif credentials and credentials.username and credentials.key:
+        pair = f"{credentials.username}:{credentials.key}".encode()
+        headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE")  # kagglehub's own client reads it, ours does not
+    trusted = {"verify": ssl.create_default_context(cafile=bundle)} if bundle else {}
+    with type(get_session())(**trusted) as client:  # of the same make, with no secrets in it
+        yield _Kaggle(Web(client, address, headers, TIMEOUT, is_patient), address)
 
 
-def _refusal(error):
-    if status(error) in (401, 403):
+def _sentence(error):
+    if error.status in (401, 403):
         return (
             "does not exist or may not be read: check its spelling, accept its conditions on its "
             "page, and call `kagglehub.login()` or set KAGGLE_API_TOKEN."
         )
-    if status(error) == 404:
+    if error.status == 404:
         return "does not exist: check owner, model, framework, variation and version."
-    return f"could not be fetched ({reason(error)}) and is not whole in the cache."
+    return f"could not be fetched ({error}) and is not whole in the cache."

@@ -1,0 +1,143 @@
+"""One file from a hub: as long as announced, with the announced checksum, or not at all."""
+
+import hashlib
+import os
+import re
+
+from falcon_edu.files import size
+from falcon_edu.presets.folders import MOST_JSON_BYTES
+from falcon_edu.presets.web import SECONDS, SLOWEST, TRIES, HubError, shown
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+NO_SUCH_RANGE = 416
+MOST_SECONDS = 7 * 24 * 3600
+MOST_UNANNOUNCED = MOST_JSON_BYTES  # of a file whose length nobody says
+ENOUGH = 2**20  # bytes after which a connection may break off again
+
+
+def download(web, url, path, most, expected=None, headers=(), content=None, progress=None):
+    """Fetch a file, going on where an earlier try broke off.
+
+    Args:
+        web: a `Web`.
+        url: where it lies.
+        path: where to write it. If it fails on the way, what came stays there for the next try.
+        most: number of bytes that it may have at most; `None` for what is announced.
+        expected: number of bytes that it has, if that is known.
+        headers, content: of the request, as `Web.ask` takes them.
+        progress: called with the number of bytes that came, or were lost again.
+
+    Returns:
+        The `Answer` that the last bytes came with.
+
+    Raises:
+        HubError: it did not come, or not as announced.
+        OSError: it can't be written.
+    """
+    bound = next((x for x in (expected, most) if x is not None), MOST_UNANNOUNCED)
+    seconds = min(SECONDS + bound / SLOWEST, MOST_SECONDS)
+    progress = progress or (lambda count: None)
+    progress(_length(path))
+    tries = 0
+    while True:
+        start = _length(path)
+        wanted = {**dict(headers), "Range": f"bytes={start}-"} if start else headers
+        try:
+            with web.ask(url, wanted, content, seconds) as answer:
+                _receive(answer, path, start, most, expected, progress)
+                return answer
+        except HubError as error:
+            if error.is_lie or error.status == NO_SUCH_RANGE:
+                path.unlink(missing_ok=True)
+            grown = _length(path) - start
+            tries = 0 if grown > ENOUGH else tries + 1
+            is_worth_it = error.is_broken or (error.status == NO_SUCH_RANGE and start)
+            if not is_worth_it or tries == TRIES or not web.waits(error):
+                raise
+        if not path.exists():
+            progress(-start)
+
+
+def _length(path):
+    return path.stat().st_size if path.exists() else 0
+
+
+def _receive(answer, path, start, most, expected, progress):
+    """Write what comes behind what is there, never more than was announced."""
+    start = _begin(answer, start)
+    total = _total(answer, start)
+    if total is not None and expected is not None and total != expected:
+        raise HubError(f"it sends {total:,} bytes of announced {expected:,}", is_lie=True)
+    total = expected if total is None else total
+    if most is not None and total is not None and total > most:
+        raise HubError(
+            f"it announces {size(total)}, where {size(most)} are the most that can be needed",
+            is_lie=True,
+        )
+    bound = next((x for x in (total, most) if x is not None), MOST_UNANNOUNCED)
+    with open(path, "r+b" if start else "wb") as file:
+        file.truncate(start)
+        file.seek(start)
+        for piece in answer.pieces:
+            start += len(piece)
+            if start > bound:
+                raise HubError(f"it goes on beyond {bound:,} bytes", is_lie=True)
+            file.write(piece)
+            progress(len(piece))
+    if total is not None and start != total:
+        raise HubError(f"it ends after {start:,} bytes of {total:,}", is_broken=True)
+
+
+def _begin(answer, start):
+    """Return the place in the file at which an answer begins."""
+    if answer.status != 206:
+        return 0
+    place = answer.hops[-1].get("content-range")
+    if place is not None and not place.startswith(f"bytes {start}-"):
+        raise HubError("it sends another part than asked for", is_lie=True)
+    return start
+
+
+def _total(answer, start):
+    length = answer.number("content-length")
+    return None if length is None else start + length
+
+
+def checksum(path, kind="sha256"):
+    """Return the checksum of a file, as a hash object.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "empty"
+    >>> path.touch()
+    >>> checksum(path).hexdigest()[:8]
+    'e3b0c442'
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, kind)
+
+
+def check_sha256(path, announced):
+    """Refuse a file that has not the checksum that its hub announced, and remove it.
+
+    Args:
+        path: of the file.
+        announced: texts that may be such checksums; others, and `None`, are passed over.
+
+    Returns:
+        The checksum in hexadecimal digits.
+
+    Raises:
+        HubError: it has another one.
+    """
+    found = checksum(path).hexdigest()
+    for text in announced:
+        if text and SHA256.fullmatch(text) and text != found:
+            os.unlink(path)
+            raise HubError(
+                f"what came is not what was announced: its sha256 is {found[:12]}..., not "
+                f"{shown(text)[1:13]}...; try again",
+                is_lie=True,
+            )
+    return found

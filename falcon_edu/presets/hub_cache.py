@@ -1,0 +1,98 @@
+"""The cache of the Hugging Face Hub on this machine, in the layout of its own client.
+
+A repository has `blobs`, named by their hashes; `snapshots`, a folder of links to them for each
+commit; and `refs`, the commit of each branch. Nothing that a hub says becomes a name here before it
+was seen to be a hash.
+"""
+
+import os
+import re
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from falcon_edu.files import replacing
+from falcon_edu.presets.hub_files import has_weights
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class HubCache:
+    """The cached files of one repository.
+
+    Attributes:
+        root: folder of all repositories.
+        name: `"owner/name"`.
+    """
+
+    root: Path
+    name: str
+
+    @property
+    def folder(self):
+        return self.root / f"models--{self.name.replace('/', '--')}"
+
+    def snapshot(self, commit):
+        """Return the folder of a commit."""
+        assert COMMIT.fullmatch(commit)
+        return self.folder / "snapshots" / commit
+
+    def blob(self, digest):
+        """Return the path of a file by its hash."""
+        assert HASH.fullmatch(digest)
+        return self.folder / "blobs" / digest
+
+    def lock(self, digest):
+        """Return the lock of a blob, which the hub's own client takes too while it downloads it."""
+        from huggingface_hub.utils import WeakFileLock
+
+        path = self.root / ".locks" / self.folder.name / f"{digest}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return WeakFileLock(path)
+
+    def put(self, digest, commit, name):
+        """Make a blob part of a commit, under its name.
+
+        Args:
+            digest: its hash.
+            commit, name: what it becomes.
+        """
+        blob, place = self.blob(digest), self.snapshot(commit) / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        new = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.tmp")
+        try:
+            new.symlink_to(os.path.relpath(blob, place.parent))
+        except (OSError, NotImplementedError):  # a system or a disk without links
+            os.replace(blob, new)
+        os.replace(new, place)
+
+    def commit_of(self, revision):
+        """Return the commit that a branch had when it was fetched, or `None`."""
+        if COMMIT.fullmatch(revision):
+            return revision
+        with suppress(OSError, ValueError):
+            commit = (self.folder / "refs" / revision).read_text(encoding="ascii").strip()
+            return commit if COMMIT.fullmatch(commit) else None
+        return None
+
+    def remember(self, revision, commit):
+        """Note the commit that a branch has now; a cache that can't be written goes without."""
+        if revision == commit or self.commit_of(revision) == commit:
+            return
+        path = self.folder / "refs" / revision
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as new:
+                new.write_text(commit, encoding="ascii")
+
+    def whole(self, revision, weights):
+        """Return the folder of a revision if all that is needed lies in it, else `None`."""
+        commit = self.commit_of(revision)
+        if commit is None or not (self.snapshot(commit) / "config.json").is_file():
+            return None
+        folder = self.snapshot(commit)
+        is_whole = not weights or has_weights(folder, lambda name: (folder / name).is_file())
+        return folder if is_whole else None

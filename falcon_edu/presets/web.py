@@ -1,0 +1,280 @@
+"""Requests to a hub that may be slow, broken or lying: bounded in bytes, seconds and redirects."""
+
+import json
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import urljoin, urlsplit
+
+from falcon_edu.presets.folders import MOST_JSON_BYTES
+from falcon_edu.presets.waiting import Deadline, Patience, asked_seconds
+
+MOST_REDIRECTS = 10
+REDIRECTS = (301, 302, 303, 307, 308)
+AGAIN = (408, 429, 500, 502, 503, 504)  # answers of a hub that may do better in a moment
+TRIES, TRIES_UNASKED = 5, 3  # where a hub asks to come again later, and where it doesn't
+SECONDS = 60  # for an answer to begin, or for a small one to be whole
+SLOWEST = 20_000  # bytes a second, below which a long answer is given up
+SECRETS = ("authorization", "cookie", "proxy-authorization")
+PLAIN = {"Accept-Encoding": "identity", "User-Agent": "falcon_edu", "Connection": "close"}
+
+
+class HubError(Exception):
+    """Why a hub did not give what it was asked for, in words that fit into parentheses.
+
+    Attributes:
+        status: the status of its answer, or `None` where there was none.
+        code: the hub's own word for it, such as `"GatedRepo"`.
+        is_broken: whether a connection broke off on the way, so that the rest may still come.
+        is_lie: whether an answer came that can't be true.
+        seconds: how long the hub asks to wait, or `None`.
+    """
+
+    def __init__(self, reason, status=None, code="", is_broken=False, is_lie=False, seconds=None):
+        super().__init__(reason)
+        self.status, self.code, self.seconds = status, code, seconds
+        self.is_broken, self.is_lie = is_broken, is_lie
+
+
+@dataclass
+class Answer:
+    """What came: a status, the headers of each hop on the way to it, and the bytes in pieces."""
+
+    status: int
+    hops: list[Mapping[str, str]]
+    pieces: Iterator[bytes]
+
+    def header(self, name):
+        """Return a header of the first hop that has it: what the hub itself says comes first."""
+        return next((hop[name] for hop in self.hops if name in hop), None)
+
+    def number(self, name):
+        """Return a header of the last hop as a number, or `None` if there is none."""
+        text = self.hops[-1].get(name)
+        if text is None:
+            return None
+        if not re.fullmatch(r"[0-9]{1,15}", text):
+            raise HubError(f"it says {shown(text)} for {name}, which is no number", is_lie=True)
+        return int(text)
+
+
+class Web:
+    """The way to one hub; its token goes to that very address and to nobody else.
+
+    Args:
+        client: a client of httpx's kind, as huggingface_hub has one.
+        address: the hub's, such as `"https://huggingface.co"`.
+        token_headers: headers for the hub itself.
+        timeout: seconds to wait for the next bytes.
+        is_patient: whether to wait where the hub asks for it, a minute in all.
+    """
+
+    def __init__(self, client, address, token_headers=(), timeout=10, is_patient=True):
+        self.client, self.home = client, origin(address)
+        self.token_headers, self.timeout = dict(token_headers), timeout
+        self.patience = Patience(self.home) if is_patient else None
+
+    @contextmanager
+    def ask(self, url, headers=(), content=None, seconds=SECONDS):
+        """Yield the answer to a request: a POST if it has content, else a GET.
+
+        Args:
+            url: where to begin; redirects are followed.
+            headers: for every hop.
+            content: bytes to send, as JSON.
+            seconds: how long all of it may take; waiting where a hub asks for it is apart.
+
+        Raises:
+            HubError: there is no answer, or another one than asked for.
+        """
+        for tries in range(TRIES):
+            with ExitStack() as stack:
+                try:
+                    answer = stack.enter_context(self._follow(url, headers, content, seconds))
+                except HubError as error:
+                    most = TRIES if error.seconds is not None else TRIES_UNASKED
+                    is_last = tries >= most - 1 or error.status not in AGAIN
+                    if is_last or not self.waits(error, tries):
+                        raise
+                    continue
+                yield answer
+                return
+
+    def json(self, url, headers=(), content=None):
+        """Return the JSON that a hub answers, at most `MOST_JSON_BYTES` of it."""
+        data = bytearray()
+        with self.ask(url, headers, content) as answer:
+            for piece in answer.pieces:
+                data += piece
+                if len(data) > MOST_JSON_BYTES:
+                    raise HubError(
+                        f"its answer goes on beyond {MOST_JSON_BYTES:,} bytes", is_lie=True
+                    )
+        try:
+            return json.loads(data)
+        except (ValueError, RecursionError):
+            raise HubError("its answer is no JSON", is_lie=True) from None
+
+    @contextmanager
+    def _follow(self, url, headers, content, seconds):
+        hops = []
+        for _ in range(MOST_REDIRECTS + 1):
+            with self._send(url, headers, content, seconds) as (response, pieces):
+                hops.append(response.headers)
+                place = response.headers.get("location")
+                if response.status_code not in REDIRECTS or place is None:
+                    _check(response)
+                    yield Answer(response.status_code, hops, pieces)
+                    return
+                url, content = _target(url, place), None
+        raise HubError("it sends from one address to the next without end", is_lie=True)
+
+    @contextmanager
+    def _send(self, url, headers, content, seconds):
+        """Yield the response to one request, and the bytes of its body as they come."""
+        is_home = origin(url) == self.home
+        with ExitStack() as stack:
+            deadline = stack.enter_context(Deadline(seconds))
+            try:
+                request = self.client.build_request(
+                    "GET" if content is None else "POST",
+                    url,
+                    headers={**PLAIN, **dict(headers), **(self.token_headers if is_home else {})},
+                    content=content,
+                    timeout=self.timeout,
+                    extensions={"trace": deadline.follow},
+                )
+                if not is_home:  # a client may have secrets of its own
+                    for name in SECRETS:
+                        request.headers.pop(name, None)
+                auth = {} if is_home else {"auth": None}
+                response = self.client.send(request, stream=True, follow_redirects=False, **auth)
+            except Exception as error:  # of the client, the network, TLS: no common class
+                raise HubError(why(error, deadline)) from None
+            stack.callback(response.close)
+            yield response, _pieces(response, deadline)
+
+    def waits(self, error, tries=0):
+        """Wait a moment for a hub, or as long as it asks; false, at once, if that is too long."""
+        if self.patience is None:
+            return False
+        seconds = max(1, 2**tries if error.seconds is None else error.seconds)
+        return self.patience.waits(seconds, f"{error}")
+
+
+def _pieces(response, deadline):
+    try:
+        yield from response.iter_raw()
+    except Exception as error:  # as above
+        raise HubError(why(error, deadline), is_broken=True) from None
+
+
+def _check(response):
+    """Refuse an answer that is none to what was asked."""
+    status, headers = response.status_code, response.headers
+    if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+        seconds = asked_seconds(headers)
+        code = headers.get("x-error-code", "")
+        raise HubError(_refusal(status, seconds), status, code, seconds=seconds)
+    packed = headers.get("content-encoding", "identity").lower()
+    if packed not in ("identity", ""):
+        raise HubError(f"it sends packed ({shown(packed)}) what was asked for plain", is_lie=True)
+
+
+def _refusal(status, seconds):
+    wait = f", and asks to wait {seconds:,} s" if seconds else ""
+    if status in (401, 403):
+        return f"the hub refuses to give it, with status {status}: log in, or check your token"
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        again = f"try again in {seconds:,} s" if seconds else "try again in some minutes"
+        return f"the hub asks to wait, it had too many requests: {again}"
+    if status >= 500:
+        return f"the hub is in trouble, it answers {status}{wait}: try again later"
+    return f"the hub answers with status {status}"
+
+
+def _target(url, place):
+    try:
+        target = urljoin(url, place)
+    except ValueError:
+        target = ""
+    scheme, host, _ = origin(target)
+    if scheme not in ("http", "https") or not host:
+        raise HubError(f"it sends to {shown(place)}, which is no address of the web", is_lie=True)
+    if origin(url)[0] == "https" and scheme == "http":
+        raise HubError(f"it sends to {shown(place)}, over an open line", is_lie=True)
+    return target
+
+
+def origin(url):
+    """Return the scheme, host and port of an address.
+
+    Raises:
+        HubError: the address is broken.
+
+    Example:
+
+    >>> origin("https://huggingface.co/tiiuae/falcon-7b")
+    ('https', 'huggingface.co', 443)
+    """
+    try:
+        parts = urlsplit(url)
+        usual = {"http": 80, "https": 443}.get(parts.scheme, 0)
+        return parts.scheme, (parts.hostname or "").lower(), parts.port or usual
+    except ValueError:
+        raise HubError(f"its address {shown(url)} is broken", is_lie=True) from None
+
+
+def is_refusal(error):
+    """True if a hub refused or lied, as against one that can't be reached or is in trouble."""
+    status = error.status or 0
+    return error.is_lie or (400 <= status < 500 and status not in AGAIN)
+
+
+def shown(text, most=80):
+    """Return a text of a stranger as it may be printed: quoted, escaped, cut.
+
+    >>> shown("../" * 50, most=9), shown("a" + chr(27))
+    ("'../../../'...", "'a\\\\x1b'")
+    """
+    text = str(text)
+    return ascii(text[:most]) + ("..." if len(text) > most else "")
+
+
+def why(error, deadline=None):
+    """Return why there was no answer, in words."""
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
+        chain.append(cause)
+    for link in chain:
+        if isinstance(link, ssl.SSLCertVerificationError):
+            return (
+                f"its certificate is not trusted: {link.verify_message}. Where a network puts its "
+                "own in between, SSL_CERT_FILE can name the file of its certificates"
+            )
+    if deadline is not None and deadline.is_over:
+        return f"its answer did not end in {deadline.seconds:.0f} s"
+    kinds = {kind.__name__ for link in chain for kind in type(link).__mro__}
+    for kind, words in WORDS.items():
+        if kind in kinds:
+            return words
+    return f"{type(error).__name__}: {shown(error, 200)}"
+
+
+WORDS = {
+    "OfflineModeIsEnabled": "HF_HUB_OFFLINE is set",
+    "ConnectError": "it can't be reached",
+    "ConnectTimeout": "it can't be reached",
+    "ConnectionRefusedError": "it can't be reached",
+    "TimeoutException": "it does not answer",
+    "SSLError": "its encryption is broken",
+    "DecodingError": "its answer is broken",
+    "UnsupportedProtocol": "its address is none of the web",
+    "LocalProtocolError": "its answer is broken",
+    "RemoteProtocolError": "the connection broke off; what came is kept for the next try",
+    "NetworkError": "the connection broke off; what came is kept for the next try",
+    "InvalidURL": "its address is broken",
+}
