@@ -28,6 +28,8 @@ class Kaggle:
         next_version: `{path: bytes}`, published once a file was fetched, where it is set.
         cut: breaks off after this many bytes of the file whose name ends in `cut_file`.
         wrong: sends other bytes than those whose checksum it announces.
+        lie: `function(handler, status, body, headers)` that sends an answer in its own way, or
+            returns `False` to leave it as it is.
         missing: the status for a file that there is none of; Kaggle has had both 403 and 404.
     """
 
@@ -36,7 +38,7 @@ class Kaggle:
     def __init__(self, files):
         self.versions, self.requests = {1: {}, 2: dict(files)}, []
         self.status, self.wrong, self.missing = None, False, 404
-        self.next_version = None
+        self.next_version = self.lie = None
         self.cut, self.cut_file = None, ""
         self.api = self.store = ""
 
@@ -105,8 +107,14 @@ class Handler(BaseHTTPRequestHandler):
         self.send(200, json.dumps(content).encode(), {"Content-Type": "application/json"})
 
     def send(self, status, body, headers=()):
+        headers = dict(headers)
+        if self.kaggle.lie and self.kaggle.lie(self, status, body, headers) is not False:
+            return
+        self.send_plainly(status, body, headers)
+
+    def send_plainly(self, status, body, headers):
         self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **dict(headers)}.items():
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)

@@ -72,13 +72,13 @@ def look_at_hubs(hubs=None):
 
 def why_not(address):
     """Return why a server does not answer, in words, or `None` if it does, even with an error."""
-    from falcon_edu.presets.web import HubError, Web
+    from falcon_edu.presets.web import HubError, Web, new_client
 
-    import huggingface_hub
-
-    try:
-        client = type(huggingface_hub.get_session())()  # which trusts those that the presets trust
-        with client, Web(client, address, timeout=SECONDS).ask(address, seconds=2 * SECONDS):
+    try:  # with the client of the presets: what it trusts, they do
+        with (
+            new_client() as client,
+            Web(client, address, timeout=SECONDS).ask(address, seconds=2 * SECONDS),
+        ):
             return None
     except HubError as error:
         if error.status is not None:

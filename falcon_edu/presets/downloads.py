@@ -15,7 +15,9 @@ MOST_UNANNOUNCED = MOST_JSON_BYTES  # of a file whose length nobody says
 ENOUGH = 2**20  # bytes after which a connection may break off again
 
 
-def download(web, url, path, most, expected=None, headers=(), content=None, progress=None):
+def download(
+    web, url, path, most, expected=None, headers=(), content=None, progress=None, keeps=True
+):
     """Fetch a file, going on where an earlier try broke off.
 
     Args:
@@ -25,6 +27,7 @@ def download(web, url, path, most, expected=None, headers=(), content=None, prog
         most: number of bytes that it may have at most; `None` for what is announced.
         expected: number of bytes that it has, if that is known.
         headers, content: of the request, as `Web.ask` takes them.
+        keeps: whether that is so; else the caller removes it.
         progress: called with the number of bytes that came, or were lost again.
 
     Returns:
@@ -53,6 +56,8 @@ def download(web, url, path, most, expected=None, headers=(), content=None, prog
             tries = 0 if grown > ENOUGH else tries + 1
             is_worth_it = error.is_broken or (error.status == NO_SUCH_RANGE and start)
             if not is_worth_it or tries == TRIES or not web.waits(error):
+                if error.is_broken and keeps and path.exists():
+                    error.args = (f"{error}; what came is kept for the next try",)
                 raise
         if not path.exists():
             progress(-start)

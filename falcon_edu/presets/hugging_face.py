@@ -168,7 +168,8 @@ class _Repository:
 
     def _download(self, name, listed, part, most, progress):
         url = f"{self.endpoint}/{self.cache.name}/resolve/{self.commit}/{quote(name)}"
-        answer = download(self.web, url, part, most, listed.size, progress=progress)
+        keeps = listed.sha256 is not None
+        answer = download(self.web, url, part, most, listed.size, progress=progress, keeps=keeps)
         digest = self._checked(answer, part, listed)
         os.replace(part, self.cache.blob(digest))
         self.cache.put(digest, self.commit, name)

@@ -25,7 +25,7 @@ from falcon_edu.presets.hub_files import (
     has_weights,
     shards_in,
 )
-from falcon_edu.presets.web import HubError, Web, is_refusal
+from falcon_edu.presets.web import HubError, Web, is_refusal, new_client
 
 NAME = r"[A-Za-z0-9_][\w.-]*"  # it becomes a folder of the cache
 HANDLE = re.compile(rf"{NAME}/{NAME}/{NAME}/{NAME}(/[1-9]\d*)?", re.ASCII)
@@ -231,7 +231,6 @@ class _Kaggle:
 @contextmanager
 def _connected(is_patient):
     """Yield a `_Kaggle` at the address, and with the credentials, that kagglehub would use."""
-    from huggingface_hub import get_session
     from kagglehub.config import get_kaggle_credentials
     from kagglesdk.kaggle_env import KaggleEnv, get_endpoint, get_env
 
@@ -245,7 +244,7 @@ def _connected(is_patient):
         headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
     bundle = os.environ.get("REQUESTS_CA_BUNDLE")  # kagglehub's own client reads it, ours does not
     trusted = {"verify": ssl.create_default_context(cafile=bundle)} if bundle else {}
-    with type(get_session())(**trusted) as client:  # of the same make, with no secrets in it
+    with new_client(**trusted) as client:
         yield _Kaggle(Web(client, address, headers, TIMEOUT, is_patient), address)
 
 

@@ -96,8 +96,8 @@ class Web:
                     answer = stack.enter_context(self._follow(url, headers, content, seconds))
                 except HubError as error:
                     most = TRIES if error.seconds is not None else TRIES_UNASKED
-                    is_last = tries >= most - 1 or error.status not in AGAIN
-                    if is_last or not self.waits(error, tries):
+                    is_passing = error.is_broken or error.status in AGAIN
+                    if not is_passing or tries >= most - 1 or not self.waits(error, tries):
                         raise
                     continue
                 yield answer
@@ -153,7 +153,7 @@ class Web:
                 auth = {} if is_home else {"auth": None}
                 response = self.client.send(request, stream=True, follow_redirects=False, **auth)
             except Exception as error:  # of the client, the network, TLS: no common class
-                raise HubError(why(error, deadline)) from None
+                raise _broken(error, deadline) from None
             stack.callback(response.close)
             yield response, _pieces(response, deadline)
 
@@ -169,7 +169,12 @@ def _pieces(response, deadline):
     try:
         yield from response.iter_raw()
     except Exception as error:  # as above
-        raise HubError(why(error, deadline), is_broken=True) from None
+        raise _broken(error, deadline) from None
+
+
+def _broken(error, deadline):
+    words = why(error, deadline)
+    return HubError(words, is_broken=words == BROKEN)
 
 
 def _check(response):
@@ -207,6 +212,13 @@ def _target(url, place):
     if origin(url)[0] == "https" and scheme == "http":
         raise HubError(f"it sends to {shown(place)}, over an open line", is_lie=True)
     return target
+
+
+def new_client(**options):
+    """Return a client of the make that huggingface_hub has, with no secrets and no history."""
+    from huggingface_hub import get_session
+
+    return type(get_session())(**options)
 
 
 def origin(url):
@@ -264,6 +276,7 @@ def why(error, deadline=None):
     return f"{type(error).__name__}: {shown(error, 200)}"
 
 
+BROKEN = "the connection broke off"
 WORDS = {
     "OfflineModeIsEnabled": "HF_HUB_OFFLINE is set",
     "ConnectError": "it can't be reached",
@@ -274,7 +287,7 @@ WORDS = {
     "DecodingError": "its answer is broken",
     "UnsupportedProtocol": "its address is none of the web",
     "LocalProtocolError": "its answer is broken",
-    "RemoteProtocolError": "the connection broke off; what came is kept for the next try",
-    "NetworkError": "the connection broke off; what came is kept for the next try",
+    "RemoteProtocolError": BROKEN,
+    "NetworkError": BROKEN,
     "InvalidURL": "its address is broken",
 }
