@@ -121,6 +121,26 @@ def test_a_redirect_to_another_port_has_no_token(hub, backbone, files, part, sta
         assert saw_token(hub)
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    ["http://{home}@{other}", "http://{home}\\@{other}", "//{other}", "http://{other}#{home}"],
+)
+def test_an_address_that_looks_like_the_hubs_own_has_no_token(hub, files, spelling):
+    with serve(files) as other:
+        hosts = {"home": hub.address[7:], "other": other.address[7:]}
+
+        @only("/resolve/")
+        def lie(handler, *_):
+            place = spelling.format(**hosts)
+            handler.send_plainly(302, b"", {"Location": place + handler.path})
+
+        hub.lie = lie
+        with suppress(FileNotFoundError):
+            Backbone.from_preset(HANDLE)
+        assert not saw_token(other)
+        assert saw_token(hub)
+
+
 @pytest.mark.parametrize("names", ["link", "route"])
 def test_a_route_to_a_store_in_pieces_is_not_followed(hub, backbone, files, names, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
@@ -200,6 +220,16 @@ def test_an_etag_or_commit_is_looked_at_before_it_is_a_name(hub, tmp_path, place
     assert written(tmp_path, place) == []
     blobs = [path.name for path in (place / "cache").rglob("blobs/*")]
     assert all(set(name) <= set("0123456789abcdef") for name in blobs)
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "/elsewhere/x", "a/b", "x" * 300])
+def test_an_etag_that_could_be_a_path_is_refused(hub, name):
+    @only("/resolve/")
+    def lie(handler, status, body, headers):
+        handler.send_plainly(status, body, {**headers, "X-Linked-Etag": f'"{name}"'})
+
+    hub.lie = lie
+    refusal("which is no ETag")
 
 
 @pytest.mark.parametrize("commit", [*NAMES, COMMIT[:7], COMMIT.upper(), 3, None, ["x"]])
@@ -463,6 +493,7 @@ def test_shards_together_are_no_larger_than_the_configuration_can_need(hub, file
         None,
         {},
         {"sha": COMMIT, "siblings": 3},
+        {"sha": COMMIT, "siblings": None},
         {"sha": COMMIT, "siblings": ["config.json"]},
         {"sha": COMMIT, "siblings": {"rfilename": "config.json"}},
         {"sha": COMMIT, "siblings": [{"rfilename": 3}]},
@@ -479,7 +510,7 @@ def test_lists_of_the_wrong_form_are_said_to_be(hub, content):
         handler.send_plainly(200, json.dumps(content).encode(), {})
 
     hub.lie = lie
-    refusal("it answers with|which is none|it lists")
+    refusal("where its answer should have|which is none|it lists")
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>Log in</html>", b"[" * 10**5, b"\xff\xfe", b"{"])

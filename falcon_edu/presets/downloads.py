@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 
-from falcon_edu.files import size
+from falcon_edu.files import check_space, size
 from falcon_edu.presets.folders import MOST_JSON_BYTES
 from falcon_edu.presets.web import SECONDS, SLOWEST, TRIES, HubError, shown
 
@@ -80,6 +80,7 @@ def _receive(answer, path, start, most, expected, progress):
             is_lie=True,
         )
     bound = next((x for x in (total, most) if x is not None), MOST_UNANNOUNCED)
+    check_space(path, 0 if total is None else total - start)
     with open(path, "r+b" if start else "wb") as file:
         file.truncate(start)
         file.seek(start)

@@ -7,6 +7,14 @@ from urllib.parse import quote
 from falcon_edu.presets.hub_cache import COMMIT
 from falcon_edu.presets.web import HubError, shown
 
+KINDS = {
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    bool: "true or false",
+    type(None): "null",
+}
+
 
 @dataclass(frozen=True)
 class Listed:
@@ -38,7 +46,7 @@ def ask(web, endpoint, name, revision):
     address = f"{endpoint}/api/models/{name}"
     suffix = "" if revision == "main" else f"/revision/{quote(revision, safe='')}"
     info = _need(web.json(f"{address}{suffix}?blobs=true"), dict, "a repository")
-    commit, siblings = info.get("sha"), _need(info.get("siblings", []), list, "its files")
+    commit, siblings = info.get("sha"), _need(info.get("siblings", []), list, "a list of files")
     if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
         raise HubError(f"it says that the commit is {shown(commit)}, which is none", is_lie=True)
     if COMMIT.fullmatch(revision) and commit != revision:
@@ -52,7 +60,7 @@ def ask(web, endpoint, name, revision):
 def _tree(web, url):
     """Return what the other list says, where a hub has it."""
     try:
-        entries = _need(web.json(url), list, "its files")
+        entries = _need(web.json(url), list, "a list of files")
     except HubError as error:
         if error.status is None:
             raise
@@ -80,8 +88,6 @@ def _listed(entry, name, oid, sha256):
 
 def _need(value, kind, what):
     if not isinstance(value, kind):
-        raise HubError(
-            f"it answers with {type(value).__name__} where it should say what {what} is",
-            is_lie=True,
-        )
+        found = KINDS.get(type(value), "a number")
+        raise HubError(f"where its answer should have {what}, it has {found}", is_lie=True)
     return value

@@ -135,23 +135,28 @@ class Web:
     @contextmanager
     def _send(self, url, headers, content, seconds):
         """Yield the response to one request, and the bytes of its body as they come."""
-        is_home = origin(url) == self.home
         with ExitStack() as stack:
             deadline = stack.enter_context(Deadline(seconds))
             try:
                 request = self.client.build_request(
                     "GET" if content is None else "POST",
                     url,
-                    headers={**PLAIN, **dict(headers), **(self.token_headers if is_home else {})},
+                    headers={**PLAIN, **dict(headers)},
                     content=content,
                     timeout=self.timeout,
                     extensions={"trace": deadline.follow},
                 )
-                if not is_home:  # a client may have secrets of its own
+                # The client's own reading of an address counts, too: it is what it connects to.
+                if {origin(url), origin(str(request.url))} == {self.home}:
+                    request.headers.update(self.token_headers)
+                    auth = {}
+                else:  # a client may have secrets of its own
+                    auth = {"auth": None}
                     for name in SECRETS:
                         request.headers.pop(name, None)
-                auth = {} if is_home else {"auth": None}
                 response = self.client.send(request, stream=True, follow_redirects=False, **auth)
+            except HubError:
+                raise
             except Exception as error:  # of the client, the network, TLS: no common class
                 raise _broken(error, deadline) from None
             stack.callback(response.close)
