@@ -43,7 +43,7 @@ class Hub:
         self.changed, self.elsewhere = {}, ""
         self.commit, self.next_commit = COMMIT, None
         self.address, self.sha256, self.lie = "", set(), None
-        self.is_over = False
+        self.is_over, self.sent = False, None
         self.is_old = False  # whether its first list has the names alone
 
     def listed(self, name, oid, sha256):

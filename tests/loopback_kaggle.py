@@ -7,6 +7,7 @@ the API redirects. It has the versions of one model, and misbehaves as it is tol
 import base64
 import hashlib
 import json
+import ssl
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -38,7 +39,8 @@ class Kaggle:
     def __init__(self, files):
         self.versions, self.requests = {1: {}, 2: dict(files)}, []
         self.status, self.wrong, self.missing = None, False, 404
-        self.next_version = self.lie = None
+        self.next_version = self.lie = self.sent = None
+        self.is_over = False
         self.cut, self.cut_file = None, ""
         self.api = self.store = ""
 
@@ -141,18 +143,27 @@ def unreachable(monkeypatch):
 
 
 @contextmanager
-def serve(files):
-    """A Kaggle whose newest version has these files, on a port of this machine."""
+def serve(files, certificate=None):
+    """A Kaggle whose newest version has these files, on a port of this machine.
+
+    With a certificate it speaks TLS.
+    """
     kaggle = Kaggle(files)
     handler = type("BoundHandler", (Handler,), {"kaggle": kaggle})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.handle_error = lambda *_: None  # a client that hangs up is none of ours
-    kaggle.api = f"http://127.0.0.1:{server.server_port}"
-    kaggle.store = f"http://localhost:{server.server_port}"  # another host, as clients see it
+    scheme = "http"
+    if certificate is not None:
+        scheme, context = "https", ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    kaggle.api = f"{scheme}://127.0.0.1:{server.server_port}"
+    kaggle.store = f"{scheme}://localhost:{server.server_port}"  # another host, as clients see it
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
         yield kaggle
     finally:
+        kaggle.is_over = True
         server.shutdown()
         server.server_close()
