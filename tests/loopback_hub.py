@@ -64,6 +64,11 @@ class Hub:
         return [path for _, path, _ in self.requests if part in path]
 
 
+class Server(ThreadingHTTPServer):
+    def handle_error(self, *_):
+        """A client that hangs up is none of ours."""
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     hub: Hub
@@ -92,7 +97,7 @@ class Handler(BaseHTTPRequestHandler):
         return self.send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
 
     def api(self, parts, has_body):
-        hub = self.hub
+        hub, content = self.hub, None
         if "/".join(parts[:2]) != hub.repository:
             return self.send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
         revision = parts[3] if len(parts) > 3 else "main"
@@ -105,12 +110,9 @@ class Handler(BaseHTTPRequestHandler):
                 for name in hub.files
             ]
         else:
-            facts = (
-                {}
-                if hub.is_old
-                else {name: hub.listed(name, "blobId", "sha256") for name in hub.files}
-            )
-            siblings = [{"rfilename": name, **facts.get(name, {})} for name in hub.files]
+            siblings = [{"rfilename": name} for name in hub.files]
+            for entry in () if hub.is_old else siblings:
+                entry.update(hub.listed(entry["rfilename"], "blobId", "sha256"))
             content = {"id": hub.repository, "sha": commit, "siblings": siblings}
         return self.send(200, json.dumps(content).encode(), {"Content-Type": "application/json"})
 
@@ -171,8 +173,7 @@ def serve(files, certificate=None):
     """A hub that serves these files, on a port of this machine; over TLS with a certificate."""
     hub = Hub(files)
     handler = type("BoundHandler", (Handler,), {"hub": hub})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.handle_error = lambda *_: None  # a client that hangs up is none of ours
+    server = Server(("127.0.0.1", 0), handler)
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)

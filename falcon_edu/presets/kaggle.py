@@ -130,7 +130,8 @@ class _Version:
     def __init__(self, parsed, kaggle=None):
         from kagglehub.cache import get_cached_path
 
-        self.parsed, self.kaggle, self.refusal = parsed, kaggle, None
+        self.parsed, self.kaggle = parsed, kaggle
+        self.refusal = HubError("a file of it is empty")
         self.folder = Path(get_cached_path(parsed))
 
     @property
