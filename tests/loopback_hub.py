@@ -97,7 +97,8 @@ class Handler(BaseHTTPRequestHandler):
         return self.send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
 
     def api(self, parts, has_body):
-        hub, content = self.hub, None
+        hub: Hub = self.hub
+        content: object
         if "/".join(parts[:2]) != hub.repository:
             return self.send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
         revision = parts[3] if len(parts) > 3 else "main"

@@ -200,6 +200,18 @@ def test_redirects_in_a_circle_end(hub):
     assert len(hub.requests) == web.MOST_REDIRECTS + 1
 
 
+@pytest.mark.parametrize("text", ["a=b; Path=/", "caf\xe9=1", "x" * 3000])
+def test_no_cookie_of_a_hub_stays_in_the_session_of_the_process(hub, text):
+    """One that can't be sent back would break every request that follows."""
+    from huggingface_hub import get_session
+
+    hub.lie = lambda handler, status, body, headers: handler.send_plainly(
+        status, body, {**headers, "Set-Cookie": text}
+    )
+    Backbone.from_preset(HANDLE)
+    assert not list(get_session().cookies.jar)
+
+
 # === What becomes a name ===
 
 NAMES = ["../../escaped", "/elsewhere/x", "..", ".", "a/b", "a\\b", "x" * 300, "~/x", "%2e%2e%2fx"]

@@ -5,13 +5,12 @@ import os
 import re
 
 from falcon_edu.files import check_space, size
-from falcon_edu.presets.folders import MOST_JSON_BYTES
-from falcon_edu.presets.web import SECONDS, SLOWEST, TRIES, HubError, shown
+from falcon_edu.presets.web import MOST_SMALL_BYTES, SECONDS, SLOWEST, TRIES, HubError, shown
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 NO_SUCH_RANGE = 416
 MOST_SECONDS = 7 * 24 * 3600
-MOST_UNANNOUNCED = MOST_JSON_BYTES  # of a file whose length nobody says
+MOST_UNANNOUNCED = MOST_SMALL_BYTES  # of a file whose length nobody says
 ENOUGH = 2**20  # bytes after which a connection may break off again
 
 

@@ -3,7 +3,7 @@
 import re
 from fnmatch import fnmatch
 
-from falcon_edu.presets.folders import MOST_JSON_BYTES, shard_names
+from falcon_edu.presets.folders import shard_names
 
 SMALL_FILES = (
     "config.json",
@@ -26,7 +26,6 @@ WEIGHT_FILES = (
     ("pytorch_model.bin",),
     ("pytorch_model.bin.index.json", "pytorch_model-*.bin"),
 )
-MOST_SMALL_BYTES = 2 * MOST_JSON_BYTES  # of all the small files together
 MOST_SHARDS = 1000  # Falcon-180B has 81
 OFFLINE = "The falcon_tales presets and local folders need no network."
 SHARD = re.compile(r"[\w.-]{1,200}", re.ASCII)

@@ -18,14 +18,13 @@ from falcon_edu.presets.downloads import check_sha256, download
 from falcon_edu.presets.hub_cache import COMMIT, HASH, HubCache
 from falcon_edu.presets.hub_files import (
     MOST_SHARDS,
-    MOST_SMALL_BYTES,
     OFFLINE,
     SMALL_FILES,
     WEIGHT_FILES,
     shards_in,
 )
 from falcon_edu.presets.progress import bar_of_bytes
-from falcon_edu.presets.web import HubError, Web, is_refusal, shown
+from falcon_edu.presets.web import MOST_SMALL_BYTES, HubError, Web, is_refusal, shown
 
 HUB = "https://huggingface.co"
 # As git has it; and no part is empty or begins with a dot, since it becomes a path.
@@ -99,7 +98,7 @@ def _fetch(cache, revision, weights, most, is_patient):
     )
     commit, files = listing.ask(web, constants.ENDPOINT, cache.name, revision)
     repository = _Repository(web, constants.ENDPOINT, cache, commit, files)
-    repository.fetch([name for name in SMALL_FILES if name in files], MOST_SMALL_BYTES)
+    repository.fetch([name for name in SMALL_FILES if name in files], 2 * MOST_SMALL_BYTES)
     if weights:
         repository.fetch_weights(most)
     cache.remember(revision, commit)

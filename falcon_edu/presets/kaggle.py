@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from falcon_edu.presets.downloads import checksum, download
-from falcon_edu.presets.folders import MOST_JSON_BYTES
 from falcon_edu.presets.hub_files import (
     MOST_SHARDS,
     OFFLINE,
@@ -25,7 +24,7 @@ from falcon_edu.presets.hub_files import (
     has_weights,
     shards_in,
 )
-from falcon_edu.presets.web import HubError, Web, is_refusal, new_client
+from falcon_edu.presets.web import MOST_SMALL_BYTES, HubError, Web, is_refusal, new_client
 
 NAME = r"[A-Za-z0-9_][\w.-]*"  # it becomes a folder of the cache
 HANDLE = re.compile(rf"{NAME}/{NAME}/{NAME}/{NAME}(/[1-9]\d*)?", re.ASCII)
@@ -102,7 +101,7 @@ def _fetch(kaggle, parsed, weights, most):
     if version.is_complete:
         return version.folder
     for name in SMALL_FILES:
-        if not version.fetch(name, MOST_JSON_BYTES) and name == "config.json":
+        if not version.fetch(name, MOST_SMALL_BYTES) and name == "config.json":
             raise version.refusal
     if weights:
         version.fetch_weights(most)
@@ -174,7 +173,7 @@ class _Version:
     def fetch_weights(self, most):
         """Fetch one kind of weights: a file, or an index and its shards."""
         for first, *pattern in WEIGHT_FILES:
-            if not self.fetch(first, MOST_JSON_BYTES if pattern else most):
+            if not self.fetch(first, MOST_SMALL_BYTES if pattern else most):
                 continue
             names = shards_in(self.folder, first, *pattern)
             if len(names) > MOST_SHARDS:

@@ -6,13 +6,14 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from urllib.parse import urljoin, urlsplit
 
-from falcon_edu.presets.folders import MOST_JSON_BYTES
 from falcon_edu.presets.waiting import Deadline, Patience, asked_seconds
 
 MOST_REDIRECTS = 10
+MOST_SMALL_BYTES = 10 * 1024**2  # of an answer in JSON; a long list of files has some hundred KB
 REDIRECTS = (301, 302, 303, 307, 308)
 AGAIN = (408, 429, 500, 502, 503, 504)  # answers of a hub that may do better in a moment
 TRIES, TRIES_UNASKED = 5, 3  # where a hub asks to come again later, and where it doesn't
@@ -104,14 +105,14 @@ class Web:
                 return
 
     def json(self, url, headers=(), content=None):
-        """Return the JSON that a hub answers, at most `MOST_JSON_BYTES` of it."""
+        """Return the JSON that a hub answers, at most `MOST_SMALL_BYTES` of it."""
         data = bytearray()
         with self.ask(url, headers, content) as answer:
             for piece in answer.pieces:
                 data += piece
-                if len(data) > MOST_JSON_BYTES:
+                if len(data) > MOST_SMALL_BYTES:
                     raise HubError(
-                        f"its answer goes on beyond {MOST_JSON_BYTES:,} bytes", is_lie=True
+                        f"its answer goes on beyond {MOST_SMALL_BYTES:,} bytes", is_lie=True
                     )
         try:
             return json.loads(data)
@@ -144,7 +145,7 @@ class Web:
                     headers={**PLAIN, **dict(headers)},
                     content=content,
                     timeout=self.timeout,
-                    extensions={"trace": deadline.follow},
+                    extensions={"trace": partial(_trace, deadline)},
                 )
                 # The client's own reading of an address counts, too: it is what it connects to.
                 if {origin(url), origin(str(request.url))} == {self.home}:
@@ -168,6 +169,15 @@ class Web:
             return False
         seconds = max(1, 2**tries if error.seconds is None else error.seconds)
         return self.patience.waits(seconds, f"{error}")
+
+
+def _trace(deadline, event, info):
+    """Follow a request on its way: its connections, and the headers that come back."""
+    deadline.follow(event, info)
+    if event.endswith("receive_response_headers.complete"):
+        headers = info["return_value"][3]
+        # The client belongs to the process: no cookie of a hub may stay in it.
+        headers[:] = [(name, text) for name, text in headers if name.lower() != b"set-cookie"]
 
 
 def _pieces(response, deadline):
@@ -278,7 +288,7 @@ def why(error, deadline=None):
     for kind, words in WORDS.items():
         if kind in kinds:
             return words
-    return f"{type(error).__name__}: {shown(error, 200)}"
+    return f"it can't be understood: {shown(error, 200)}"
 
 
 BROKEN = "the connection broke off"
