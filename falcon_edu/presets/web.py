@@ -13,7 +13,9 @@ from urllib.parse import urljoin, urlsplit
 from falcon_edu.presets.waiting import Deadline, Patience, asked_seconds
 
 MOST_REDIRECTS = 10
-MOST_SMALL_BYTES = 10 * 1024**2  # of an answer in JSON; a long list of files has some hundred KB
+MOST_SMALL_BYTES = 10 * 1024**2  # of a small file; the largest, a tokenizer, has some 3 MB
+# Of an answer in JSON: of a file a list says some 300 bytes. Read, `{},` takes 25 times its size.
+MOST_JSON_BYTES = 2 * 1024**2
 REDIRECTS = (301, 302, 303, 307, 308)
 AGAIN = (408, 429, 500, 502, 503, 504)  # answers of a hub that may do better in a moment
 TRIES, TRIES_UNASKED = 5, 3  # where a hub asks to come again later, and where it doesn't
@@ -105,14 +107,14 @@ class Web:
                 return
 
     def json(self, url, headers=(), content=None):
-        """Return the JSON that a hub answers, at most `MOST_SMALL_BYTES` of it."""
+        """Return the JSON that a hub answers, at most `MOST_JSON_BYTES` of it."""
         data = bytearray()
         with self.ask(url, headers, content) as answer:
             for piece in answer.pieces:
                 data += piece
-                if len(data) > MOST_SMALL_BYTES:
+                if len(data) > MOST_JSON_BYTES:
                     raise HubError(
-                        f"its answer goes on beyond {MOST_SMALL_BYTES:,} bytes", is_lie=True
+                        f"its answer goes on beyond {MOST_JSON_BYTES:,} bytes", is_lie=True
                     )
         try:
             return json.loads(data)
