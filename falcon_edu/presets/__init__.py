@@ -81,7 +81,7 @@ def load_backbone(cls, preset, load_weights=True, **overrides):
     folder = resolve(preset, weights=False)
     source = exact_source(preset, folder)
     with naming(preset, folder), ExitStack() as files:
-        if load_weights:  # from a hub, no more than the configuration can need
+        if load_weights and "://" in source:  # no more than the configuration can need
             *_, config = _configure(cls, folder, overrides)
             resolve(source, most=most_weight_bytes(config))
 
