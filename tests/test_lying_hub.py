@@ -210,6 +210,7 @@ def test_no_cookie_of_a_hub_stays_in_the_session_of_the_process(hub, text):
     )
     Backbone.from_preset(HANDLE)
     assert not list(get_session().cookies.jar)
+    assert all(headers["User-Agent"] == "falcon_edu" for _, _, headers in hub.requests)
 
 
 # === What becomes a name ===

@@ -100,7 +100,7 @@ def load_backbone(cls, preset, load_weights=True, **overrides):
             weights.check_tensors(tensors, table, folder)
             return lambda: weights.load_backbone(lambda: found(**arguments), tensors, table, folder)
 
-        backbone = read_steadily(folder, read)()
+        backbone = _read(source, folder, read)()
     backbone.loaded_from = source
     return backbone
 
@@ -163,7 +163,11 @@ def load_tokenizer(cls, preset, **overrides):
     """Makes the tokenizer of a preset; what `FalconTokenizer.from_preset` does."""
     folder = resolve(preset, weights=False)
     with naming(preset, folder):
-        return read_steadily(folder, lambda: tokenizer_files.read_tokenizer(cls, folder, overrides))
+        return _read(
+            exact_source(preset, folder),
+            folder,
+            lambda: tokenizer_files.read_tokenizer(cls, folder, overrides),
+        )
 
 
 def load_preprocessor(cls, preset, **overrides):
@@ -175,7 +179,12 @@ def load_preprocessor(cls, preset, **overrides):
         return tokenizer_files.read_preprocessor(cls, folder, tokenizer, overrides)
 
     with naming(preset, folder):
-        return read_steadily(folder, read)
+        return _read(exact_source(preset, folder), folder, read)
+
+
+def _read(source, folder, read):
+    """Read from a folder that somebody may save meanwhile; a hub's only ever gets more files."""
+    return read() if "://" in source else read_steadily(folder, read)
 
 
 def _configure(cls, folder, overrides):

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from falcon_edu.files import replacing
 from falcon_edu.presets.hub_files import has_weights
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -62,7 +61,7 @@ class HubCache:
         """
         blob, place = self.blob(digest), self.snapshot(commit) / name
         place.parent.mkdir(parents=True, exist_ok=True)
-        new = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.tmp")
+        new = _beside(place)
         try:
             new.symlink_to(os.path.relpath(blob, place.parent))
         except (OSError, NotImplementedError):  # a system or a disk without links
@@ -85,8 +84,9 @@ class HubCache:
         path = self.folder / "refs" / revision
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as new:
-                new.write_text(commit, encoding="ascii")
+            new = _beside(path)
+            new.write_text(commit, encoding="ascii")
+            os.replace(new, path)
 
     def whole(self, revision, weights):
         """Return the folder of a revision if all that is needed lies in it, else `None`."""
@@ -96,3 +96,7 @@ class HubCache:
         folder = self.snapshot(commit)
         is_whole = not weights or has_weights(folder, lambda name: (folder / name).is_file())
         return folder if is_whole else None
+
+
+def _beside(path):
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")

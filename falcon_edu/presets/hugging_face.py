@@ -81,18 +81,17 @@ def fetch(handle, weights=True, most=None):
 
 
 def _fetch(cache, revision, weights, most, is_patient):
-    from huggingface_hub import constants, get_session
-    from huggingface_hub.utils import build_hf_headers
+    from huggingface_hub import constants, get_session, get_token
 
     if constants.HF_HUB_OFFLINE:
         raise HubError("HF_HUB_OFFLINE is set")
     # A token is for its own hub alone, and never goes over an open line.
-    token = None if constants.ENDPOINT == HUB else False
-    headers = build_hf_headers(token=token)
+    is_wanted = constants.ENDPOINT == HUB and not constants.HF_HUB_DISABLE_IMPLICIT_TOKEN
+    token = get_token() if is_wanted else None
     web = Web(
         get_session(),
         constants.ENDPOINT,
-        {name: text for name, text in headers.items() if name.lower() == "authorization"},
+        {"Authorization": f"Bearer {token}"} if token else {},
         constants.HF_HUB_DOWNLOAD_TIMEOUT,
         is_patient,
     )
