@@ -75,8 +75,12 @@ def refuse_pointer(path):
         ValueError: it is such a pointer; the message says how to get the file.
     """
     with open(path, "rb") as file:
-        if file.read(len(POINTER)) != POINTER:
-            return
+        try:
+            start = file.read(len(POINTER))
+        except OSError as error:  # of reading, which does not say of what
+            raise type(error)(error.errno, error.strerror, str(path)) from None
+    if start != POINTER:
+        return
     raise ValueError(
         f"{path} is a pointer of Git LFS, not the file itself: its repository was cloned without "
         f"git-lfs. Install git-lfs, then run: git -C {quoted(Path(path).parent)} lfs pull"
