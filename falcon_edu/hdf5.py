@@ -10,7 +10,7 @@ import h5py
 
 LINKS = {h5py.SoftLink: "a soft link", h5py.ExternalLink: "an external link"}
 # What h5py raises where a file is broken; it has no class of its own.
-MOST_MEMBERS = 20_000  # groups and datasets: Falcon-180B has some 3,000, and each costs 20 KB
+MOST_MEMBERS = 8_000  # groups and datasets: Falcon-180B has some 3,000, and each costs 20 KB
 MOST_DEPTH = 20
 MOST_TEXT = 60_000  # bytes of an attribute; a larger one would not lie with its object either
 BROKEN = (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError)

@@ -694,7 +694,7 @@ IN_KERAS_HUB = {
         [H5, "far more groups"],
     ),
     "h5 of many groups": (
-        in_h5(lambda file: [file.create_group(f"many/{n}") for n in range(20_001)]),
+        in_h5(lambda file: [file.create_group(f"many/{n}") for n in range(8_001)]),
         ValueError,
         [H5, "far more groups"],
     ),

@@ -1,4 +1,4 @@
-"""Files spoiled at random, from a seed: each is read or refused in words, soon, in little memory."""
+"""Files spoiled at random, from a seed: each is read, or refused in words, soon."""
 
 import subprocess
 import sys

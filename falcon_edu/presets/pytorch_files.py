@@ -39,8 +39,8 @@ DTYPES = {
     "ByteStorage": np.dtype("uint8"),
     "BoolStorage": np.dtype("bool"),
 }
-MOST_PICKLE_BYTES = 1024**2  # Falcon-180B has 200 KB of it, in all of its files together
-MOST_DIRECTORY_BYTES = 4 * 1024**2  # of an archive, where each part takes some 70
+MOST_PICKLE_BYTES = 2**19  # Falcon-180B has 200 KB of it, in all of its files together
+MOST_DIRECTORY_BYTES = 2 * 1024**2  # of an archive, where each part takes some 70
 MOST_AXES = 8
 MOST_WHOLE = 2**63 - 1  # of a size or place; the product of a few that are larger takes forever
 # Python has its unpickler twice. In this one, single instructions can be made to do less.
