@@ -78,8 +78,9 @@ def _header_and_data(path):
     def once(pairs):
         found = dict(pairs)
         if len(found) < len(pairs):
-            seen: set[str] = set()
-            twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+            # Of a name that comes twice, the last place is kept here: the first one differs.
+            places = {name: place for place, (name, _) in enumerate(pairs)}
+            twice = next(name for place, (name, _) in enumerate(pairs) if places[name] != place)
             raise ValueError(f"{path} is refused: its header has {shown(twice)} twice.")
         return found
 
