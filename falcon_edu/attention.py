@@ -10,6 +10,7 @@ from falcon_edu.initializers import kernel_initializer
 from falcon_edu.positions import alibi_bias, rotary_embedding
 
 import keras
+from jax.lax import dynamic_slice_in_dim, dynamic_update_slice_in_dim
 from keras import ops
 
 
@@ -184,12 +185,12 @@ class FalconAttention(keras.layers.Layer):
             bias = alibi_bias(self.num_heads, positions, self.alibi_dtype or "float32")
         else:
             start = 0 if cache_index is None else cache_index
-            own = ops.slice(positions, (0, start), (b, q))
+            own = dynamic_slice_in_dim(positions, start, q, axis=1)  # (b, q)
             query = rotary_embedding(query, own, self.rope_max_wavelength)
             key = rotary_embedding(key, own, self.rope_max_wavelength)
         if cache is not None:
-            key = ops.slice_update(cache[0], (0, cache_index, 0, 0), key)  # (b, k, g, h)
-            value = ops.slice_update(cache[1], (0, cache_index, 0, 0), value)
+            key = dynamic_update_slice_in_dim(cache[0], key, cache_index, axis=1)  # (b, k, g, h)
+            value = dynamic_update_slice_in_dim(cache[1], value, cache_index, axis=1)
         arguments = (query, key, value, bias, attention_mask, self.attention_dropout)
         if is_causal and can_halve(query, key):
             output, attention_weights = causal_attention(dot_product_attention, *arguments)

@@ -183,7 +183,7 @@ class DecodingLoop:
             seeds, state = carry
             rows, column = state["rows"], state["column"]
             with self._variables(weights):
-                token_ids = ops.slice(rows["token_ids"], (0, column - 1), (len(rows["ends"]), 1))
+                token_ids = jax.lax.dynamic_slice_in_dim(rows["token_ids"], column - 1, 1, axis=1)
                 hidden_states, cache = call_with_cache(
                     self.backbone, token_ids, rows["cache"], column - 1, rows["padding_mask"]
                 )
@@ -273,4 +273,4 @@ def _choose_beams(state, next_log_probs):
 
 def _write(x, column, values):
     """Puts `(b,)` values into a column of `(b, k)`."""
-    return ops.slice_update(x, (0, column), values[:, None])
+    return jax.lax.dynamic_update_slice_in_dim(x, values[:, None], column, axis=1)

@@ -3,7 +3,8 @@
 In long texts the map, `(b, n, q, k)`, is larger than all else, and writing it and reading it again
 takes longer than the products. The kernel goes over it in tiles that stay on the chip. Which kernel
 that is, and where it can't be had, is Keras's choice: on NVIDIA's GPUs cuDNN's, by way of JAX.
-Dao et al. 2022, https://arxiv.org/abs/2205.14135.
+cuDNN knows the gradient and no more: where the kernel runs, `jax.jvp` says that it can't. In
+float32 it doesn't run. Dao et al. 2022, https://arxiv.org/abs/2205.14135.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Gradients written out by hand, so that training keeps one array where it would keep several.
+"""Derivatives written out by hand, so that training keeps one array where it would keep several.
 
 The backward pass needs values of the forward pass. Derived automatically, it keeps every step in
 between; the functions here keep the one array from which the gradient follows. What is not kept
@@ -6,7 +6,10 @@ need not be written and read, and on a CPU that is most of what these functions 
 product is here for another reason, which stands there. Outside a compiled model `jax.jit` makes
 each of them one program: a program for every step would cost memory.
 
-JAX takes such gradients in reverse only: `jax.grad` and `jax.vjp` work, `jax.jvp` says it can't.
+Each says how its value changes with its inputs, which is linear in that change. From this JAX makes
+derivatives in both directions, and of any order: `jax.jvp` and `jax.vjp`, `jax.hessian` and so on.
+Only read backwards has it to be fast. `jax.checkpoint` says what is kept for that: the arguments,
+and the values whose names it is given.
 """
 
 import math
@@ -14,6 +17,9 @@ from functools import partial
 
 import jax
 import keras
+from jax.ad_checkpoint import checkpoint_name
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
 from keras import ops
 
 # Numbers in a row beyond which XLA takes ten times as long for its log-sum-exp: 512 rows of 32,768
@@ -25,10 +31,9 @@ PARTS_OF_ROW = 16
 # === Matrix product ===
 
 
-@jax.custom_vjp
 @jax.jit
 def matrix_product(x, kernel):
-    """The product of a dense layer, with a gradient in the form that is fast on a CPU.
+    """Return the product of a dense layer, with a gradient in the form that is fast on a CPU.
 
     The gradient of the kernel is a sum over the rows of `x` and of what comes back. Derived
     automatically it is the same sum, but XLA turns what comes back around before, and then reads it
@@ -47,30 +52,39 @@ def matrix_product(x, kernel):
     >>> matrix_product(ops.array([[1.0, 2.0]]), ops.array([[3.0], [4.0]])).tolist()
     [[11.0]]
     """
-    return ops.matmul(x, kernel)
+    dtype = jax.numpy.result_type(x, kernel)
+    return _product.bind(ops.cast(x, dtype), ops.cast(kernel, dtype))
 
 
-def _product_forward(x, kernel):
-    return matrix_product(x, kernel), (x, kernel)
+def _to_x(upstream, x, kernel):
+    return ops.matmul(upstream, ops.transpose(kernel))
 
 
-def _product_backward(kept, upstream):
-    x, kernel = kept
-    to_x = ops.matmul(upstream, ops.transpose(kernel))
+def _to_kernel(upstream, x, kernel):
     rows, of_rows = (ops.reshape(array, (-1, array.shape[-1])) for array in (x, upstream))
-    to_kernel = ops.einsum("tm,tf->mf", rows, of_rows)
-    return ops.cast(to_x, x.dtype), ops.cast(to_kernel, kernel.dtype)
+    return ops.einsum("tm,tf->mf", rows, of_rows)
 
 
-matrix_product.defvjp(_product_forward, _product_backward)
+def _products(arguments, axes):
+    return jax.vmap(ops.matmul, axes)(*arguments), 0
+
+
+# An operation of our own: JAX asks no function for the form of a gradient that is derived in both
+# directions, but every operation.
+_product = Primitive("matrix_product")
+_product.def_impl(ops.matmul)
+_product.def_abstract_eval(lambda x, kernel: x.update(shape=(*x.shape[:-1], kernel.shape[-1])))
+ad.defbilinear(_product, _to_x, _to_kernel)
+batching.primitive_batchers[_product] = _products
+mlir.register_lowering(_product, mlir.lower_fun(ops.matmul, multiple_results=False))
 
 # === GELU ===
 
 
-@jax.custom_vjp
 @jax.jit
+@jax.checkpoint
 def gelu(x):
-    """GELU: `x` times the probability that a standard normal number is below it.
+    """Return GELU: `x` times the probability that a standard normal number is below it.
 
     Args:
         x: any shape.
@@ -85,37 +99,40 @@ def gelu(x):
 
     Hendrycks & Gimpel 2016, https://arxiv.org/abs/1606.08415, section 2.
     """
-    wide = ops.cast(x, "float32")
+    return _gelu(x)
+
+
+@jax.custom_jvp
+def _gelu(x):
+    wide = _widened(x)
     return ops.cast(wide * _normal_cdf(wide), x.dtype)
 
 
-def _gelu_forward(x):
-    return gelu(x), x
-
-
-def _gelu_backward(x, upstream):
-    # d/dx x P(x) = P(x) + x p(x), where p is the density, P'. Behind the barrier the compiler does
-    # not see that P(x) is known from the forward pass, and so does not keep it.
-    wide = ops.cast(jax.lax.optimization_barrier(x), "float32")
+@_gelu.defjvp
+def _(primals, tangents):
+    # d/dx x P(x) = P(x) + x p(x), where p is the density, P'.
+    (x,), (change,) = primals, tangents
+    wide = _widened(x)
     density = ops.exp(-0.5 * wide * wide) / math.sqrt(2 * math.pi)
     slope = _normal_cdf(wide) + wide * density
-    return (ops.cast(upstream * slope, x.dtype),)
-
-
-gelu.defvjp(_gelu_forward, _gelu_backward)
+    return _gelu(x), ops.cast(_widened(change) * slope, x.dtype)
 
 
 def _normal_cdf(x):
     return 0.5 * (1 + ops.erf(x / math.sqrt(2)))
 
 
+def _widened(x):
+    """Return `x` in float32, or in float64 if it is that."""
+    return ops.cast(x, jax.numpy.promote_types(x.dtype, "float32"))
+
+
 # === Softmax ===
 
 
-@jax.custom_vjp
 @jax.jit
 def masked_softmax(scores, mask):
-    """Softmax over the last axis, of the places where the mask is true.
+    """Return the softmax over the last axis, of the places where the mask is true.
 
     Args:
         scores: float32, any shape.
@@ -129,33 +146,36 @@ def masked_softmax(scores, mask):
     >>> masked_softmax(ops.zeros((2, 3)), ops.array([[True, True, False], [False] * 3])).tolist()
     [[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]
     """
+    return _masked_softmax(scores, mask)
+
+
+@jax.custom_jvp
+def _masked_softmax(scores, mask):
     # A finite number, not -inf: a row without any true place would be 0 / 0.
     scores = ops.where(mask, scores, -1e30)
     return ops.where(mask, ops.softmax(scores, axis=-1), 0.0)
 
 
-def _softmax_forward(scores, mask):
-    weights = masked_softmax(scores, mask)
-    return weights, weights
-
-
-def _softmax_backward(weights, upstream):
+@_masked_softmax.defjvp
+def _(primals, tangents):
     # d weight_i / d score_j = weight_i (1[i = j] - weight_j). The mask needs no care: where it is
     # false the weights are zero, and so is this.
-    inner = ops.sum(upstream * weights, axis=-1, keepdims=True)
-    return weights * (upstream - inner), None
-
-
-masked_softmax.defvjp(_softmax_forward, _softmax_backward)
+    weights = _masked_softmax(*primals)
+    change = weights * tangents[0]
+    return weights, change - weights * ops.sum(change, axis=-1, keepdims=True)
 
 
 # === Layer norm ===
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(3,))
 @partial(jax.jit, static_argnums=3)
+@partial(
+    jax.checkpoint,
+    policy=jax.checkpoint_policies.save_only_these_names("mean", "scale"),
+    static_argnums=3,
+)
 def layer_norm(x, gamma, beta, epsilon):
-    """Every vector shifted to mean 0 and scaled to variance 1, then by `gamma` and `beta`.
+    """Return every vector shifted to mean 0, scaled to variance 1, then by `gamma` and `beta`.
 
     Args:
         x: `(..., m)`.
@@ -172,30 +192,31 @@ def layer_norm(x, gamma, beta, epsilon):
 
     Ba et al. 2016, https://arxiv.org/abs/1607.06450, eq. 4.
     """
-    return _layer_norm_forward(x, gamma, beta, epsilon)[0]
+    return _normed(_widened(x), epsilon) * gamma + beta
 
 
-def _layer_norm_forward(x, gamma, beta, epsilon):
-    wide = ops.cast(x, "float32")
-    mean, variance = ops.moments(wide, axes=-1, keepdims=True)
-    scale = ops.rsqrt(variance + epsilon)  # (..., 1)
-    return (wide - mean) * scale * gamma + beta, (x, gamma, mean, scale)
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _normed(x, epsilon):
+    mean, scale = _mean_and_scale(x, epsilon)
+    return (x - mean) * scale
 
 
-def _layer_norm_backward(epsilon, kept, upstream):
-    x, gamma, mean, scale = kept
-    normed = (ops.cast(x, "float32") - mean) * scale
-    # An update of x that shifts or scales the whole vector changes nothing: the gradient has no
-    # part along ones and along `normed`.
-    to_normed = upstream * gamma
-    along_ones = ops.mean(to_normed, axis=-1, keepdims=True)
-    along_normed = ops.mean(to_normed * normed, axis=-1, keepdims=True)
-    to_x = scale * (to_normed - along_ones - normed * along_normed)
-    others = tuple(range(x.ndim - 1))
-    return ops.cast(to_x, x.dtype), ops.sum(upstream * normed, others), ops.sum(upstream, others)
+@_normed.defjvp
+def _(epsilon, primals, tangents):
+    (x,), (change,) = primals, tangents
+    mean, scale = _mean_and_scale(x, epsilon)
+    normed = (x - mean) * scale
+    # A change of x that shifts or scales the whole vector changes nothing: none of it is along ones
+    # or along `normed`.
+    along_ones = ops.mean(change, axis=-1, keepdims=True)
+    along_normed = ops.mean(change * normed, axis=-1, keepdims=True)
+    return normed, scale * (change - along_ones - normed * along_normed)
 
 
-layer_norm.defvjp(_layer_norm_forward, _layer_norm_backward)
+def _mean_and_scale(x, epsilon):
+    """Return what shifts and what scales a vector, `(..., 1)`."""
+    mean, variance = ops.moments(x, axes=-1, keepdims=True)
+    return checkpoint_name(mean, "mean"), checkpoint_name(ops.rsqrt(variance + epsilon), "scale")
 
 
 class LayerNormalization(keras.layers.LayerNormalization):
@@ -215,10 +236,10 @@ class LayerNormalization(keras.layers.LayerNormalization):
 # === Cross-entropy ===
 
 
-@jax.custom_vjp
 @jax.jit
+@partial(jax.checkpoint, policy=jax.checkpoint_policies.save_only_these_names("log_total"))
 def cross_entropy(logits, labels):
-    """How surprising the labels are to the model: the negative log of their probabilities.
+    """Return how surprising the labels are to the model: minus the log of their probabilities.
 
     Args:
         logits: `(..., v)`.
@@ -232,35 +253,37 @@ def cross_entropy(logits, labels):
     >>> [round(float(nats), 3) for nats in cross_entropy(ops.zeros((2, 4)), ops.array([0, 3]))]
     [1.386, 1.386]
     """
-    return _cross_entropy_forward(logits, labels)[0]
+    return _cross_entropy(_widened(logits), labels)
 
 
-def _cross_entropy_forward(logits, labels):
-    wide = ops.cast(logits, "float32")
-    log_total = _log_sum_exp(wide)  # (...)
-    chosen = ops.squeeze(ops.take_along_axis(wide, labels[..., None], axis=-1), -1)
-    return log_total - chosen, (logits, labels, log_total)
+@jax.custom_jvp
+def _cross_entropy(logits, labels):
+    return _nats(logits, labels, _log_sum_exp(logits))
+
+
+@_cross_entropy.defjvp
+def _(primals, tangents):
+    # d / d logit_i = probability_i - 1[i = label], in one pass over the logits.
+    (logits, labels), (change, _) = primals, tangents
+    log_total = checkpoint_name(_log_sum_exp(logits), "log_total")  # (...)
+    probabilities = ops.exp(logits - log_total[..., None])
+    is_label = ops.arange(logits.shape[-1]) == labels[..., None]
+    slope = probabilities - ops.cast(is_label, logits.dtype)
+    return _nats(logits, labels, log_total), ops.sum(slope * change, axis=-1)
+
+
+def _nats(logits, labels, log_total):
+    chosen = ops.squeeze(ops.take_along_axis(logits, labels[..., None], axis=-1), -1)
+    return log_total - chosen
 
 
 def _log_sum_exp(x):
-    """`logsumexp` over the last axis, of long rows in parts."""
+    """Return `logsumexp` over the last axis, of long rows in parts."""
     v = x.shape[-1]
     if v > LONG_ROW and v % PARTS_OF_ROW == 0:
         parts = ops.reshape(x, (*x.shape[:-1], PARTS_OF_ROW, v // PARTS_OF_ROW))
         x = ops.logsumexp(parts, axis=-1)
     return ops.logsumexp(x, axis=-1)
-
-
-def _cross_entropy_backward(kept, upstream):
-    # d / d logit_i = probability_i - 1[i = label], in one pass over the logits.
-    logits, labels, log_total = kept
-    probabilities = ops.exp(ops.cast(logits, "float32") - log_total[..., None])
-    is_label = ops.arange(logits.shape[-1]) == labels[..., None]
-    gradient = upstream[..., None] * (probabilities - ops.cast(is_label, "float32"))
-    return ops.cast(gradient, logits.dtype), None
-
-
-cross_entropy.defvjp(_cross_entropy_forward, _cross_entropy_backward)
 
 
 @keras.saving.register_keras_serializable(package="falcon_edu")

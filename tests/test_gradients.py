@@ -138,7 +138,7 @@ def test_models_train_with_it(with_lora, products):
     program = jax.make_jaxpr(lambda ids: backbone({"token_ids": ids, "padding_mask": ids}))(
         jnp.ones((2, 4), "int32")
     )
-    count = str(program).count("fwd=_product_forward")
+    count = str(program).count("name=matrix_product")
     assert count == products * backbone.num_layers
 
 
