@@ -1,6 +1,6 @@
 """Backbone, the base class of KerasHub's kind, and FalconBackbone, the whole model as one graph."""
 
-from falcon_edu import allocator, lora
+from falcon_edu import allocator, exporting, lora
 from falcon_edu.config import CONFIG_FIELDS, FalconConfig
 from falcon_edu.datasets import is_dataset, prepared, unpack
 from falcon_edu.dense import ReversibleEmbedding
@@ -403,6 +403,10 @@ class FalconBackbone(Backbone):
             x = {key: np.asarray(value) for key, value in x.items()}
         check_inputs(x, self.config.vocabulary_size)
         return x
+
+    def export(self, filepath, format="tf_saved_model", **kwargs):
+        """Keras's own `export`, so that other runtimes know each operation: see `exporting`."""
+        return exporting.export(self, super().export, filepath, format, **kwargs)
 
     def get_config(self):
         # The embedding's policy, since only that one tells of weights in eight bits.

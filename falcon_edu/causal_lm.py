@@ -1,6 +1,6 @@
 """FalconCausalLM: a Falcon that predicts the next token: it trains on text and writes text."""
 
-from falcon_edu import allocator, decoding, generation, samplers
+from falcon_edu import allocator, decoding, exporting, generation, samplers
 from falcon_edu.backbone import FalconBackbone, classproperty
 from falcon_edu.datasets import is_dataset, prepared, unpack
 from falcon_edu.gradients import NextTokenLoss
@@ -153,6 +153,10 @@ class FalconCausalLM(SteadyModel):
         tokenizer = getattr(self.preprocessor, "tokenizer", None)
         starts = getattr(self.preprocessor, "add_start_token", False)
         export_to_transformers(self.backbone, path, tokenizer, add_start_token=starts)
+
+    def export(self, filepath, format="tf_saved_model", **kwargs):
+        """Keras's own `export`, so that other runtimes know each operation: see `exporting`."""
+        return exporting.export(self.backbone, super().export, filepath, format, **kwargs)
 
     def get_config(self):
         # Not the functional model's nested config: the arguments of the constructor.

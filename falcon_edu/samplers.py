@@ -5,6 +5,8 @@ from what is left is the same for all of them. Beam search alone is different: i
 continuations and draws nothing.
 """
 
+from falcon_edu.sampling import append_by_beams, append_tokens
+
 import keras
 from keras import ops
 
@@ -37,6 +39,36 @@ class Sampler:
         self.temperature = temperature
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def __call__(
+        self,
+        next,
+        prompt,
+        cache=None,
+        index=0,
+        mask=None,
+        stop_token_ids=None,
+        hidden_states=None,
+        model=None,
+    ):
+        """Continue token ids by a function for the logits, as `keras_hub.samplers` do.
+
+        Args:
+            next, prompt, cache, index, mask, stop_token_ids: as in `sampling.append_tokens`.
+            hidden_states, model: not used; KerasHub's samplers have them.
+
+        Returns:
+            `(b, t)`, the prompt with the columns from `index` on filled. Beam search that returns
+            all beams gives `(b, beams, t)`, and the logs of their probabilities `(b, beams)`.
+
+        Example:
+
+        >>> def next(prompt, cache, index):
+        ...     return ops.one_hot([index], 5), None, cache
+        >>> GreedySampler()(next, [[4, 0, 0, 0]], index=1).tolist()
+        [[4, 1, 2, 3]]
+        """
+        return append_tokens(self.next_token, next, prompt, cache, index, mask, stop_token_ids)
 
     @property
     def variables(self):
@@ -236,6 +268,22 @@ class BeamSampler(Sampler):
         self.num_beams = _check_count("num_beams", num_beams)
         self.return_all_beams = return_all_beams
 
+    def __call__(
+        self,
+        next,
+        prompt,
+        cache=None,
+        index=0,
+        mask=None,
+        stop_token_ids=None,
+        hidden_states=None,
+        model=None,
+    ):
+        beams, log_probs = append_by_beams(
+            self.num_beams, self.temperature, next, prompt, cache, index, mask, stop_token_ids
+        )
+        return (beams, log_probs) if self.return_all_beams else beams[:, 0]
+
     def get_next_token(self, probabilities):
         raise NotImplementedError("Beam search chooses among continuations, not among tokens.")
 
@@ -289,6 +337,11 @@ def get(identifier):
 def serialize(sampler):
     """The configuration of a sampler, for `get`."""
     return keras.saving.serialize_keras_object(sampler)
+
+
+def deserialize(config):
+    """Return the sampler of a configuration from `serialize`."""
+    return get(config)
 
 
 def _keep_top_k(probabilities, k):

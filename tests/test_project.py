@@ -24,10 +24,10 @@ ORDER = """
     allocator interrupts strangers config products packing quantization quantized distribution
     memory drafts files hdf5
     gradients dense initializers positions fused_attention causal_attention attention
-    transformer_decoder
+    transformer_decoder exporting
     inputs steady datasets byte_level tokenizer_definition lora presets
     backbone preprocessing_layer tokenizer preprocessor
-    samplers decoding generation causal_lm
+    sampling samplers decoding generation causal_lm
     activations heads patterns interventions
     tales grammar tellers corpora open_world evaluation plots widgets checks
     notebooks classroom doctor __main__
