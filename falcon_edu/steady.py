@@ -5,10 +5,14 @@ them back after the last one. An exception or an interrupt on the way leaves var
 value. Here each step takes its values from the variables, and puts the new ones there at once.
 """
 
+from typing import Any
+
 from falcon_edu.interrupts import uninterrupted
 
 import jax
+import jax.numpy as jnp
 import keras
+import numpy as np
 
 
 @keras.saving.register_keras_serializable(package="falcon_edu")
@@ -34,6 +38,10 @@ class SteadyModel(keras.Model):
     ...     [weight.shape for weight in model.get_weights()]
     [(2, 1), (1,)]
     """
+
+    train_function: Any
+    test_function: Any
+    predict_function: Any
 
     # Keras keeps the values here that the variables lack. Ours lack none.
     _jax_state = property(lambda self: None, lambda self, values: None)
@@ -77,6 +85,8 @@ class SteadyModel(keras.Model):
 class State(tuple):
     """The values of some groups of variables, and in `variables` these groups."""
 
+    variables: Any
+
 
 class Step:
     """One step of Keras's, from the variables of a model to the variables.
@@ -84,6 +94,7 @@ class Step:
     What a program is given to overwrite is lost when it fails. So nothing is, but what training
     changes, and that not where a program may well fail halfway: where it calls Python code, or
     where JAX looks for NaN in what comes out. Training then holds old and new values at once.
+    Memory is asked for before: only if it is taken away later can a step still cost the weights.
 
     Args:
         model: a `SteadyModel`.
@@ -94,7 +105,7 @@ class Step:
     def __init__(self, model):
         self.model = model
         self.programs = {}  # compiled, by whether they overwrite
-        self.calls_python = {}  # whether the program does, by the shapes of its data
+        self.calls_python = {}  # whether a program does, by the shapes of its data
 
     def variables(self):
         """The groups of variables in the order that Keras's step takes their values."""
@@ -127,11 +138,15 @@ class Step:
         own = {i: state[i] for i in self.overwritten}
         rest = {i: values for i, values in enumerate(state) if i not in own}
         overwrites = bool(own) and not (jax.config.jax_debug_nans or jax.config.jax_debug_infs)
-        shapes = str(jax.tree.map(lambda x: (x.shape, x.dtype), data))
+        shapes = str((overwrites, jax.tree.map(lambda x: (x.shape, x.dtype), data)))
         if shapes not in self.calls_python:
-            # Traced here and not by the call below, tracing can be interrupted.
+            # Here and not by the call below, where both are taken from a cache: so an interrupt
+            # need not wait for them.
             traced = self._program(overwrites, own).trace(own, rest, data)
-            self.calls_python[shapes] = _calls_python(traced.jaxpr.jaxpr)
+            calls_python = _calls_python(traced.jaxpr.jaxpr)
+            if overwrites and not calls_python:
+                _check_memory(traced.lower().compile().memory_analysis())
+            self.calls_python[shapes] = calls_python
         overwrites = overwrites and not self.calls_python[shapes]
         program = self._program(overwrites, own)
         if overwrites:
@@ -227,6 +242,21 @@ def _assign(pairs):
     for variable, value in pairs:
         if value is not variable.value:
             variable.assign(value)
+
+
+def _check_memory(sizes):
+    """Refuse a program that does not fit in memory before it has overwritten anything."""
+    needed = sizes.temp_size_in_bytes if sizes else 0
+    # On a CPU memory that is not written to is only promised, and that takes no time.
+    empty = np.empty if jax.default_backend() == "cpu" else jnp.empty
+    try:
+        empty(needed, "uint8")
+    except (MemoryError, jax.errors.JaxRuntimeError):
+        raise MemoryError(
+            f"A training step on data of this shape needs {needed / 2**30:.1f} GB beside the "
+            "weights, and there is not so much memory. Give a smaller `batch_size` or shorter "
+            "sequences. The model has kept its weights."
+        ) from None
 
 
 def _calls_python(jaxpr):

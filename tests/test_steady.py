@@ -4,6 +4,8 @@ import functools
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 
 from falcon_edu import FalconBackbone, FalconCausalLM, record
@@ -340,6 +342,32 @@ def test_a_step_that_jax_stops_at_a_nan_costs_nothing():
         model.fit(x, y * np.nan, batch_size=2, verbose=0)
     assert same(state(model), before)
     assert_it_works(model)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds a process's memory so")
+def test_a_step_that_finds_no_memory_costs_nothing():
+    """In a process of its own, whose memory is bounded: a batch that is far too large."""
+    code = """
+import resource
+from tests.test_steady import head, np, run, same, state
+
+model = head()
+run(model, "fit")
+before = state(model)
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * resource.getpagesize() + 2 * 2**30
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+x = {key: np.ones((64, 4096), int) for key in ("token_ids", "padding_mask")}
+try:
+    model.fit(x, np.ones((64, 2)), batch_size=64, verbose=0)
+except MemoryError as error:
+    print(error)
+assert same(state(model)[: len(model.variables)], before[: len(model.variables)])
+run(model, "fit")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Give a smaller `batch_size`" in done.stdout
 
 
 # === What Keras's guides do ===
