@@ -7,6 +7,7 @@ from falcon_edu.gradients import NextTokenLoss
 from falcon_edu.inputs import check_inputs, check_labels, prepare_inputs, texts_of
 from falcon_edu.preprocessor import FalconCausalLMPreprocessor
 from falcon_edu.steady import SteadyModel
+from falcon_edu.task import Task
 
 import keras
 import numpy as np
@@ -17,7 +18,7 @@ TASK_ARGUMENTS = ("name", "trainable", "compile")
 
 
 @keras.saving.register_keras_serializable(package="falcon_edu")
-class FalconCausalLM(SteadyModel):
+class FalconCausalLM(Task, SteadyModel):
     """A Falcon for causal language modelling: token ids in, logits of each next token out.
 
     With a preprocessor, `fit`, `evaluate`, `predict`, `generate` and `stream` take texts. All but
@@ -45,6 +46,9 @@ class FalconCausalLM(SteadyModel):
 
     Radford et al. 2018, "Improving Language Understanding by Generative Pre-Training", section 3.1.
     """
+
+    backbone_cls = FalconBackbone
+    preprocessor_cls = FalconCausalLMPreprocessor
 
     def __init__(self, backbone, preprocessor=None, compile=True, **kwargs):
         if not isinstance(backbone, FalconBackbone):
@@ -395,6 +399,36 @@ class FalconCausalLM(SteadyModel):
         """
         return generation.generate(self, inputs, max_length, stop_token_ids, strip_prompt)
 
+    def generate_step(self, inputs, stop_token_ids=None):
+        """Continue one batch of prompts; `generate` uses it where a subclass has its own.
+
+        Args:
+            inputs: `{"token_ids": (b, t), "padding_mask": (b, t)}`, padded to the length to reach.
+            stop_token_ids: ids that end a continuation, or `None`.
+
+        Returns:
+            A dictionary of the same arrays, grown.
+        """
+        return generation.generate_step(self, inputs, stop_token_ids)
+
+    def make_generate_function(self):
+        """Return the function that `generate` calls for one batch; what it needs is compiled."""
+        return self.generate_step
+
+    def own_forward(self):
+        """Return the `call_with_cache` of a subclass, which `generate` then uses, or `None`."""
+        method = self.call_with_cache
+        is_ours = getattr(method, "__func__", None) is FalconCausalLM.call_with_cache
+        return None if is_ours else method
+
+    def own_step(self):
+        """Return what a subclass has in place of `generate_step`, or `None`."""
+        methods = (self.generate_step, self.make_generate_function)
+        ours = (FalconCausalLM.generate_step, FalconCausalLM.make_generate_function)
+        if tuple(getattr(method, "__func__", None) for method in methods) == ours:
+            return None
+        return self.make_generate_function()
+
     def stream(self, prompt, max_length=None, stop_token_ids="auto"):
         """Continues one text piece by piece, as the tokens are chosen.
 
@@ -445,6 +479,8 @@ class FalconCausalLM(SteadyModel):
         True
         """
         token_ids = ops.convert_to_tensor(token_ids, "int32")
+        if padding_mask is None:
+            padding_mask = decoding.LOOP_MASK.get()
         hidden_states, cache = decoding.call_with_cache(
             self.backbone, token_ids, cache, cache_update_index, padding_mask
         )

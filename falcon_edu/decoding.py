@@ -1,11 +1,17 @@
 """Decoding: the key/value cache, and the compiled loop that appends token after token."""
 
+import contextvars
+import inspect
+
 from falcon_edu import allocator, samplers
 
 import jax
 import keras
 import numpy as np
 from keras import ops
+
+# The padding mask of the loop that runs, for a `call_with_cache` of a user that passes none on.
+LOOP_MASK: contextvars.ContextVar = contextvars.ContextVar("loop_mask", default=None)
 
 # === The key/value cache ===
 
@@ -88,11 +94,14 @@ class DecodingLoop:
     Args:
         backbone: a `FalconBackbone`.
         sampler: a `Sampler`.
+        model: a model with a `call_with_cache` of its own, to be used in place of the backbone;
+            then the weights are all of this model.
     """
 
-    def __init__(self, backbone, sampler):
+    def __init__(self, backbone, sampler, model=None):
         allocator.watch_compiler()
         self.backbone = backbone
+        self.model = model
         self.sampler = sampler
         # The state is donated: a step writes into the cache of the one before it.
         self.prefill = jax.jit(self._prefill, static_argnames="width", donate_argnames="state")
@@ -155,8 +164,8 @@ class DecodingLoop:
         copies = self.sampler.num_beams if self._is_beam_search else 1
         read = jax.tree.map(lambda x: x[::copies], rows)
         with self._variables(weights):
-            _, cache = call_with_cache(
-                self.backbone, read["token_ids"][:, :width], read["cache"], 0, read["padding_mask"]
+            _, cache = self._read(
+                read["token_ids"][:, :width], read["cache"], 0, read["padding_mask"]
             )
         cache = jax.tree.map(lambda x: ops.repeat(x, copies, axis=0), cache)
         return {**state, "rows": {**rows, "cache": cache}, "column": state["start"]}
@@ -184,8 +193,8 @@ class DecodingLoop:
             rows, column = state["rows"], state["column"]
             with self._variables(weights):
                 token_ids = jax.lax.dynamic_slice_in_dim(rows["token_ids"], column - 1, 1, axis=1)
-                hidden_states, cache = call_with_cache(
-                    self.backbone, token_ids, rows["cache"], column - 1, rows["padding_mask"]
+                outputs, cache = self._read(
+                    token_ids, rows["cache"], column - 1, rows["padding_mask"]
                 )
 
             def follow_the_prompt(seeds, state):
@@ -193,7 +202,7 @@ class DecodingLoop:
 
             def choose(seeds, state):
                 with self._variables(weights, seeds) as scope:
-                    state = self._choose(state, self._logits(hidden_states), stop_token_ids)
+                    state = self._choose(state, self._logits(outputs), stop_token_ids)
                     return self._new_seeds(scope), state
 
             # Only beams are reordered, and their caches with them. Others stay out of the branches,
@@ -226,9 +235,25 @@ class DecodingLoop:
         }
         return {**state, "rows": rows}
 
-    def _logits(self, hidden_states):
-        """`(b, 1, m)` to `(b, v)` in float32."""
-        logits = self.backbone.token_embedding(hidden_states, reverse=True)
+    def _read(self, token_ids, cache, column, padding_mask):
+        """Return what the logits come from, and the cache with the new tokens in it."""
+        if self.model is None:
+            return call_with_cache(self.backbone, token_ids, cache, column, padding_mask)
+        forward = self.model.own_forward()
+        takes_mask = "padding_mask" in inspect.signature(forward).parameters
+        token = LOOP_MASK.set(padding_mask)
+        try:
+            mask = {"padding_mask": padding_mask} if takes_mask else {}
+            logits, _, cache = forward(token_ids, cache, column, **mask)
+        finally:
+            LOOP_MASK.reset(token)
+        return logits, cache
+
+    def _logits(self, outputs):
+        """Return logits `(b, v)` in float32: of hidden states, or of a model's own logits."""
+        logits = outputs
+        if self.model is None:
+            logits = self.backbone.token_embedding(outputs, reverse=True)
         return ops.cast(logits[:, 0], "float32")
 
     @property
@@ -237,7 +262,8 @@ class DecodingLoop:
 
     def _variables(self, weights, seeds=()):
         """A scope in which the variables have these values, so that they are no constants."""
-        variables = [*self.backbone.variables, *(self.sampler.variables if seeds else ())]
+        owner = self.model or self.backbone
+        variables = [*owner.variables, *(self.sampler.variables if seeds else ())]
         scope = keras.StatelessScope()
         for variable, value in zip(variables, [*weights, *seeds], strict=True):
             # Not by the argument `state_mapping`, which would take bits for numbers and cast them.

@@ -44,7 +44,7 @@ class Run:
         capacity = round_up(max(self.end, self.start + 1))
         self.state = self.loop.initial_state(aligned, self.start, ends.astype("int32"), capacity)
         unread = self.start - 1  # the loop begins with the last token of the prompts
-        weights = values_with_bits(model.backbone)
+        weights = self.weights
         rows = len(self.state["rows"]["ends"])
         if not self.is_finished and not self.loop.reads_by_itself(weights, rows, unread):
             width = min(round_up(unread), capacity)
@@ -54,7 +54,7 @@ class Run:
         """Appends tokens up to the column `until`, or until every row is finished."""
         sampler = self.model.sampler
         seeds, self.state = self.loop.decode(
-            values_with_bits(self.model.backbone),
+            self.weights,
             # From NumPy: what a program returned may be bound to its devices, and what it got the
             # first time was not. Then the second call would compile it again.
             [np.asarray(variable.value) for variable in sampler.variables],
@@ -64,6 +64,11 @@ class Run:
         )
         for variable, seed in zip(sampler.variables, seeds, strict=True):
             variable.assign(seed)
+
+    @property
+    def weights(self):
+        """The values of the variables that the loop computes with."""
+        return values_with_bits(self.loop.model or self.model.backbone)
 
     @property
     def is_finished(self):
@@ -107,13 +112,46 @@ class Run:
 
 def generate(model, inputs, max_length=None, stop_token_ids="auto", strip_prompt=False):
     """`FalconCausalLM.generate`, which documents it."""
-    run = Run(model, *_prepare(model, inputs, max_length, stop_token_ids))
-    run.decode(run.end)
-    outputs = run.outputs(strip_prompt)
+    prompts, max_length, stop_token_ids = _prepare(model, inputs, max_length, stop_token_ids)
+    if (step := model.own_step()) is not None:
+        outputs = _step(step, prompts, max_length, stop_token_ids, strip_prompt)
+    else:
+        run = Run(model, prompts, max_length, stop_token_ids)
+        run.decode(run.end)
+        outputs = run.outputs(strip_prompt)
     if isinstance(inputs, dict):
         return outputs
     texts = _texts(model, outputs)
     return texts[0] if isinstance(inputs, (str, bytes)) else texts
+
+
+def generate_step(model, inputs, stop_token_ids=None):
+    """`FalconCausalLM.generate_step`, which documents it."""
+    prompts, length, ids = _prepare(model, dict(inputs), None, stop_token_ids)
+    run = Run(model, prompts, length, ids)
+    run.decode(run.end)
+    return run.outputs()
+
+
+def _step(step, prompts, max_length, stop_token_ids, strip_prompt):
+    """Have a user's own function continue prompts, padded behind to `max_length`."""
+    aligned = align(prompts)
+    lengths = aligned["padding_mask"].sum(axis=1)  # (b,)
+    columns = aligned["token_ids"].shape[1] - lengths[:, None] + np.arange(max_length)  # (b, t)
+    real = np.arange(max_length) < lengths[:, None]
+    columns = np.where(real, columns, 0)
+    ids = np.where(real, np.take_along_axis(aligned["token_ids"], columns, axis=1), 0)
+    stops = [int(i) for i in stop_token_ids]
+    grown = step({"token_ids": ids, "padding_mask": real}, stop_token_ids=stops or None)
+    outputs = {key: np.asarray(value) for key, value in grown.items()}
+    if not strip_prompt:
+        return outputs
+    behind = lengths[:, None] + np.arange(max_length)
+    inside = behind < max_length
+    behind = np.where(inside, behind, 0)
+    mask = np.take_along_axis(outputs["padding_mask"], behind, axis=1).astype("bool") & inside
+    ids = np.take_along_axis(outputs["token_ids"], behind, axis=1)
+    return {"token_ids": np.where(mask, ids, 0), "padding_mask": mask}
 
 
 def stream(model, prompt, max_length=None, stop_token_ids="auto"):
@@ -124,6 +162,11 @@ def stream(model, prompt, max_length=None, stop_token_ids="auto"):
         raise ValueError(
             "Beam search may change its mind about every token until the end, so it can't stream. "
             "Compile with another sampler, or use `generate`."
+        )
+    if model.own_step() is not None:
+        raise ValueError(
+            "A `generate_step` of your own gives a text as a whole, so it can't stream. Use "
+            "`generate`, or change `call_with_cache` instead, which `stream` uses too."
         )
     # Bad arguments are refused here and now, not when the first piece is asked for.
     return _pieces(model, *_prepare(model, prompt, max_length, stop_token_ids))
@@ -180,9 +223,12 @@ def loop_of(model):
     if type(sampler) in samplers.SAMPLERS.values():
         config = {name: x for name, x in sampler.get_config().items() if name != "seed"}
         key = (type(sampler), *config.items())
+    own = model.own_forward()
+    key = (key, getattr(own, "__func__", own))
     if key not in model.decoding_loops:
         # A copy: what it is compiled for stays as it is, whatever happens to the sampler.
-        model.decoding_loops[key] = DecodingLoop(model.backbone, copy.copy(sampler))
+        owner = None if own is None else model
+        model.decoding_loops[key] = DecodingLoop(model.backbone, copy.copy(sampler), owner)
     return model.decoding_loops[key]
 
 

@@ -27,7 +27,7 @@ ORDER = """
     transformer_decoder exporting
     inputs steady datasets byte_level tokenizer_definition lora presets
     backbone preprocessing_layer tokenizer preprocessor
-    sampling samplers decoding generation causal_lm
+    sampling samplers decoding generation task causal_lm
     activations heads patterns interventions
     tales grammar tellers corpora open_world evaluation plots widgets checks
     notebooks classroom doctor __main__
