@@ -178,7 +178,7 @@ def _patterns():
         made = []
         for line in lines:
             space = "" if stage in patterns.FIRST else " "
-            start = re.match(r"[^{}\[\]|<>]*", line)[0]
+            start = re.split(r"[{}\[\]|<>]", line, maxsplit=1)[0]
             needs = needs_of(line) if stage not in patterns.FIRST else frozenset()
             made.append(Pattern(number, line, compile_pattern(line, space), needs, space + start))
             number += 1

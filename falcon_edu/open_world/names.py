@@ -120,7 +120,7 @@ Věra Viktória Wiesław Yaël Zoë Zdeněk Żaneta Þóra Øystein Åsa Ægir
 """
 
 # Kept out of every tale: real names, one to many pieces long, some of two words.
-HELD_OUT_NAMES = (
+_HELD_OUT = (
     "Priya Wolfgang Siddharth Svetozar Nkechi Thandiwe Oluwaseun Temperance Bartholomew Cornelius Montgomery Philomena "
     "Hildegard Annegret Friedhelm Gwendolyn Llewellyn Myfanwy Angharad Cadwallader Blodwen Eluned Ffion Gethin Iolanthe "
     "Ottoline Clementine Serafina Valentijn Joost Sjoerd Femke Maartje Wietske Thijs Anneliese Roswitha Mechthild "
@@ -151,8 +151,8 @@ HELD_OUT_NAMES = (
     "Ingeborg|Torbjørn|Åshild|Sørine|Jørgen|Kjersti|Øyvind|Bjørnstjerne|Märta|Göran|Åke|Birgitta|Väinö|Päivi|Yrjö|"
     "Tuulikki|Sirkka|Mäkinen|Loreley|Käte|Jörn|Heiner|Ortrud|Waltraud"
 )
-_two = HELD_OUT_NAMES.rindex(" McKenzie MacGregor ") + len(" McKenzie MacGregor ")
-HELD_OUT_NAMES = tuple(HELD_OUT_NAMES[:_two].split() + HELD_OUT_NAMES[_two:].split("|"))
+_one_word, _, _others = _HELD_OUT.partition(" Van Buren|")
+HELD_OUT_NAMES = (*_one_word.split(), "Van Buren", *_others.split("|"))
 
 _FIRST_HALVES = "Anna Anne Jean Marie Mary Hans Karl Lee Eva Rose Juan Luis Ella Emma Billy Sara Li Mei Bo Jo Kim Maj".split()
 _SECOND_HALVES = "Lena Luc Louise Paul Jo Ann Peter Britt Maria Lise Sue Lou May Jane Ray Belle Lin Hua Yun Ping Sophia Beth".split()

@@ -12,7 +12,8 @@ def first_word(words):
     >>> first_word("Anne-Marie"), first_word("'s")
     ('Anne', "'")
     """
-    return _FIRST.match(words)[0]
+    match = _FIRST.match(words)
+    return match[0] if match else ""
 
 
 class Pool:

@@ -225,7 +225,7 @@ class Reading:
 
     def steps(self, steps, position, log_prob, world):
         """Yield `(position, log-probability, world)` for every way through the steps."""
-        stack = [(_chain(steps), position, log_prob, world, None)]
+        stack: list[tuple] = [(_chain(steps), position, log_prob, world, None)]
         while stack:
             rest, position, log_prob, world, begun = stack.pop()
             if rest is None:

@@ -83,7 +83,8 @@ class World(NamedTuple):
 
     def come_back(self):
         """Let the one who went come back."""
-        return self._replace(here=(*self.here, self.away), away=None)
+        here = self.here if self.away is None else (*self.here, self.away)
+        return self._replace(here=here, away=None)
 
     def told(self, pattern, memory):
         """Forget what one pattern meant, and remember that it was told."""
