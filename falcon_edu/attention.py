@@ -7,6 +7,7 @@ from falcon_edu.dense import Dense, EinsumDense
 from falcon_edu.fused_attention import can_fuse, fused_attention
 from falcon_edu.gradients import masked_softmax
 from falcon_edu.initializers import kernel_initializer
+from falcon_edu.layer_state import Remembers, mixed_policy, policy_at
 from falcon_edu.positions import alibi_bias, rotary_embedding
 
 import keras
@@ -81,7 +82,8 @@ def dot_product_attention(query, key, value, bias=None, mask=None, dropout=None)
     return ops.reshape(output, (b, q, n, h)), attention_weights
 
 
-class FalconAttention(keras.layers.Layer):
+@keras.saving.register_keras_serializable(package="falcon_edu")
+class FalconAttention(Remembers, keras.layers.Layer):
     """Falcon's self-attention: multi-head, multi-query or grouped, with ALiBi or RoPE.
 
     Args:
@@ -143,13 +145,16 @@ class FalconAttention(keras.layers.Layer):
         head_dim = hidden_dim // self.num_heads
         key_value_heads = self.num_key_value_heads or self.num_heads
 
+        def policy(name):
+            return policy_at(self.dtype_policy, f"{self.path}/{name}")
+
         def projection(name, equation, heads):
             layer = EinsumDense(
                 equation,
                 output_shape=(None, heads, head_dim),
                 bias_axes="nh" if self.use_bias else None,
                 kernel_initializer=kernel_initializer(),
-                dtype=self.dtype_policy,
+                dtype=policy(name),
                 name=name,
             )
             layer.build(inputs_shape)
@@ -167,11 +172,12 @@ class FalconAttention(keras.layers.Layer):
             hidden_dim,
             use_bias=self.use_bias,
             kernel_initializer=kernel_initializer(),
-            dtype=self.dtype_policy,
+            dtype=policy("output_dense"),
             name="output_dense",
         )
         self.output_dense.build(inputs_shape)
         self.built = True
+        self.restore_state()
 
     def call(
         self, inputs, positions, attention_mask, cache=None, cache_index=None, is_causal=False
@@ -219,6 +225,7 @@ class FalconAttention(keras.layers.Layer):
                 "rope_max_wavelength": self.rope_max_wavelength,
                 "use_bias": self.use_bias,
                 "alibi_dtype": self.alibi_dtype,
+                "dtype": keras.dtype_policies.serialize(mixed_policy(self, f"{self.name}/")),
             }
         )
         return config

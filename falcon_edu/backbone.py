@@ -8,6 +8,7 @@ from falcon_edu.distribution import FalconLayoutMap, adapt_layout_map
 from falcon_edu.gradients import LayerNormalization
 from falcon_edu.initializers import kernel_initializer
 from falcon_edu.inputs import check_inputs, prepare_inputs
+from falcon_edu.layer_state import KEY, describe, mixed_policy, policy_at, restore
 from falcon_edu.quantization import float_policy, policy_of
 from falcon_edu.quantized import Quantized
 from falcon_edu.steady import SteadyModel
@@ -54,11 +55,25 @@ class Backbone(SteadyModel):
         super().__init_subclass__(**kwargs)
         # The last class of a name counts: a notebook cell that runs again brings a new one.
         Backbone.registry[cls.__name__] = cls
+        keras.saving.register_keras_serializable(package="falcon_edu")(cls)
 
-    def __init__(self, *args, dtype=None, **kwargs):
+    def __init__(self, *args, dtype=None, trainable=True, **kwargs):
         super().__init__(*args, **kwargs)
         if dtype is not None:
-            self.dtype_policy = float_policy(policy_of(dtype))
+            self.dtype_policy = float_policy(policy_at(policy_of(dtype), self.name))
+        # Not before: Keras would freeze the model before there are layers in it.
+        if not trainable:
+            self.trainable = False
+
+    @property
+    def trainable(self):
+        """Whether the backbone is trained; where LoRA is enabled, its factors alone are."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value):
+        keras.Model.trainable.fset(self, value)
+        lora.freeze_all_but_factors(self)
 
     @property
     def token_embedding(self):
@@ -143,8 +158,8 @@ class Backbone(SteadyModel):
                 group of inputs, a `quantization.GroupedInt8QuantizationConfig`.
 
         Raises:
-            ValueError: a weight is not finite, or groups do not fill a product. Nothing is rounded
-                then; with `filters`, what came before is.
+            ValueError: a weight is not finite, groups do not fill a product, or the mode is
+                `"gptq"` or `"awq"`. Nothing is rounded then; with `filters`, what came before is.
 
         Example:
 
@@ -153,6 +168,12 @@ class Backbone(SteadyModel):
         >>> backbone.token_embedding.embeddings.dtype
         'int8'
         """
+        mode = mode or getattr(config, "mode", None)
+        if mode in ("gptq", "awq"):
+            raise ValueError(
+                f"Keras's {mode!r} calls blocks with hidden states alone, and Falcon's take a "
+                'padding mask too. Use "int8", also in groups, "int4" or "float8".'
+            )
         if mode == "int8" and filters is None:
             for layer in self._flatten_layers():
                 if isinstance(layer, Quantized):
@@ -195,26 +216,31 @@ class Backbone(SteadyModel):
         lora.unmerge(self)
 
     def get_config(self):
-        # Not the functional model's nested config: the arguments of the constructor.
+        # Not the functional model's nested config: the arguments of the constructor, and what was
+        # done to the layers since.
+        state = describe(self)
         return {
             "name": self.name,
             "trainable": self.trainable,
-            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            "dtype": keras.dtype_policies.serialize(mixed_policy(self)),
+            **({KEY: state} if state else {}),
         }
 
     @classmethod
     def from_config(cls, config):
         config = dict(config)
+        state = config.pop(KEY, {})
         if isinstance(config.get("dtype"), dict):
             config["dtype"] = keras.dtype_policies.get(config["dtype"])
-        return cls(**config)
+        backbone = cls(**config)
+        restore(backbone, state)
+        return backbone
 
 
 def _has_quantize(layer):
     return type(layer).quantize is not keras.layers.Layer.quantize
 
 
-@keras.saving.register_keras_serializable(package="falcon_edu")
 class FalconBackbone(Backbone):
     """Falcon: token ids in, hidden states after the final norm out.
 
@@ -292,7 +318,7 @@ class FalconBackbone(Backbone):
             output_dim=hidden_dim,
             tie_weights=tie_word_embeddings,
             embeddings_initializer=kernel_initializer(),
-            dtype=policy,
+            dtype=policy_at(policy, "token_embedding"),
             name="token_embedding",
         )
         transformer_layers = [
@@ -315,7 +341,9 @@ class FalconBackbone(Backbone):
             for i in range(num_layers)
         ]
         final_layernorm = LayerNormalization(
-            epsilon=layer_norm_epsilon, dtype=float_policy(policy), name="final_layernorm"
+            epsilon=layer_norm_epsilon,
+            dtype=float_policy(policy_at(policy, "final_layernorm")),
+            name="final_layernorm",
         )
 
         # === Functional Model ===
@@ -409,9 +437,7 @@ class FalconBackbone(Backbone):
         return exporting.export(self, super().export, filepath, format, **kwargs)
 
     def get_config(self):
-        # The embedding's policy, since only that one tells of weights in eight bits.
-        policy = keras.dtype_policies.serialize(self.token_embedding.dtype_policy)
-        return {**super().get_config(), "dtype": policy, **self.config.to_dict()}
+        return {**super().get_config(), **self.config.to_dict()}
 
     @staticmethod
     def get_layout_map(

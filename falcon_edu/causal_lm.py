@@ -50,7 +50,7 @@ class FalconCausalLM(Task, SteadyModel):
     backbone_cls = FalconBackbone
     preprocessor_cls = FalconCausalLMPreprocessor
 
-    def __init__(self, backbone, preprocessor=None, compile=True, **kwargs):
+    def __init__(self, backbone, preprocessor=None, compile=True, trainable=None, **kwargs):
         if not isinstance(backbone, FalconBackbone):
             raise ValueError(
                 f"`backbone` must be a FalconBackbone. Received: {type(backbone).__name__}"
@@ -66,6 +66,9 @@ class FalconCausalLM(Task, SteadyModel):
         self.preprocessor = preprocessor
         self.dtype_policy = backbone.dtype_policy
         self.decoding_loops = {}  # the compiled loops, one for each kind of sampler
+        if trainable is not None:  # not before: Keras would freeze a model that has no layers yet
+            self.trainable = trainable
+        self.sampler = samplers.get("top_k")
         if compile:
             self.compile()
 
@@ -87,6 +90,17 @@ class FalconCausalLM(Task, SteadyModel):
             )
         inputs = prepare_inputs(inputs, self.backbone.config.vocabulary_size)
         return super().__call__(inputs, *args, **kwargs)
+
+    def _run_through_graph(self, inputs, operation_fn, call_fn=None):
+        # `clone_model` copies layer by layer: the head would be another than the embedding inside.
+        def of_one_backbone(layer):
+            if layer is self.backbone.token_embedding:
+                backbone = operation_fn(self.backbone)
+                if isinstance(backbone, FalconBackbone) and backbone is not self.backbone:
+                    return backbone.token_embedding
+            return operation_fn(layer)
+
+        return super()._run_through_graph(inputs, of_one_backbone, call_fn)
 
     # === Presets and saving ===
 
@@ -168,6 +182,10 @@ class FalconCausalLM(Task, SteadyModel):
             "backbone": keras.saving.serialize_keras_object(self.backbone),
             "preprocessor": keras.saving.serialize_keras_object(self.preprocessor),
             "name": self.name,
+            "compile": self.compiled,
+            # Not with what it was compiled with: `clone_model` makes a model that has no sampler.
+            "sampler": samplers.serialize(self.sampler),
+            **({} if self.trainable else {"trainable": False}),
         }
 
     @classmethod
@@ -178,13 +196,15 @@ class FalconCausalLM(Task, SteadyModel):
             for name in parts
             if isinstance(config.get(name), dict)
         }
-        return cls(**{**config, **loaded})
-
-    def get_compile_config(self):
-        return {**super().get_compile_config(), "sampler": samplers.serialize(self.sampler)}
+        arguments = {**config, **loaded}
+        sampler = arguments.pop("sampler", "top_k")
+        model = cls(**arguments)
+        model.sampler = samplers.get(sampler)
+        return model
 
     def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        config = {"sampler": self.sampler, **keras.saving.deserialize_keras_object(config)}
+        self.compile(**config)
         self.optimizer.build(self.trainable_variables)
 
     def quantize(self, mode=None, config=None, filters=None, **kwargs):

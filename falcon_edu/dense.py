@@ -1,13 +1,15 @@
 """Keras's dense layers and embedding, which may also hold their weights in eight bits.
 
-They differ from Keras's own in five things. Quantized to int8, only the weights are rounded, not
-what flows through the model: Keras rounds both by default, and XLA's product of whole numbers is
-some fifteen times slower on a CPU. Groups of weights may then have steps of their own. Where one
-text grows token by token, or the weights have fewer bytes than float32, the products are those of
-`products`. A kernel of eight bits is packed, on one CPU, in the order in which it is read:
-`packing`. And a dense layer with LoRA never adds the product of the factors to its kernel: the
-inputs go through each of them.
+They differ from Keras's own in five things, and in what their files hold: `quantized`. Quantized to
+int8, only the weights are rounded, not what flows through the model: Keras rounds both by default,
+and XLA's product of whole numbers is some fifteen times slower on a CPU. Groups of weights may then
+have steps of their own. Where one text grows token by token, or the weights have fewer bytes than
+float32, the products are those of `products`. A kernel of eight bits is packed, on one CPU, in the
+order in which it is read: `packing`. And a dense layer with LoRA never adds the product of the
+factors to its kernel: the inputs go through each of them.
 """
+
+import re
 
 from falcon_edu import packing
 from falcon_edu.gradients import matrix_product
@@ -45,7 +47,7 @@ class _Dense(Quantized):
         return self._packed_from is not None
 
     @property
-    def kernel_shape(self):
+    def shape_of_kernel(self):
         """Inputs first, then outputs."""
         return self._packed_from or tuple(self._kernel.shape)
 
@@ -56,6 +58,8 @@ class _Dense(Quantized):
         return packing.unpack(ops.convert_to_tensor(self._kernel), self._packed_from)
 
     def call(self, inputs, training=None):
+        if not self.sums_over_last_axis:
+            return super().call(inputs, training=training)
         kernel = ops.convert_to_tensor(self._kernel)
         if kernel.dtype == "uint16":
             product = narrow_product
@@ -70,13 +74,16 @@ class _Dense(Quantized):
         return self._finish(inputs, self._product(product, inputs, kernel))
 
     def _int8_call(self, inputs, training=None):
+        if not self.sums_over_last_axis:
+            return super()._int8_call(inputs, training=training)
+        inputs = self.rounded(inputs)
         kernel = ops.convert_to_tensor(self._kernel)
         product = packing.packed_product if self.is_packed else narrow_product
         x = self._product(product, inputs, kernel, self.steps_of("kernel"))
         return self._finish(inputs, x / self.kernel_scale)
 
     def _product(self, product, inputs, *weights):
-        _, *outputs = self.kernel_shape
+        _, *outputs = self.shape_of_kernel
         if not self.is_packed:
             weights = tuple(w if w is None else ops.reshape(w, (w.shape[0], -1)) for w in weights)
         return ops.reshape(product(inputs, *weights), (*inputs.shape[:-1], *outputs))
@@ -105,7 +112,7 @@ class _Dense(Quantized):
     @property
     def parts(self):
         """In how many parts the kernel is packed, or would be."""
-        return packing.parts_of(self.kernel_shape[0], self.group_size or 1)
+        return packing.parts_of(self.shape_of_kernel[0], self.group_size or 1)
 
     def floats_to_round(self):
         """The variables that `quantize` rounds."""
@@ -120,6 +127,10 @@ class _Dense(Quantized):
         return packing.pack(array, self.parts) if packing.should_pack() else array
 
     def _int8_build(self, kernel_shape, config=None):
+        if not self.sums_over_last_axis:
+            self._check_groups(self.group_size)
+            super()._int8_build(kernel_shape, config)
+            return
         if packing.should_pack():
             self._packed_from = tuple(kernel_shape)
         super()._int8_build(kernel_shape, config)
@@ -131,9 +142,11 @@ class _Dense(Quantized):
         return super().add_weight(*args, **kwargs)
 
     def _get_kernel_with_merged_lora(self):
-        if self.quantization_mode != "int8" or not (self.is_packed or self.group_size):
-            return super()._get_kernel_with_merged_lora()
-        return self.as_keras_saves()
+        if self.quantization_mode == "int8" and (self.is_packed or self.group_size):
+            return self.as_keras_wants(*self.as_saved()[:2])
+        if self.quantization_mode is None and self.lora_enabled:
+            return self.as_keras_wants(self.merged_floats(), None)
+        return super()._get_kernel_with_merged_lora()
 
     def as_saved(self):
         """Kernel, scale and steps in Keras's order, with the update of LoRA, if there is one."""
@@ -143,30 +156,30 @@ class _Dense(Quantized):
             steps = packing.unpack(steps, (m // self.group_size, *outputs))
         if not self.lora_enabled:
             return kernel, scale, steps
-        update = ops.matmul(self.lora_kernel_a, self.lora_kernel_b)
-        update = (self.lora_alpha / self.lora_rank) * update
+        update = self.update_of_lora()
         of_outputs = ops.reshape(scale, (1, *kernel.shape[1:]))
         kernel, new, steps = self.round_again(kernel, of_outputs, steps, update, axis=0)
         return kernel, ops.reshape(new, scale.shape), steps
 
-    def load_own_variables(self, store):
-        if self.is_packed:
-            self.check_store(store)
-            store = {**store}
-            m, *outputs = self._packed_from
-            shapes = {"kernel": self._packed_from}
-            if self.group_size:
-                shapes["kernel_steps"] = (m // self.group_size, *outputs)
-            for name, shape in shapes.items():
-                array = np.asarray(store[self.place_in_file(name)])
-                if array.shape != shape:
-                    raise ValueError(
-                        f"The {name} of `{self.path}` has shape {shape}. Received: {array.shape}"
-                    )
-                store[self.place_in_file(name)] = packing.pack(array, self.parts)
-        super().load_own_variables(store)
+    def as_laid_out_here(self, store):
+        """What a file has for this layer, as its variables have it: a kernel may be packed."""
+        if not self.is_packed:
+            return store
+        m, *outputs = self._packed_from
+        shapes = {"kernel": self._packed_from}
+        if self.group_size:
+            shapes["kernel_steps"] = (m // self.group_size, *outputs)
+        for name, shape in shapes.items():
+            array = np.asarray(store[self.place_in_file(name)])
+            if array.shape != shape:
+                raise ValueError(
+                    f"The {name} of `{self.path}` has shape {shape}. Received: {array.shape}"
+                )
+            store = {**store, self.place_in_file(name): packing.pack(array, self.parts)}
+        return store
 
 
+@keras.saving.register_keras_serializable(package="falcon_edu")
 class Dense(_Dense, keras.layers.Dense):
     """`keras.layers.Dense`; with `dtype="int8_from_float32"`, weights of eight bits.
 
@@ -179,10 +192,24 @@ class Dense(_Dense, keras.layers.Dense):
     """
 
 
+@keras.saving.register_keras_serializable(package="falcon_edu")
 class EinsumDense(_Dense, keras.layers.EinsumDense):
-    """`keras.layers.EinsumDense` of equations that sum over the last axis of the inputs."""
+    """`keras.layers.EinsumDense`; weights of eight bits as `Dense`.
+
+    Only equations that sum over the last axis of the inputs alone, such as `"btm,mnh->btnh"`, have
+    the products of this package; all others are computed by Keras.
+    """
+
+    @property
+    def sums_over_last_axis(self):
+        """Whether the layer computes what a dense layer does, but for the shape of its outputs."""
+        equation = self.equation.replace(" ", "")
+        found = re.fullmatch(r"([a-z]+)([a-z]),\2([a-z]+)->\1\3", equation, re.IGNORECASE)
+        letters = "".join(found.groups()) if found else "--"
+        return len(set(letters)) == len(letters)
 
 
+@keras.saving.register_keras_serializable(package="falcon_edu")
 class ReversibleEmbedding(Quantized, keras.layers.ReversibleEmbedding):
     """`keras.layers.ReversibleEmbedding`, with each token's embedding on a scale of its own."""
 
@@ -216,20 +243,32 @@ class ReversibleEmbedding(Quantized, keras.layers.ReversibleEmbedding):
         weights = ops.convert_to_tensor(self.reverse_embeddings if is_head else self._embeddings)
         is_narrow = weights.dtype == "uint16"
         if not reverse and is_narrow:
-            outputs = widen(ops.take(weights, inputs, axis=0))
-        elif reverse and is_narrow:
-            outputs = (narrow_product if is_head else narrow_product_transposed)(inputs, weights)
-        elif reverse and is_one_row(inputs) and weights.dtype == "float32":
+            return ops.cast(widen(ops.take(weights, inputs, axis=0)), self.compute_dtype)
+        if reverse and is_narrow:
+            product = narrow_product if is_head else narrow_product_transposed
+        elif reverse and is_one_row(inputs) and weights.dtype == "float32" == self.logit_dtype:
             product = row_product if is_head else row_product_transposed
-            outputs = product(inputs, weights)
         else:
             return super().call(inputs, reverse=reverse)
-        return ops.cast(outputs, self.compute_dtype)
+        return self._finish_logits(product(ops.cast(inputs, self.logit_dtype), weights))
+
+    @property
+    def logit_dtype(self):
+        """The dtype of logits."""
+        return keras.backend.standardize_dtype(self.reverse_dtype or self.compute_dtype)
+
+    def _finish_logits(self, logits):
+        """Everything after the product."""
+        logits = ops.cast(logits, self.logit_dtype)
+        if self.logit_soft_cap is not None:
+            logits = ops.tanh(logits / self.logit_soft_cap) * self.logit_soft_cap
+        return logits
 
     def _int8_call(self, inputs, reverse=False):
         steps = self.steps_of("embeddings")
         if not reverse:
             return super()._int8_call(inputs) if steps is None else self._embed(inputs, steps)
+        inputs = self.rounded(inputs)
         if self.tie_weights:
             embeddings = ops.convert_to_tensor(self._embeddings)
             logits = narrow_product_transposed(inputs, embeddings, steps)
@@ -240,7 +279,7 @@ class ReversibleEmbedding(Quantized, keras.layers.ReversibleEmbedding):
             embeddings = ops.convert_to_tensor(self.reverse_embeddings)
             logits = narrow_product(inputs, embeddings, self.steps_of("reverse_embeddings"))
             logits = logits / self.reverse_embeddings_scale
-        return ops.cast(logits, self.compute_dtype)
+        return self._finish_logits(logits)
 
     def _embed(self, inputs, steps):
         inputs = ops.cast(inputs, "int32")
@@ -259,9 +298,11 @@ class ReversibleEmbedding(Quantized, keras.layers.ReversibleEmbedding):
         return ops.matmul(hidden, ops.transpose(self.lora_embeddings_a))
 
     def _get_embeddings_with_merged_lora(self):
-        if self.steps_of("embeddings") is None:
-            return super()._get_embeddings_with_merged_lora()
-        return self.as_keras_saves()
+        if self.steps_of("embeddings") is not None:
+            return self.as_keras_wants(*self.as_saved()[:2])
+        if self.quantization_mode is None and self.lora_enabled:
+            return self.as_keras_wants(self.merged_floats(), None)
+        return super()._get_embeddings_with_merged_lora()
 
     def as_saved(self):
         """Embeddings, scale and steps, with the update of LoRA, if there is one."""
@@ -269,8 +310,7 @@ class ReversibleEmbedding(Quantized, keras.layers.ReversibleEmbedding):
         if not self.lora_enabled:
             return weights
         embeddings, scale, steps = weights
-        update = ops.matmul(self.lora_embeddings_a, self.lora_embeddings_b)
-        update = (self.lora_alpha / self.lora_rank) * update
+        update = self.update_of_lora()
         embeddings, scale, steps = self.round_again(
             embeddings, scale[:, None], steps, update, axis=1
         )
@@ -302,7 +342,11 @@ def values_with_bits(model):
         return values  # a token is decoded in the time that finding those layers takes
     multiplied = set()
     for layer in model._flatten_layers():
+        if layer.quantization_mode == "float8":
+            continue  # Keras computes these
         if isinstance(layer, _Dense):
+            if not layer.sums_over_last_axis:
+                continue
             multiplied.add(id(layer._kernel))
         elif isinstance(layer, ReversibleEmbedding) and not layer.lora_enabled:
             names = ("_embeddings", "reverse_embeddings")

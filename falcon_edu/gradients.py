@@ -15,6 +15,8 @@ and the values whose names it is given.
 import math
 from functools import partial
 
+from falcon_edu.layer_state import Remembers
+
 import jax
 import keras
 from jax.ad_checkpoint import checkpoint_name
@@ -219,8 +221,9 @@ def _mean_and_scale(x, epsilon):
     return checkpoint_name(mean, "mean"), checkpoint_name(ops.rsqrt(variance + epsilon), "scale")
 
 
-class LayerNormalization(keras.layers.LayerNormalization):
-    """`keras.layers.LayerNormalization` over the last axis, with the gradient of `layer_norm`.
+@keras.saving.register_keras_serializable(package="falcon_edu")
+class LayerNormalization(Remembers, keras.layers.LayerNormalization):
+    """`keras.layers.LayerNormalization`; over the last axis with the gradient of `layer_norm`.
 
     Example:
 
@@ -229,6 +232,9 @@ class LayerNormalization(keras.layers.LayerNormalization):
     """
 
     def call(self, inputs):
+        is_over_last_axis = list(self.axis) in ([-1], [inputs.ndim - 1])
+        if self.gamma is None or self.beta is None or not is_over_last_axis:
+            return super().call(inputs)
         gamma, beta = (ops.cast(weight, "float32") for weight in (self.gamma, self.beta))
         return ops.cast(layer_norm(inputs, gamma, beta, self.epsilon), self.compute_dtype)
 

@@ -7,12 +7,14 @@ Hu et al. 2021, https://arxiv.org/abs/2106.09685.
 
 import json
 import re
+from contextlib import contextmanager
 from pathlib import Path
 
 from falcon_edu.distribution import adapt_layout_map
 from falcon_edu.files import check_space, replace_file
 from falcon_edu.hdf5 import BROKEN, open_datasets
 from falcon_edu.interrupts import uninterrupted
+from falcon_edu.layer_state import KEY
 from falcon_edu.strangers import listed, plain, shown
 
 import h5py
@@ -238,15 +240,39 @@ def _enable_on(backbone, rank, targets):
             "LoRA is enabled on this backbone already. For other targets or another rank, "
             "start from a fresh backbone."
         )
+    if any(layer.quantization_mode == "float8" for layer in targets):
+        raise ValueError("LoRA does not go with float8. Enable it on a model of floats or int8.")
     adapt_layout_map(getattr(backbone, "config", None))
     for layer in targets:
         layer.enable_lora(int(rank))
-    factors = {id(factor) for layer in targets for factor in _factors(layer)}
-    # Keras freezes only the kernel of an adapted layer. Its bias would train but not be saved, and
-    # a reloaded adapter would differ from the trained one: so everything but the factors is frozen.
-    for variable in backbone.variables:
-        variable.trainable = id(variable) in factors
+    backbone.trainable = True  # who adapts a frozen model wants the factors trained
     backbone.merged_lora = {}
+
+
+def freeze_all_but_factors(backbone):
+    """Freezes every weight but the factors of LoRA, if it is enabled.
+
+    Keras freezes only the kernel of an adapted layer. Its bias would train but not be saved, and a
+    reloaded adapter would differ from the trained one.
+    """
+    adapted = adapted_layers(backbone)
+    if adapted and backbone.trainable:
+        factors = {id(factor) for layer in adapted for factor in _factors(layer)}
+        for variable in backbone.variables:
+            variable.trainable = id(variable) in factors
+
+
+@contextmanager
+def merged_in_files(backbone):
+    """Has files get weights with the update of LoRA, and no factors, while the block lasts."""
+    adapted = adapted_layers(backbone)
+    for layer in adapted:
+        layer.saves_merged = True
+    try:
+        yield
+    finally:
+        for layer in adapted:
+            layer.saves_merged = False
 
 
 def _require_adapted_layers(backbone):
@@ -281,7 +307,9 @@ def _index(layers, layer):
 def _fingerprint(backbone):
     """What a base must have in common with the one that the factors were trained on."""
     config = backbone.get_config()
-    return {key: config[key] for key in sorted(config) if key not in ("name", "trainable", "dtype")}
+    return {
+        key: config[key] for key in sorted(config) if key not in ("name", "trainable", "dtype", KEY)
+    }
 
 
 def _check_suffix(filepath):
@@ -407,7 +435,7 @@ def _check_shapes(filepath, layer, rank, a, b):
             f"{filepath} has factors for `{layer.path}`, a layer that takes none. "
             "It was trained on a model with another number of blocks, or with others."
         )
-    shape = getattr(layer, "kernel_shape", weight.shape)
+    shape = getattr(layer, "shape_of_kernel", weight.shape)
     shapes = (*shape[:-1], rank), (rank, shape[-1])
     if (a.shape, b.shape) != shapes:
         raise ValueError(

@@ -4,13 +4,27 @@ from falcon_edu.attention import FalconAttention, make_attention_mask
 from falcon_edu.dense import Dense
 from falcon_edu.gradients import LayerNormalization, gelu
 from falcon_edu.initializers import kernel_initializer
+from falcon_edu.layer_state import Remembers, mixed_policy, policy_at
 from falcon_edu.positions import token_positions
 from falcon_edu.quantization import float_policy
 
 import keras
 
 
-class FalconTransformerDecoder(keras.layers.Layer):
+@keras.saving.register_keras_serializable(package="falcon_edu")
+def exact_gelu(x):
+    """Return `gradients.gelu`, which JAX holds as an object, from a function that Keras can save.
+
+    Example:
+
+    >>> keras.activations.serialize(exact_gelu)["config"]
+    'falcon_edu>exact_gelu'
+    """
+    return gelu(x)
+
+
+@keras.saving.register_keras_serializable(package="falcon_edu")
+class FalconTransformerDecoder(Remembers, keras.layers.Layer):
     """One block of Falcon, sequential (RW) or parallel (7B, 40B, 180B, 11B).
 
     Sequential: `x + attention(norm(x))`, then `x + mlp(norm(x))`.
@@ -81,9 +95,12 @@ class FalconTransformerDecoder(keras.layers.Layer):
         # === Layers ===
         hidden_dim = inputs_shape[-1]
 
+        def policy(name):
+            return policy_at(self.dtype_policy, f"{self.path}/{name}")
+
         def norm(name):
             layer = LayerNormalization(
-                epsilon=self.layer_norm_epsilon, dtype=float_policy(self.dtype_policy), name=name
+                epsilon=self.layer_norm_epsilon, dtype=float_policy(policy(name)), name=name
             )
             layer.build(inputs_shape)
             return layer
@@ -94,14 +111,14 @@ class FalconTransformerDecoder(keras.layers.Layer):
                 activation=activation,
                 use_bias=self.use_bias,
                 kernel_initializer=kernel_initializer(),
-                dtype=self.dtype_policy,
+                dtype=policy(name),
                 name=name,
             )
             layer.build((*inputs_shape[:-1], input_dim))
             return layer
 
         def dropout(name, rate):
-            return keras.layers.Dropout(rate, dtype=float_policy(self.dtype_policy), name=name)
+            return keras.layers.Dropout(rate, dtype=float_policy(policy(name)), name=name)
 
         self.input_layernorm = norm("input_layernorm")
         self.attention_layer = FalconAttention(
@@ -121,10 +138,11 @@ class FalconTransformerDecoder(keras.layers.Layer):
             self.post_attention_layernorm = norm("post_attention_layernorm")
         elif self.num_parallel_layer_norms == 2:
             self.mlp_layernorm = norm("mlp_layernorm")
-        self.dense_h_to_4h = dense("dense_h_to_4h", hidden_dim, self.intermediate_dim, gelu)
+        self.dense_h_to_4h = dense("dense_h_to_4h", hidden_dim, self.intermediate_dim, exact_gelu)
         self.dense_4h_to_h = dense("dense_4h_to_h", self.intermediate_dim, hidden_dim)
         self.feedforward_dropout = dropout("feedforward_dropout", self.feedforward_dropout_rate)
         self.built = True
+        self.restore_state()
 
     def call(self, inputs, padding_mask, cache=None, cache_index=None):
         x = self.input_layernorm(inputs)
@@ -175,4 +193,5 @@ class FalconTransformerDecoder(keras.layers.Layer):
             "parallel_attention num_parallel_layer_norms use_bias alibi_dtype"
         )
         config.update({name: getattr(self, name) for name in names.split()})
+        config["dtype"] = keras.dtype_policies.serialize(mixed_policy(self, f"{self.name}/"))
         return config

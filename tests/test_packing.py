@@ -169,8 +169,8 @@ def stored(layer):
 
 def test_a_kernel_is_packed_on_one_cpu_alone(layers, monkeypatch):
     own, other = layers
-    assert own.kernel_shape == tuple(other._kernel.shape)
-    assert (tuple(own._kernel.shape) == packed_shape(own.kernel_shape)) == packing.should_pack()
+    assert own.shape_of_kernel == tuple(other._kernel.shape)
+    assert (tuple(own._kernel.shape) == packed_shape(own.shape_of_kernel)) == packing.should_pack()
     monkeypatch.setattr("falcon_edu.packing.on_one_cpu", lambda: False)
     x = np.random.default_rng(0).normal(size=(2, 5, 8)).astype("float32")
     loaded = type(own).from_config(own.get_config())
@@ -208,9 +208,9 @@ def test_a_kernel_of_another_shape_is_refused_and_loses_nothing(layers):
     own, other = layers
     before = stored(own)
     for shape in ((8, 4, 3), (12, 8), (8, 11)):
-        if shape != own.kernel_shape:
+        if shape != own.shape_of_kernel:
             with pytest.raises(
-                ValueError, match=re.escape(f"{own.kernel_shape}. Received: {shape}")
+                ValueError, match=re.escape(f"{own.shape_of_kernel}. Received: {shape}")
             ):
                 own.load_own_variables({**before, "0": np.ones(shape, "int8")})
     with pytest.raises(ValueError, match="expected 3 variables"):
@@ -296,8 +296,8 @@ def test_groups_go_to_a_file_and_back(in_groups, monkeypatch):
     """Whether a kernel is packed there or not."""
     x = np.random.default_rng(0).normal(size=(2, 5, 8)).astype("float32")
     store = stored(in_groups)
-    assert store["0"].shape == in_groups.kernel_shape
-    assert store["3"].shape == (2, *in_groups.kernel_shape[1:])  # the steps come last
+    assert store["0"].shape == in_groups.shape_of_kernel
+    assert store["3"].shape == (2, *in_groups.shape_of_kernel[1:])  # the steps come last
     for is_packed in (True, False):
         with monkeypatch.context() as patch:
             if not is_packed:

@@ -21,8 +21,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 # Each module may import those before it, and no others, not even inside a function.
 ORDER = """
-    allocator interrupts strangers config products packing quantization quantized distribution
-    memory drafts files hdf5
+    allocator interrupts strangers config products packing quantization layer_state
+    quantized distribution memory drafts files hdf5
     gradients dense initializers positions fused_attention causal_attention attention
     transformer_decoder exporting
     inputs steady datasets byte_level tokenizer_definition lora presets

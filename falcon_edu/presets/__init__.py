@@ -1,7 +1,6 @@
 """Presets: folders that hold a model, read and written in KerasHub's and transformers' formats."""
 
 import dataclasses
-import inspect
 import warnings
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -83,13 +82,17 @@ def load_backbone(cls, preset, load_weights=True, **overrides):
     with naming(preset, folder), ExitStack() as files:
         if load_weights and "://" in source:  # no more than the configuration can need
             *_, config = _configure(cls, folder, overrides)
-            resolve(source, most=most_weight_bytes(config))
+            resolve(source, most=None if config is None else most_weight_bytes(config))
 
         def read():
             files.close()  # of an earlier try
             file_format, found, arguments, config = _configure(cls, folder, overrides)
+            if config is None:
+                return lambda: _load_another(found, arguments, folder, load_weights)
             if not load_weights:
                 return lambda: found(**arguments)
+            if file_format is keras_hub and keras_hub.holds_more(folder, found, config):
+                return lambda: _load_another(found, arguments, folder, load_weights)
             tie = bool(overrides.get("tie_word_embeddings"))
             tensors = files.enter_context(file_format.open_weights(folder, config, tie))
             if config.tie_word_embeddings and file_format.has_own_head(tensors):
@@ -102,6 +105,14 @@ def load_backbone(cls, preset, load_weights=True, **overrides):
 
         backbone = _read(source, folder, read)()
     backbone.loaded_from = source
+    return backbone
+
+
+def _load_another(cls, arguments, folder, load_weights):
+    """A backbone of somebody's own class, which alone knows what weights it has."""
+    backbone = cls.from_config(arguments)
+    if load_weights:
+        keras_hub.load_weights(folder, backbone)
     return backbone
 
 
@@ -188,11 +199,16 @@ def _read(source, folder, read):
 
 
 def _configure(cls, folder, overrides):
-    """Return format, class, arguments and configuration of a preset, all of them checked."""
+    """Return format, class, arguments and configuration of a preset, all of them checked.
+
+    The configuration is `None` if the class is no Falcon.
+    """
     file_format, found, arguments = _read_config(folder, cls)
-    known = {*inspect.signature(found.__init__).parameters, "name", "trainable"}
-    tokenizer_files.check_overrides(overrides, known - {"self", "kwargs"}, "the backbone")
+    known = keras_hub.argument_names(found)
+    tokenizer_files.check_overrides(overrides, known, "the backbone")
     arguments.update(overrides)
+    if not issubclass(found, cls.registry["FalconBackbone"]):
+        return file_format, found, arguments, None
     config = _falcon_config(arguments, folder)
     check_size(config, folder, overrides.get("dtype"))
     return file_format, found, arguments, config
@@ -345,11 +361,18 @@ def export_tokenizer(tokenizer, path, add_start_token=False):
 
 def _check_backbone(path, backbone):
     """Refuses to begin with rounded weights, or where the disk has no room beside what is there."""
-    if any(variable.dtype == "int8" for variable in backbone.variables):
+    modes = {layer.quantization_mode for layer in backbone._flatten_layers()} - {None}
+    if "int8" in modes:
         policy = backbone.token_embedding.dtype_policy
+        name = policy.name if policy.quantization_mode == "int8" else "int8"
         raise ValueError(
             "Presets hold weights as floats, and these have eight bits. Save the model as it was "
-            f"before, and load it with `dtype={policy.name!r}`: that rounds on the way."
+            f"before, and load it with `dtype={name!r}`: that rounds on the way."
+        )
+    if modes:
+        raise ValueError(
+            f"Presets hold weights as floats, and these are in {', '.join(sorted(modes))}. Save "
+            "the model as it was before; a `.keras` file can hold this one."
         )
     small = 4096  # bytes around a tensor: HDF5 takes about 2,400
     check_space(path, sum(variable.value.nbytes + small for variable in backbone.variables))

@@ -5,8 +5,10 @@ import inspect
 from contextlib import contextmanager
 from importlib.metadata import version
 
+from falcon_edu import lora
 from falcon_edu.config import FAMILY_DEFAULTS
 from falcon_edu.hdf5 import close_files_in
+from falcon_edu.layer_state import KEY
 from falcon_edu.presets.folders import write_json
 from falcon_edu.presets.h5_files import INDEX, SINGLE, open_h5
 from falcon_edu.presets.progress import bar_of_growth
@@ -71,10 +73,29 @@ def read_config(config, source, classes):
     arguments = {**arguments, **own}
     arguments.pop("dtype", None)
     cls = classes[class_name]
-    known = {*inspect.signature(cls.__init__).parameters, "name", "trainable"} - {"self", "kwargs"}
-    if unknown := sorted(arguments.keys() - known):
+    if unknown := sorted(arguments.keys() - argument_names(cls)):
         raise ValueError(f"`config` in {source} has unknown fields: {listed(unknown)}")
     return cls, arguments
+
+
+def argument_names(cls):
+    """The names of the arguments that a backbone class takes.
+
+    Example:
+
+    >>> from falcon_edu import FalconBackbone
+    >>> sorted(argument_names(FalconBackbone))[:2]
+    ['alibi_dtype', 'attention_dropout_rate']
+    """
+    # A subclass hands the arguments that it does not name to the class that it comes from.
+    names = {"name", "trainable", "dtype"}
+    for parent in inspect.getmro(cls):
+        parameters = inspect.signature(parent.__init__).parameters.values()
+        names |= {x.name for x in parameters if x.kind not in (x.VAR_POSITIONAL, x.VAR_KEYWORD)}
+        hands_on = any(x.kind == x.VAR_KEYWORD for x in parameters)
+        if parent.__module__.startswith("falcon_edu.") or not hands_on:
+            break
+    return names - {"self"}
 
 
 def weight_table(config):
@@ -118,6 +139,42 @@ def has_own_head(tensors):
     return False
 
 
+def holds_more(folder, cls, config):
+    """Whether a preset of somebody's own Falcon has weights that no other Falcon has.
+
+    Args:
+        folder: path of the preset.
+        cls: the class that it is of.
+        config: a `FalconConfig`.
+    """
+    if cls is cls.registry["FalconBackbone"]:
+        return False
+    with open_h5(folder) as tensors:
+        others = tensors.keys() - {entry.name for entry in weight_table(config)}
+        return any("/seed_generator/" not in name for name in others)
+
+
+def load_weights(folder, backbone):
+    """Loads the weights of a preset whose table nobody knows but the backbone's class.
+
+    Args:
+        folder: path of the preset.
+        backbone: a `Backbone` made from the preset's configuration.
+
+    Raises:
+        ValueError: they don't fit.
+    """
+    with open_h5(folder):  # no links, no shards from elsewhere
+        pass
+    try:
+        backbone.load_weights(folder / (SINGLE if (folder / SINGLE).is_file() else INDEX))
+    except (KeyError, ValueError) as error:
+        raise ValueError(
+            f"The weights in {folder} do not fit the {type(backbone).__name__} that its "
+            f"config.json describes: {error}"
+        ) from None
+
+
 def write_backbone(folder, backbone, max_shard_size=10):
     """Writes `config.json`, `metadata.json` and the weights; LoRA is merged into the kernels.
 
@@ -131,7 +188,7 @@ def write_backbone(folder, backbone, max_shard_size=10):
     size = sum(v.value.nbytes for v in backbone.variables)
     is_sharded = max_shard_size is not None and size / 1024**3 > max_shard_size
     try:
-        with bar_of_growth(folder, size, "Saving"):
+        with bar_of_growth(folder, size, "Saving"), lora.merged_in_files(backbone):
             if is_sharded:
                 backbone.save_weights(folder / INDEX, max_shard_size=max_shard_size)
             else:
@@ -143,6 +200,7 @@ def write_backbone(folder, backbone, max_shard_size=10):
 
 def _config(backbone):
     arguments, own = backbone.get_config(), {}
+    arguments.pop(KEY, None)  # a preset is a model as it is made, with other weights
     module, package = type(backbone).__module__, "falcon_edu"
     # KerasHub has no `alibi_dtype`, but reads a Falcon-RW that has one if it stands outside.
     if arguments.get("alibi_dtype"):
