@@ -94,9 +94,10 @@ class FalconCausalLM(Task, SteadyModel):
     def _run_through_graph(self, inputs, operation_fn, call_fn=None):
         # `clone_model` copies layer by layer: the head would be another than the embedding inside.
         def of_one_backbone(layer):
-            if layer is self.backbone.token_embedding:
-                backbone = operation_fn(self.backbone)
-                if isinstance(backbone, FalconBackbone) and backbone is not self.backbone:
+            own = getattr(self, "backbone", None)
+            if own is not None and layer is own.token_embedding:
+                backbone = operation_fn(own)
+                if isinstance(backbone, FalconBackbone) and backbone is not own:
                     return backbone.token_embedding
             return operation_fn(layer)
 
