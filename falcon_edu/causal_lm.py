@@ -91,7 +91,7 @@ class FalconCausalLM(Task, SteadyModel):
         inputs = prepare_inputs(inputs, self.backbone.config.vocabulary_size)
         return super().__call__(inputs, *args, **kwargs)
 
-    def _run_through_graph(self, inputs, operation_fn, call_fn=None):
+    def _run_through_graph(self, inputs, operation_fn=lambda layer: layer, call_fn=None):
         # `clone_model` copies layer by layer: the head would be another than the embedding inside.
         def of_one_backbone(layer):
             own = getattr(self, "backbone", None)
