@@ -4,7 +4,7 @@ import contextlib
 import inspect
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,7 +126,8 @@ class Graded:
     def _mark(self, part, answer, seed) -> Mark:
         verdict = _verdict(part, answer, seed)
         if not verdict.is_right and self.earlier and not part.is_whole:
-            with standing_in(answer, self.earlier):
+            stand_in = getattr(answer, "standing_in", None)  # an answer in another process has one
+            with stand_in(self.earlier) if stand_in else standing_in(answer, self.earlier):
                 verdict = _verdict(part, answer, seed)
             if verdict.is_right:
                 message = "with right answers in place of yours to earlier tasks."
@@ -140,6 +141,22 @@ def _verdict(part: Part, answer, seed: int) -> Verdict:
         warnings.simplefilter("ignore")
         rng = np.random.default_rng(seed)
         return Exercise(lambda given: part.check(given, rng), hint="").grade(answer)
+
+
+def for_each(answer, calls: Iterable[tuple]) -> list:
+    """Return what an answer returns for each of many lists of arguments.
+
+    Thousands of calls go to an answer in another process at once, and not one by one.
+
+    Args:
+        answer: a function.
+        calls: its arguments, a tuple for each call.
+
+    >>> for_each(pow, [(2, 3), (3, 2)])
+    [8, 9]
+    """
+    at_once = getattr(answer, "for_each", None)
+    return at_once(calls) if at_once else [answer(*arguments) for arguments in calls]
 
 
 @contextlib.contextmanager

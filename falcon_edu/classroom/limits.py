@@ -1,10 +1,13 @@
-"""How much memory a kernel may take: a student's mistake should end itself, not the grader."""
+"""What a student's process may take: a mistake should end itself, not the grader."""
 
 import sys
 
+FILE_SIZE = 256  # megabytes that one file may have, one in shared memory included
+PROCESSES = 1024  # threads count, and JAX starts dozens
+
 
 def limit_memory(megabytes: int) -> bool:
-    """Lets this process take no more memory; what asks for more gets a `MemoryError`.
+    """Let this process take no more memory; what asks for more gets a `MemoryError`.
 
     The limit is on private memory (`RLIMIT_DATA`), which is what a growing list or array takes.
     Linux keeps it. Elsewhere there is no such limit, and a container has to set one.
@@ -13,7 +16,7 @@ def limit_memory(megabytes: int) -> bool:
         megabytes: the limit.
 
     Returns:
-        Whether this system keeps it.
+        True if this system keeps it.
     """
     if sys.platform != "linux":
         return False
@@ -22,3 +25,26 @@ def limit_memory(megabytes: int) -> bool:
     limit = megabytes * 1024**2
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     return True
+
+
+def limit_all(megabytes: int, seconds: int) -> None:
+    """Limit memory, files, processes and processor time of this process and those it starts.
+
+    Args:
+        megabytes: of private memory.
+        seconds: of processor time, on all cores together.
+    """
+    limit_memory(megabytes)
+    if sys.platform == "win32":
+        return
+    import resource
+
+    for name, limit in {
+        "RLIMIT_FSIZE": FILE_SIZE * 1024**2,
+        "RLIMIT_NPROC": PROCESSES,
+        "RLIMIT_CPU": seconds,
+        "RLIMIT_CORE": 0,
+    }.items():
+        hard = resource.getrlimit(kind := getattr(resource, name))[1]
+        limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(kind, (limit, limit))

@@ -1,5 +1,8 @@
 """Checks of assignment 7: what each patient has, and examinations that find it."""
 
+from inspect import isfunction
+from types import FunctionType
+
 from falcon_edu.backbone import FalconBackbone
 from falcon_edu.checks.exercise import Wrong, expect, given
 from falcon_edu.checks.graded import Graded
@@ -30,22 +33,53 @@ def story(number, suspect):
 # === Examinations ===
 
 
-class _InFloat32(SmallFalcon):
-    """A healthy Falcon that rounds, as every real one does."""
+def in_disguise(number, is_cured, shift=0, dtype=None):
+    """Make a patient, or its healthy twin, that only an examination can tell from the other.
 
-    dtype = "float32"
+    Both have the same name and the same base, so that it is no use to ask who they are.
+
+    Args:
+        number: of the patient.
+        is_cured: true for a healthy Falcon.
+        shift: added to the seeds of random weights, so that nobody has seen those.
+        dtype: what it computes in, if not what the patient does.
+
+    >>> sick, healthy = in_disguise(1, False), in_disguise(1, True)
+    >>> sick.__name__ == healthy.__name__, sick.__mro__[1] is healthy.__mro__[1]
+    (True, True)
+    """
+    sick = patient(number)
+    whose = sick.__mro__[1] if is_cured else sick
+    own = {
+        name: _renamed(getattr(whose, name)) for name, f in vars(sick).items() if isfunction(f)
+    }
+    if dtype:
+        own["dtype"] = dtype
+    made = type("Falcon", (sick,), own)
+    if shift:
+        # `made` is what draws: `cls` may be a class that a learner has made of it.
+        drawn = vars(SmallFalcon)["random"].__func__
+        made.random = classmethod(lambda cls, seed=0, **s: drawn(cls, seed + shift, **s))
+    # In another process it is made anew.
+    made.made_of = in_disguise, (number, is_cured, shift, dtype)
+    return made
 
 
-def _with_other_weights(falcon, rng):
-    """The same Falcon, but `random(seed)` gives weights that nobody has seen."""
-    shift = int(rng.integers(1000, 2000))
+def _renamed(function):
+    """A copy: the original would say whose it is."""
+    copy = FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
 
-    class Other(falcon):  # type: ignore[valid-type, misc]
-        @classmethod
-        def random(cls, seed=0, **settings):
-            return super().random(seed + shift, **settings)
 
-    return Other
+def _shift(rng):
+    return int(rng.integers(1000, 2000))
 
 
 def finds_fault(examine, falcon):
@@ -71,21 +105,33 @@ def finds_fault(examine, falcon):
 
 
 def _expect_found(number, examine, rng):
-    """That an examination stops a patient and no healthy Falcon."""
+    """That an examination stops a patient and no healthy Falcon, in any order."""
     expect(callable(examine), "an examination is a function of a class.")
-    healthy: dict = {"a healthy Falcon": SmallFalcon}
+    fault, missed = "your examination finds fault with", STORIES[number].missed
     if number == 9:
-        healthy = {"a healthy backbone": FalconBackbone}
+        guests = [
+            (FalconBackbone, f"{fault} a healthy backbone."),
+            (in_disguise(9, True), f"{fault} a healthy backbone."),
+            (in_disguise(9, False), None),
+        ]
     else:
-        healthy["a healthy Falcon in float32: allow for rounding"] = _InFloat32
-        other = _with_other_weights(SmallFalcon, rng)
-        healthy["a healthy Falcon with other weights: do not expect certain numbers"] = other
-    for what, falcon in healthy.items():
-        expect(not finds_fault(examine, falcon), f"your examination finds fault with {what}.")
-    sick = patient(number)
-    sick = [sick] if number == 9 else [sick, _with_other_weights(sick, rng)]
-    passes = not all(finds_fault(examine, falcon) for falcon in sick)
-    expect(not passes, f"patient {number} passes: {STORIES[number].missed}")
+        shift = _shift(rng)
+        single = f"{fault} a healthy Falcon in float32: allow for rounding."
+        other = f"{fault} a healthy Falcon with other weights: do not expect certain numbers."
+        guests = [
+            (in_disguise(number, True), f"{fault} a healthy Falcon."),
+            (in_disguise(number, True, dtype="float32"), single),
+            (in_disguise(number, True, shift), other),
+            (in_disguise(number, False), None),
+            (in_disguise(number, False, shift), None),
+        ]
+    found = {}
+    for place in rng.permutation(len(guests)):  # an answer can't know whose turn it is
+        found[place] = finds_fault(examine, guests[place][0])
+    for place, (_, wrong) in enumerate(guests):
+        expect(wrong is None or not found[place], wrong)
+    passes = not all(found[place] for place, (_, wrong) in enumerate(guests) if wrong is None)
+    expect(not passes, f"patient {number} passes: {missed}")
 
 
 # === Cases: a diagnosis, and an examination ===
@@ -133,15 +179,25 @@ def _expect_told(answer, falcon, wanted):
     expect(got == wanted, f"a Falcon that is '{wanted}' was taken for '{got}'.")
 
 
+def _expect_all_told(answer, guests, rng):
+    for place in rng.permutation(len(guests)):
+        _expect_told(answer, *guests[place])
+
+
 @tell_apart.part(1, "one that is healthy, and patient 4")
 def _(answer, rng):
-    _expect_told(answer, SmallFalcon, "healthy")
-    _expect_told(answer, patient(4), "twice")
+    guests = [(in_disguise(4, True), "healthy"), (in_disguise(4, False), "twice")]
+    _expect_all_told(answer, guests, rng)
 
 
 @tell_apart.part(1, "patient 5, and all three with other weights")
 def _(answer, rng):
-    for falcon, wanted in ((SmallFalcon, "healthy"), (patient(4), "twice"), (patient(5), "early")):
-        _expect_told(answer, falcon, wanted)
-        _expect_told(answer, _with_other_weights(falcon, rng), wanted)
-    _expect_told(answer, _InFloat32, "healthy")
+    guests = [(in_disguise(5, True, dtype="float32"), "healthy")]
+    for number, is_cured, wanted in (
+        (4, True, "healthy"),
+        (4, False, "twice"),
+        (5, False, "early"),
+    ):
+        guests.append((in_disguise(number, is_cured), wanted))
+        guests.append((in_disguise(number, is_cured, _shift(rng)), wanted))
+    _expect_all_told(answer, guests, rng)

@@ -1,7 +1,7 @@
 """Checks of assignment 4: drawing tokens, penalties, the cache, batches, and a faster drawer."""
 
 from falcon_edu.checks.exercise import expect, expect_close, given
-from falcon_edu.checks.graded import Graded
+from falcon_edu.checks.graded import Graded, for_each
 
 import numpy as np
 
@@ -331,6 +331,10 @@ def _darts(count):
     return (np.arange(count) + 0.5) / count
 
 
+def _accepted(answer, calls):
+    return [given(token) for token in for_each(answer, calls)]
+
+
 @accept.part(1, "a draft that is right is always taken")
 def _(answer, rng):
     p = _distributions(rng, 1, 5)[0]
@@ -343,8 +347,10 @@ def _(answer, rng):
 @accept.part(1, "how often a draft is taken")
 def _(answer, rng):
     target, draft = np.array([0.3, 0.5, 0.2]), np.array([0.6, 0.2, 0.2])
-    taken = [np.mean([answer(t, target, draft, d, 0.5) == t for d in _darts(100)]) for t in (0, 2)]
-    given(answer(0, target, draft, 0.5, 0.5))
+    taken = []
+    for token in (0, 2):
+        got = _accepted(answer, [(token, target, draft, dart, 0.5) for dart in _darts(100)])
+        taken.append(np.mean([each == token for each in got]))
     expect(taken[0] < 1, "the draft says 0.6 where 0.3 is right: take it half of the times.")
     expect_close(taken[0], 0.5, "how often a token is taken that the draft says twice too often")
     expect_close(taken[1], 1.0, "how often a token is taken of which both say the same")
@@ -353,7 +359,7 @@ def _(answer, rng):
 @accept.part(1, "what comes in its place")
 def _(answer, rng):
     target, draft = np.array([0.1, 0.4, 0.5]), np.array([0.8, 0.1, 0.1])
-    instead = [given(answer(0, target, draft, 0.999, d)) for d in _darts(700)]
+    instead = _accepted(answer, [(0, target, draft, 0.999, dart) for dart in _darts(700)])
     counts = np.bincount(instead, minlength=3)
     expect(counts[0] == 0, "a token that was refused came back.")
     expect(
@@ -369,6 +375,6 @@ def _(answer, rng):
     darts = _darts(60)
     reached = np.zeros(4)
     for token in range(4):
-        outcomes = [given(answer(token, target, draft, a, b)) for a in darts for b in darts]
+        outcomes = _accepted(answer, [(token, target, draft, a, b) for a in darts for b in darts])
         reached += draft[token] * np.bincount(outcomes, minlength=4) / len(outcomes)
     expect_close(reached, target, "the distribution of what comes out in the end", 0.02)

@@ -1,0 +1,252 @@
+"""What a student's functions and layers are to the judge: something to ask, in another process."""
+
+import builtins
+import contextlib
+import inspect
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from falcon_edu.checks.exercise import Wrong
+from falcon_edu.classroom import wire
+from falcon_edu.classroom.student import Student
+
+import numpy as np
+
+
+class Thing:
+    """Something of the student's that can't cross; it equals itself and is no number."""
+
+
+class Answer(Thing):
+    """Something of the student's that can be called: a function, a class, a layer, a model.
+
+    Args:
+        asked: what asks the student's process.
+        number: of the thing there.
+    """
+
+    def __init__(self, asked: "Answers", number: int):
+        self._asked, self._number = asked, number
+
+    def __call__(self, *args, **kwargs):
+        return self._asked.call(self._number, [(list(args), kwargs)])[0]
+
+    def for_each(self, calls: Iterable[tuple]) -> list:
+        """Return what it returns for each of many lists of arguments, in one go."""
+        return self._asked.call(self._number, [(list(args), {}) for args in calls])
+
+    @property
+    def weights(self) -> list[np.ndarray]:
+        """A layer's weights: arrays of their shapes, without their numbers."""
+        shapes = self._asked.ask({"do": "weights", "of": self._number})[0].get("value")
+        return [np.broadcast_to(0.0, shape) for shape in shapes]
+
+    def set_weights(self, weights: list) -> None:
+        """Put arrays into a layer."""
+        blobs: list[bytes] = []
+        spec = wire.encode([np.asarray(weight) for weight in weights], blobs, _no_other)
+        self._asked.ask({"do": "set_weights", "of": self._number, "weights": spec}, blobs)
+
+    def standing_in(self, others: dict[str, Any]) -> contextlib.AbstractContextManager:
+        """For a while, have names in the student's notebook mean something else."""
+        return self._asked.standing_in(others)
+
+
+class Answers:
+    """Asks a student's process for what names mean there, and for what functions return.
+
+    Args:
+        student: the process.
+        seconds: that all questions together may take.
+    """
+
+    def __init__(self, student: Student, seconds: float):
+        self.student, self.until = student, time.monotonic() + seconds
+        self.seconds, self.others = seconds, {}
+        self.errors: list[BaseException] = []
+
+    def fetch(self, name: str) -> Any:
+        """Return what a name means in the notebook.
+
+        Raises:
+            NameError: nothing.
+        """
+        reply, blobs = self.ask({"do": "fetch", "name": name})
+        return wire.decode(reply.get("value"), iter(blobs), self._thing)
+
+    def call(self, number: int, calls: list[tuple[list, dict]]) -> list:
+        """Return what a function of the student's returns, for each list of arguments.
+
+        What it does to its arguments, in place, is done to these. An argument that is a function
+        is called here, one that is a `Path` is a file there, and comes back.
+        """
+        lent: list[Callable] = []
+        files: list[Path] = []
+        generators: list[np.random.Generator] = []
+        blobs: list[bytes] = []
+
+        def other(value: Any, blobs: list[bytes]) -> Any:
+            if isinstance(value, Path):
+                files.append(value)
+            if isinstance(value, np.random.Generator):
+                generators.append(value)
+            return _given(value, blobs, lent)
+
+        spec = wire.encode([list(call) for call in calls], blobs, other)
+        earlier = wire.encode(self.others, blobs, other)
+        message = {"do": "call", "of": number, "calls": spec, "earlier": earlier}
+        reply, back = self.ask(message, blobs, lent)
+        for generator in generators:  # as if it had been used: the next numbers are others
+            generator.bit_generator.state = generator.bit_generator.jumped().state
+        rest = iter(back)
+        results = wire.decode(reply.get("value"), rest, self._thing)
+        if not isinstance(results, list) or len(results) != len(calls):
+            raise wire.WireError("Another number of results arrived than was asked for.")
+        if "arguments" in reply:
+            changed = wire.decode(reply["arguments"], rest, _ignored)
+            _write_back(list(calls[0]), changed)
+        if "files" in reply:
+            contents = wire.decode(reply["files"], rest, _ignored)
+            for path, content in zip(files, contents, strict=True):
+                if isinstance(content, bytes):
+                    path.write_bytes(content)
+        # As `Exercise` has it: a stub's `return ...` returns nothing.
+        return [None if result is ... else result for result in results]
+
+    def ask(
+        self, message: dict, blobs: list[bytes] | None = None, lent: list[Callable] | None = None
+    ) -> tuple[dict, list[bytes]]:
+        """Ask, and raise what was raised there, as an error of a built-in kind.
+
+        Raises:
+            Died: the process ended.
+            TimeoutError: the time for this task is over.
+        """
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError(f"It took longer than {self.seconds:.0f} seconds.")
+
+        def answer(question: dict, back: list[bytes]) -> tuple[dict, list[bytes]]:
+            return self._answer(question, back, lent or [])
+
+        reply, back = self.student.ask(message, blobs, left, answer)
+        if "error" in reply:
+            raise self._error(reply["error"])
+        return reply, back
+
+    def _answer(self, question: dict, back: list[bytes], lent: list) -> tuple[dict, list[bytes]]:
+        """What a function says that was lent to an answer."""
+        try:
+            args, kwargs = wire.decode(question.get("call"), iter(back), self._thing)
+            blobs: list[bytes] = []
+            value = lent[question["of"]](*args, **kwargs)
+            return {"value": wire.encode(value, blobs, _no_other)}, blobs
+        except Exception as error:
+            self.errors.append(error)
+            return {"error": f"{type(error).__name__}: {error}"[:2000]}, []
+
+    def _error(self, said: Any) -> BaseException:
+        """The error that was raised there: of the first kind that Python has, or ours."""
+        if not isinstance(said, dict):
+            raise wire.WireError("An error arrived that is none.")
+        names, message = said.get("names") or ["Exception"], str(said.get("message"))[:2000]
+        if said.get("asked") is not None and self.errors:
+            return self.errors[-1]
+        if names[0] == "Wrong":
+            return Wrong(message)
+        for name in names:
+            kind = getattr(builtins, str(name), None)
+            if inspect.isclass(kind) and issubclass(kind, Exception):
+                with contextlib.suppress(TypeError):  # UnicodeDecodeError wants more
+                    # The name is the student's, so that the student knows it again.
+                    return type(_name(names[0]), (kind,), {"__str__": lambda _: message})(message)
+        return type(_name(names[0]), (Exception,), {})(message)
+
+    def _thing(self, spec: list, blobs: Any) -> Any:
+        match spec:
+            case ["thing", int(number), str(name), bool(is_callable)]:
+                base = Answer if is_callable else Thing
+                made = type(_name(name), (base,), {})
+                return made(self, number) if is_callable else made()
+        raise wire.WireError("A value arrived that has none of the known forms.")
+
+    @contextlib.contextmanager
+    def standing_in(self, others: dict[str, Any]):
+        """For a while, have names in the student's notebook mean something else."""
+        kept, self.others = self.others, others
+        try:
+            yield
+        finally:
+            self.others = kept
+
+
+def _given(value: Any, blobs: list[bytes], lent: list[Callable]) -> Any:
+    """What an argument is on its way, if it is no plain value."""
+    if isinstance(value, Answer):
+        return ["thing", value._number]
+    if isinstance(value, Path):
+        content = value.read_bytes() if value.is_file() else None
+        return ["file", value.name, None if content is None else _plain(content, blobs)]
+    if isinstance(value, np.random.Generator):
+        return ["generator", value.bit_generator.state]
+    if made_of := getattr(value, "made_of", None):  # a class that a function makes
+        function, arguments = made_of
+        return ["named", _path(function), wire.encode(arguments, blobs, _named)]
+    if isinstance(value, np.ndarray) and type(value) is not np.ndarray:
+        return ["view", _path(type(value)), _plain(np.array(value, subok=False), blobs)]
+    if inspect.isclass(value):
+        return ["named", _path(value), None]
+    if callable(value):
+        lent.append(value)
+        return ["ask", len(lent) - 1]
+    return _plain(np.asarray(value), blobs)
+
+
+def _named(value: Any, blobs: list[bytes]) -> list:
+    return ["named", _path(value), None]
+
+
+def _path(value: Any) -> str:
+    return f"{value.__module__}:{value.__qualname__}"
+
+
+def _plain(value: Any, blobs: list[bytes]) -> Any:
+    return wire.encode(value, blobs, _no_other)
+
+
+def _no_other(value: Any, blobs: list[bytes]) -> Any:
+    array = np.asarray(value)
+    if array.dtype.kind not in wire.PLAIN_KINDS:
+        raise wire.WireError(f"A {type(value).__name__} can't be sent.")
+    return wire.encode(np.array(array, subok=False), blobs, _no_other)
+
+
+def _ignored(spec: list, blobs: Any) -> Any:
+    return ...
+
+
+def _write_back(mine: Any, theirs: Any) -> None:
+    """Do to arrays, lists and dictionaries what was done to their copies."""
+    if isinstance(mine, np.ndarray) and isinstance(theirs, np.ndarray):
+        if mine.shape == theirs.shape and mine.dtype == theirs.dtype and mine.flags.writeable:
+            mine[...] = theirs
+    elif isinstance(mine, dict) and isinstance(theirs, dict):
+        for key in [key for key in mine if key not in theirs]:
+            del mine[key]
+        for key, value in theirs.items():
+            if key in mine and isinstance(mine[key], (np.ndarray, dict, list, tuple)):
+                kept = mine[key]
+                _write_back(kept, value)
+                if isinstance(kept, np.ndarray) and not np.array_equal(kept, value):
+                    mine[key] = value
+            elif value is not ...:
+                mine[key] = value
+    elif isinstance(mine, (list, tuple)) and isinstance(theirs, (list, tuple)):
+        for one, other in zip(mine, theirs, strict=False):
+            _write_back(one, other)
+
+
+def _name(name: Any) -> str:
+    return name if isinstance(name, str) and name.isidentifier() else "Answer"
