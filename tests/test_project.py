@@ -47,8 +47,8 @@ KNOWS_ONLY = {
 # These are known only here.
 KNOWN_ONLY_TO = {
     "ipywidgets": {"widgets"},
-    "IPython": {"widgets"},
-    "matplotlib": {"plots", "widgets"},
+    "IPython": {"widgets", "classroom"},
+    "matplotlib": {"plots", "widgets", "classroom"},
     "huggingface_hub": {"presets"},
     "kagglehub": {"presets"},
     "nbgrader": {"classroom"},

@@ -8,7 +8,7 @@ from falcon_edu.notebooks import course_folder
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Does what the command line says; the exit status is 1 where a file has no score."""
+    """Do what the command line says; the exit status is 1 where a file has no score."""
     parser = argparse.ArgumentParser("python -m falcon_edu.classroom", description=__doc__)
     parser.add_argument("folder", type=Path, help="the course folder; it is made if need be")
     parser.add_argument("--submissions", type=Path, help="a folder with one for each student")
@@ -31,26 +31,30 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def grade(course, submissions: Path, names: list[str]) -> int:
-    """Grades all submissions to the assignments of these names."""
+    """Grade all submissions to the assignments of these names."""
+    from falcon_edu.classroom.handed_in import printable
     from falcon_edu.classroom.scores import table
 
     failed = []
     for student, assignment in course.take_in(submissions):
         if assignment not in names:
             continue
-        print(f"grading {student}, {assignment}", flush=True)
+        print(f"grading {printable(student)}, {assignment}", flush=True)
         if why := course.grade(student, assignment):
             failed.append(f"no score: {student}, {assignment}: {why}")
             print("  no score", flush=True)
     print(table(course.scores(), course.without_score()))
     print("scores:  ", course.write_scores())
     print("feedback:", course.folder / "feedback")
-    for path in course.left_out(submissions):
-        example = f"A submission is a file such as STUDENT/{names[0]}.ipynb"
-        failed.append(f"not graded: {path}. {example}")
+    print("report:  ", course.write_report())
+    seen = sorted({(student, assignment) for student, assignment, _ in course.notes()})
+    for student, assignment in seen:
+        print(f"  worth a look: {printable(student)}, {assignment}")
+    for path, why in course.left_out(submissions).items():
+        failed.append(f"not graded: {path}. {why}")
     # At the end, where a teacher of a hundred students still sees them.
     for line in failed:
-        print(line, file=sys.stderr)
+        print(printable(line), file=sys.stderr)
     return 1 if failed else 0
 
 

@@ -35,7 +35,13 @@ class Answer(Thing):
 
     def for_each(self, calls: Iterable[tuple]) -> list:
         """Return what it returns for each of many lists of arguments, in one go."""
-        return self._asked.call(self._number, [(list(args), {}) for args in calls])
+        lists = [list(args) for args in calls]
+        same = [i for i, each in enumerate(zip(*lists, strict=True)) if _is_one(each)]
+        shared = {i: lists[0][i] for i in same}  # is sent once
+        for args in lists:
+            for i in same:
+                args[i] = None
+        return self._asked.call(self._number, [(args, {}) for args in lists], shared)
 
     @property
     def weights(self) -> list[np.ndarray]:
@@ -67,6 +73,10 @@ class Answers:
         self.seconds, self.others = seconds, {}
         self.errors: list[BaseException] = []
 
+    def is_over(self) -> bool:
+        """Return True if no time is left to ask."""
+        return time.monotonic() >= self.until
+
     def fetch(self, name: str) -> Any:
         """Return what a name means in the notebook.
 
@@ -76,8 +86,10 @@ class Answers:
         reply, blobs = self.ask({"do": "fetch", "name": name})
         return wire.decode(reply.get("value"), iter(blobs), self._thing)
 
-    def call(self, number: int, calls: list[tuple[list, dict]]) -> list:
+    def call(self, number: int, calls: list[tuple[list, dict]], shared: dict | None = None) -> list:
         """Return what a function of the student's returns, for each list of arguments.
+
+        `shared` has what stands at some places in all lists, instead of a `None` there.
 
         What it does to its arguments, in place, is done to these. An argument that is a function
         is called here, one that is a `Path` is a file there, and comes back.
@@ -97,6 +109,7 @@ class Answers:
         spec = wire.encode([list(call) for call in calls], blobs, other)
         earlier = wire.encode(self.others, blobs, other)
         message = {"do": "call", "of": number, "calls": spec, "earlier": earlier}
+        message["shared"] = wire.encode(shared or {}, blobs, other)
         reply, back = self.ask(message, blobs, lent)
         for generator in generators:  # as if it had been used: the next numbers are others
             generator.bit_generator.state = generator.bit_generator.jumped().state
@@ -206,6 +219,10 @@ def _given(value: Any, blobs: list[bytes], lent: list[Callable]) -> Any:
 
 def _named(value: Any, blobs: list[bytes]) -> list:
     return ["named", _path(value), None]
+
+
+def _is_one(values: tuple) -> bool:
+    return all(value is values[0] for value in values)
 
 
 def _path(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What the cells of a notebook say: the names that they bind and read, the tests that are hidden."""
+"""Read the cells of a notebook: the names that they bind and use, the tests that are hidden."""
 
 import ast
 import builtins

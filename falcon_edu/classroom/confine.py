@@ -64,11 +64,11 @@ def hidden() -> list[str]:
 def kind() -> str:
     """Return what this system confines a process with: "namespaces", "bubblewrap" or "limits"."""
     for name in ("namespaces", "bubblewrap"):
-        with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
-            with tempfile.TemporaryDirectory() as folder:
-                line = command(name, ["/bin/true"], Path(folder).resolve())
-                if subprocess.run(line, capture_output=True, timeout=20).returncode == 0:
-                    return name
+        errors = OSError, subprocess.SubprocessError, ValueError
+        with contextlib.suppress(*errors), tempfile.TemporaryDirectory() as folder:
+            line = command(name, ["/bin/true"], Path(folder).resolve())
+            if subprocess.run(line, capture_output=True, timeout=20).returncode == 0:
+                return name
     return "limits"
 
 
@@ -132,7 +132,7 @@ def describe() -> str:
     """Return what confines the students' processes here, in words to the teacher."""
     return {
         "namespaces": "Each notebook ran in a box of its own, as nobody, without a network.",
-        "bubblewrap": "Each notebook ran in a box of its own, made by bubblewrap, without a network.",
+        "bubblewrap": "Each notebook ran in a box that bubblewrap made, without a network.",
         "limits": (
             "The notebooks ran with limits, but in no box: they could read your files and reach "
             "the network. Install bubblewrap, or grade in a container (docs/teaching.md)."

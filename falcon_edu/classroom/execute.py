@@ -1,65 +1,185 @@
-"""Run a submission to its end, whatever its cells do: loop for ever, eat the memory, kill."""
+"""nbgrader's runner for strangers' notebooks: a process runs the cells, a judge gives points."""
 
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
+import base64
+import json
+from pathlib import Path
+
+from falcon_edu.classroom import cells, suspicions
+from falcon_edu.classroom.judge import Judge, Task, Verdict
+from falcon_edu.classroom.repair import release_cells
+
 from nbformat import v4
-from nbgrader.preprocessors import Execute
+from nbgrader.api import Gradebook
+from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Integer
 
 
-class PatientExecute(Execute):
-    """nbgrader's runner, for code that may end its kernel.
+class JudgeApart(NbGraderPreprocessor):
+    """Runs a notebook in a process of its own, and writes the judge's points into the test cells.
 
-    nbgrader interrupts a cell that takes too long, and goes on with the next. But where a kernel
-    dies or does not let itself be interrupted, it drops the whole submission without a score. Here
-    such a cell counts as failed: the others run again in a new kernel, without it.
-
-    The settings of nbgrader's `Execute`, such as `c.Execute.timeout`, hold here too.
+    What the notebook shows is for the feedback. The outputs of the test cells, which nbgrader takes
+    the scores from, are the judge's alone.
     """
 
-    memory = Integer(4000, help="Megabytes that a student's kernel may take.").tag(config=True)
-    restarts = Integer(4, help="New kernels for one submission, before the rest fails.").tag(
+    timeout = Integer(60, help="Seconds for a cell, or for all tests of a task.").tag(config=True)
+    memory = Integer(4000, help="Megabytes that a student's process may take.").tag(config=True)
+    restarts = Integer(4, help="New processes for one submission, before the rest fails.").tag(
         config=True
     )
 
-    def preprocess(self, nb, resources, km=None):
-        """Runs all cells that a kernel survives, and notes an error in the others."""
-        self.limit_kernels()
-        self.deadly = {}  # what became of the kernel in a cell, by the cell's index
-        while True:
-            try:
-                return super().preprocess(nb, resources, km)
-            except (CellTimeoutError, DeadKernelError) as error:
-                self.deadly[self.index] = reason(error)
-                self.log.warning("Cell %s: %s", self.index, self.deadly[self.index])
+    def preprocess(self, nb, resources):
+        where = resources["nbgrader"]
+        with Gradebook(where["db_url"]) as gradebook:
+            sources = release_cells(gradebook, where["notebook"], where["assignment"])
+        root = Path(where["db_url"].removeprefix("sqlite:///")).parent
+        setup = [s["source"] for s in sources.values() if _is_setup(s)]
+        limits = {"seconds": self.timeout, "memory": self.memory, "restarts": self.restarts}
+        released = root / "release" / where["assignment"]
+        with Judge(setup, released=released, **limits) as judge:
+            scored = Scored(judge, nb, sources)
+            scored.run()
+        notes = [*suspicions.in_sources(nb.cells), *judge.notes, *scored.notes]
+        path = root / "notes" / where["student"] / f"{where['assignment']}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(notes), encoding="utf-8")
+        return nb, resources
 
-    def preprocess_cell(self, cell, resources, index):
-        """Runs a cell, unless it was the end of a kernel before."""
-        if cell.cell_type != "code":
-            return cell, resources
-        if index in self.deadly:
-            return failed(cell, self.deadly[index]), resources
-        if len(self.deadly) > self.restarts and index > max(self.deadly):
-            return failed(cell, "Not run: too many cells before it ended the kernel."), resources
-        self.index = index
-        return super().preprocess_cell(cell, resources, index)
 
-    def limit_kernels(self):
-        """Lets every kernel begin by limiting its own memory."""
-        line = (
-            f"__import__('falcon_edu.classroom.limits', fromlist=['_']).limit_memory({self.memory})"
+PatientExecute = JudgeApart  # as the settings of earlier course folders call it
+
+
+class Scored:
+    """A notebook on its way through a judge.
+
+    A task is looked at where its test stands, below each of several cells that define its
+    names, and at the end. The best look counts: no state of a notebook has an answer by chance.
+
+    Args:
+        judge: what runs and scores.
+        nb: the notebook, whose outputs are written.
+        sources: the cells of the release.
+    """
+
+    def __init__(self, judge: Judge, nb, sources: dict[str, dict]):
+        self.judge, self.nb, self.notes = judge, nb, []
+        self.codes = [cell for cell in nb.cells if cell.cell_type == "code"]
+        self.tasks = {name: t for name, s in sources.items() if (t := _task(name, s, sources))}
+        self.setup = {name for name, source in sources.items() if _is_setup(source)}
+        self.best: dict[str, Verdict] = {}
+        self.looked: dict[str, int] = {}  # how many cells had run at the last look
+
+    def run(self) -> None:
+        """Run all cells, and write what they show and what the tasks get."""
+        places = {name: self._places(task) for name, task in self.tasks.items()}
+        for place, cell in enumerate(self.codes):
+            name = _name(cell)
+            if name in self.tasks:
+                self._look(name)
+            elif name in self.setup:
+                cell.outputs, cell.execution_count = [], None
+            else:
+                reply, printed = self.judge.run(cell.source)
+                cell.outputs, cell.execution_count = shown(reply, printed), None
+            for task, where in places.items():
+                if place in where:
+                    self._look(task)
+        for name in self.tasks:
+            self._look(name)
+        for cell in self.codes:
+            if _name(cell) in self.tasks:
+                self._write(cell)
+
+    def _places(self, task: Task) -> list[int]:
+        """Where its names are defined, if that is in more than one cell: then any may be meant."""
+        own = [
+            _name(cell) not in self.setup and _name(cell) not in self.tasks for cell in self.codes
+        ]
+        found = cells.binders([cell.source for cell in self.codes], task.names)
+        found = [place for place in found if own[place]]
+        return found[-5:] if len(found) > 1 else []
+
+    def _look(self, name: str) -> None:
+        task, ran = self.tasks[name], len(self.judge.done)
+        best = self.best.get(name)
+        if best and (best.is_final or self.looked[name] == ran):
+            return
+        verdict = self.judge.score(task)
+        self.looked[name] = ran
+        if best is None or verdict.points > best.points:
+            self.best[name] = verdict
+        elif verdict.is_final:
+            best.is_final = True
+        if not verdict.is_final:
+            self._compare(task, verdict)
+
+    def _compare(self, task: Task, verdict: Verdict) -> None:
+        """Note where the notebook's own test shows other points than the judge found."""
+        claimed = self.judge.claimed(task)
+        title = task.name.removesuffix("-test")
+        if claimed is None:
+            self._note(f"{title}: its own check shows no points")
+        elif claimed > verdict.points:
+            found = f"the judge found {verdict.points:g} of {task.points:g}"
+            self._note(f"{title}: its own check shows {claimed:g} points, {found}")
+
+    def _note(self, what: str) -> None:
+        if what not in self.notes:
+            self.notes.append(what)
+
+    def _write(self, cell) -> None:
+        verdict = self.best[_name(cell)]
+        value = v4.new_output(
+            "execute_result", {"text/plain": f"{verdict.points:g}"}, execution_count=None
         )
-        self.extra_arguments = [f"--IPKernelApp.exec_lines={line}"]
+        said = [v4.new_output("stream", name="stdout", text=verdict.said)] if verdict.said else []
+        cell.outputs, cell.execution_count = [*said, value], None
 
 
-def reason(error: Exception) -> str:
-    """What ended a kernel, in words to the student."""
-    if isinstance(error, DeadKernelError):
-        return "The kernel died in this cell. Does your code take too much memory?"
-    return "This cell took too long, and could not be stopped. Does your code loop for ever?"
+def _is_setup(source: dict) -> bool:
+    mark = source["mark"]
+    return source["cell_type"] == "code" and not mark["grade"] and not mark["solution"]
 
 
-def failed(cell, message: str):
-    """The cell with an error as its only output: nbgrader gives it no points."""
-    cell.outputs = [v4.new_output("error", ename="Failed", evalue=message, traceback=[message])]
-    cell.execution_count = None
-    return cell
+def _task(name: str, source: dict, sources: dict[str, dict]) -> Task | None:
+    mark = source["mark"]
+    if source["cell_type"] != "code" or not mark["grade"] or mark["solution"]:
+        return None
+    theirs = set()
+    for other in sources.values():
+        if other["mark"]["solution"] and other["cell_type"] == "code":
+            theirs |= cells.bound(other["source"])
+    used = cells.read(source["source"]) & theirs
+    return Task(name, source["source"], mark["points"], used)
+
+
+def _name(cell) -> str | None:
+    return cell.metadata.get("nbgrader", {}).get("grade_id")
+
+
+def shown(reply: dict, printed: str) -> list:
+    """Return what a cell shows, as outputs of a notebook: text and pictures, nothing that runs."""
+    outputs = [v4.new_output("stream", name="stdout", text=printed)] if printed else []
+    for each in reply.get("outputs") or ():
+        data = {}
+        if isinstance(text := each.get("text/plain"), str):
+            data["text/plain"] = text
+        if picture := _picture(each.get("image/png")):
+            data["image/png"] = picture
+        if data:
+            outputs.append(v4.new_output("display_data", data))
+    if isinstance(error := reply.get("error"), dict):
+        names, message = error.get("names") or ["Error"], str(error.get("message"))
+        trace = str(error.get("trace") or f"{names[0]}: {message}")
+        outputs.append(
+            v4.new_output("error", ename=str(names[0]), evalue=message, traceback=trace.split("\n"))
+        )
+    return outputs
+
+
+def _picture(text: object) -> str | None:
+    """A picture, as it was coded, if it is one."""
+    try:
+        content = base64.b64decode(text, validate=False)  # type: ignore[arg-type]
+    except (ValueError, TypeError):
+        return None
+    return base64.b64encode(content).decode() if content.startswith(b"\x89PNG\r\n") else None

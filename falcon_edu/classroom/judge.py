@@ -121,7 +121,7 @@ class Judge:
 
     def score(self, task: Task) -> Verdict:
         """Run a test cell of the teacher's against the notebook as it is now."""
-        printed = io.StringIO()
+        printed, answers = io.StringIO(), None
         try:
             answers = Answers(self._alive(), self.seconds)
             space = self._space(task, answers)
@@ -134,7 +134,8 @@ class Judge:
         died = self.student is None or not self.student.is_alive
         self.deaths += died
         self._printed()
-        return Verdict(points, printed.getvalue(), points == task.points or died)
+        is_over = died or answers is None or answers.is_over()
+        return Verdict(points, printed.getvalue(), points == task.points or is_over)
 
     def _space(self, task: Task, answers: Answers) -> dict[str, Any]:
         """What the names in a test cell mean: students' answers, and the teacher's own."""

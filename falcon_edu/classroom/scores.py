@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from falcon_edu.classroom.handed_in import printable
+
 
 class Score(NamedTuple):
     """What a student has for a task.
@@ -58,11 +60,12 @@ def table(scores: Iterable[Score], without_score: Iterable[tuple[str, str]] = ()
         totals[place] = points + score.points, out_of + score.out_of
     students = sorted({student for student, _ in totals})
     assignments = sorted({assignment for _, assignment in totals})
-    first = max(map(len, ["student", *students]))
+    shown = {student: printable(student) for student in students}
+    first = max(map(len, ["student", *shown.values()]))
     lines = ["  ".join([f"{'student':{first}}", *assignments])]
     for student in students:
         cells = [_cell(totals, (student, name)).rjust(len(name)) for name in assignments]
-        lines.append("  ".join([f"{student:{first}}", *cells]))
+        lines.append("  ".join([f"{shown[student]:{first}}", *cells]))
     return "\n".join(lines)
 
 

@@ -39,6 +39,8 @@ class Student:
     """
 
     def __init__(self, memory: int = 4000, released: Path | None = None):
+        if sys.platform == "win32":
+            raise OSError("Windows can't grade. Use Linux, in WSL or a container, or macOS.")
         self.memory, self.notes = memory, []
         self.folder = Path(tempfile.mkdtemp(prefix="falcon_edu-")).resolve()
         theirs_in, self.to = os.pipe()
@@ -98,7 +100,9 @@ class Student:
         self.asked += 1
         until = time.monotonic() + seconds + PATIENCE + (0 if self.is_started else START)
         try:
-            self._write(wire.pack({**message, "id": self.asked, "seconds": seconds}, blobs or []), until)
+            self._write(
+                wire.pack({**message, "id": self.asked, "seconds": seconds}, blobs or []), until
+            )
             while True:
                 reply, back = self._read(until)
                 if reply.get("do") == "note":

@@ -45,7 +45,7 @@ class Worker:
     """
 
     def __init__(self, incoming: int, outgoing: int):
-        self.incoming, self.outgoing = open(incoming, "rb"), open(outgoing, "wb", buffering=0)
+        self.incoming, self.outgoing = os.fdopen(incoming, "rb"), outgoing
         self.pid, self.lock = os.getpid(), threading.RLock()
         self.things: dict[int, Any] = {}
         self.outputs = [os.dup(1), os.dup(2)]
@@ -59,7 +59,7 @@ class Worker:
         content = memoryview(wire.pack(message, blobs or []))
         with self.lock:
             while content:
-                content = content[os.write(self.outgoing.fileno(), content) :]
+                content = content[os.write(self.outgoing, content) :]
 
     def receive(self) -> tuple[dict, list[bytes]]:
         head = self.incoming.read(wire.HEAD.size)
@@ -92,7 +92,7 @@ class Worker:
         for number, kept in enumerate(self.outputs, start=1):
             os.dup2(kept, number)
         for name, number in (("stdout", 1), ("stderr", 2)):
-            stream = open(number, "w", encoding="utf-8", errors="replace", closefd=False)
+            stream = os.fdopen(number, "w", encoding="utf-8", errors="replace", closefd=False)
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
 
@@ -127,6 +127,10 @@ class Worker:
 
         calls = wire.decode(message["calls"], blobs, other)
         earlier = wire.decode(message["earlier"], blobs, other)
+        shared = wire.decode(message["shared"], blobs, other)
+        for args, _ in calls:
+            for place, value in shared.items():
+                args[place] = value
         before = [_frozen(call) for call in calls] if len(calls) == 1 else []
         with self._standing_in(earlier):
             function = self.things[message["of"]]
@@ -296,7 +300,7 @@ class Shell(InteractiveShell):
 
 
 def plain_output(data: dict) -> dict:
-    """Return what of a display may be shown to others: a text or a picture, no page and no script."""
+    """Return what of a display others may see: a text or a picture, no page and no script."""
     shown = {}
     if isinstance(text := data.get("text/plain"), str):
         shown["text/plain"] = text[:TEXT]
@@ -340,6 +344,9 @@ def ignore_breakpoints() -> None:
 # What is worth a word to the teacher when a cell does it. It is sent at once, so that no later
 # line can take it back.
 WATCHED = {
+    "open": "opened",
+    "os.listdir": "looked into",
+    "os.scandir": "looked into",
     "subprocess.Popen": "started a process",
     "os.system": "started a process",
     "os.posix_spawn": "started a process",
@@ -365,17 +372,17 @@ def watch(worker: Worker, own: tuple[str, ...]) -> None:
     told: set[str] = set()
 
     def look(event: str, arguments: tuple) -> None:
-        if not worker.is_busy or (event not in WATCHED and event != "open"):
+        if not worker.is_busy or event not in WATCHED:
             return
-        what = WATCHED.get(event, "")
-        if event == "open":
+        what = WATCHED[event]
+        if event in ("open", "os.listdir", "os.scandir"):
             path = arguments[0]
             if not isinstance(path, (str, bytes)):
                 return
             path = os.path.abspath(os.fsdecode(path))
             if path.startswith(own):
                 return
-            what = f"opened {path[:200]}"
+            what = f"{what} {path[:200]}"
         elif event in ("subprocess.Popen", "os.system", "socket.connect", "sqlite3.connect"):
             what = f"{what}: {str(arguments)[:200]}"
         if what not in told and len(told) < 20:
@@ -406,7 +413,17 @@ def main(arguments: list[str]) -> None:
         worker.shell.enable_matplotlib("inline")
     builtins.exit = builtins.quit = _leave  # type: ignore[assignment]
     worker.shell.user_ns.update(exit=_leave, quit=_leave)
-    own = (str(folder), sys.prefix, sys.base_prefix, "/usr", "/lib", "/etc", "/dev", "/proc", "/sys")
+    own = (
+        str(folder),
+        sys.prefix,
+        sys.base_prefix,
+        "/usr",
+        "/lib",
+        "/etc",
+        "/dev",
+        "/proc",
+        "/sys",
+    )
     package = str(Path(wire.__file__).parents[1])
     watch(worker, (*own, package, os.path.realpath(sys.prefix), *options["readable"]))
     worker.serve()

@@ -1,13 +1,18 @@
 """nbgrader's settings for the assignments. In your course folder is a copy that you may change."""
 
-from falcon_edu.classroom.execute import PatientExecute
+from falcon_edu.classroom.execute import JudgeApart
+from falcon_edu.classroom.feedback import Harmless
+from falcon_edu.classroom.repair import Repair
 
-from nbconvert.preprocessors import ClearMetadataPreprocessor
+from nbconvert.preprocessors import ClearMetadataPreprocessor, CSSHTMLHeaderPreprocessor
 from nbgrader.preprocessors import (
     AssignLatePenalties,
     CheckCellMetadata,
+    GetGrades,
     IgnorePattern,
     LimitOutput,
+    OverwriteCells,
+    OverwriteKernelspec,
     SaveAutoGrades,
 )
 
@@ -18,12 +23,12 @@ c.CourseDirectory.course_id = "falcon"
 # In the student's copy this stands where the solution was.
 c.ClearSolutions.code_stub = {"python": "...  # your code"}
 
-# A test cell that a student deleted is put back.
-c.OverwriteCells.add_missing_cells = True
+# Cells that were copied, split, moved, renamed or deleted find their places again.
+c.Autograde.sanitize_preprocessors = [Repair, OverwriteKernelspec, OverwriteCells, CheckCellMetadata]
 
-# nbgrader's own runner drops a submission whose kernel dies; this one scores what is left.
+# The notebook runs in a process of its own, and a judge apart from it gives the points.
 c.Autograde.autograde_preprocessors = [
-    PatientExecute,
+    JudgeApart,
     IgnorePattern,
     ClearMetadataPreprocessor,
     LimitOutput,
@@ -31,7 +36,8 @@ c.Autograde.autograde_preprocessors = [
     AssignLatePenalties,
     CheckCellMetadata,
 ]
-c.Execute.timeout = 60  # seconds for a cell
-c.Execute.iopub_timeout = 20  # seconds for its outputs to arrive, once it was stopped
-c.Execute.startup_timeout = 120
-c.PatientExecute.memory = 4000  # megabytes for a kernel
+c.JudgeApart.timeout = 60  # seconds for a cell, and for the tests of a task
+c.JudgeApart.memory = 4000  # megabytes for a student's process
+
+# A page of feedback runs no script, whoever wrote it.
+c.GenerateFeedback.preprocessors = [GetGrades, CSSHTMLHeaderPreprocessor, Harmless]

@@ -50,9 +50,7 @@ def in_disguise(number, is_cured, shift=0, dtype=None):
     """
     sick = patient(number)
     whose = sick.__mro__[1] if is_cured else sick
-    own = {
-        name: _renamed(getattr(whose, name)) for name, f in vars(sick).items() if isfunction(f)
-    }
+    own = {name: _renamed(getattr(whose, name)) for name, f in vars(sick).items() if isfunction(f)}
     if dtype:
         own["dtype"] = dtype
     made = type("Falcon", (sick,), own)
