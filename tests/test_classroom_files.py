@@ -115,7 +115,7 @@ def test_a_cheat_is_named_in_the_report(course, tmp_path, capsys):
     assert points_of(course, "mona") == {"first": 0, "second": 0}
     report = (course.folder / "report.txt").read_text()
     assert "mona, tiny: a cell changes what cells show" in report
-    assert "mona, tiny: first: its own check shows no points" in report
+    assert "mona, tiny: second: its own check shows no points" in report
     assert "worth a look: mona, tiny" in capsys.readouterr().out
 
 
