@@ -12,7 +12,11 @@ POLICY = (
     "form-action 'none'; base-uri 'none'"
 )
 META = f'</style><meta http-equiv="Content-Security-Policy" content="{POLICY}"><style>'
-TAG = re.compile(r"<(?=[A-Za-z/!?])")
+
+# With a space of no width behind it, a sign begins neither a tag nor an entity. To escape it would
+# not do: nbconvert takes the escapes in headings off again.
+TAG = re.compile(r"[<&](?=\S)")
+HARMLESS = "\\g<0>\u200b"
 
 
 class Harmless(Preprocessor):
@@ -29,7 +33,7 @@ class Harmless(Preprocessor):
             if cell.cell_type == "code":
                 cell.source = cells.public(cell.source) if mark.get("locked") else cell.source
             elif cell.cell_type == "raw":
-                cell.cell_type, cell.source = "markdown", TAG.sub("&lt;", cell.source)
+                cell.cell_type, cell.source = "markdown", TAG.sub(HARMLESS, cell.source)
             elif not mark.get("locked"):
-                cell.source = TAG.sub("&lt;", cell.source)
+                cell.source = TAG.sub(HARMLESS, cell.source)
         return nb, resources
