@@ -4,7 +4,7 @@ import re
 
 from falcon_edu.classroom import cells
 
-from nbconvert.preprocessors import Preprocessor
+from nbgrader.preprocessors import NbGraderPreprocessor
 
 # The first thing in the page's head: no script runs, and nothing is loaded or sent.
 POLICY = (
@@ -19,7 +19,7 @@ TAG = re.compile(r"[<&](?=\S)")
 HARMLESS = "\\g<0>\u200b"
 
 
-class Harmless(Preprocessor):
+class Harmless(NbGraderPreprocessor):
     """Show what students wrote as text, and of the tests only what they knew before.
 
     It comes after nbconvert's `CSSHTMLHeaderPreprocessor`, whose styles it puts the policy before.
