@@ -9,6 +9,7 @@ import importlib.util
 import sys
 import types
 
+import falcon_edu
 from falcon_edu import (
     FalconBackbone,
     FalconCausalLM,
@@ -101,6 +102,10 @@ def backbone_is_called_predicts_and_serializes(harness):
     )
 
 
+def backbone_takes_quantized_policies(harness):
+    harness.run_quantization_test(FalconBackbone(**SMALL), FalconBackbone, dict(SMALL), IDS)
+
+
 def backbone_is_saved_and_loaded(harness):
     harness.run_model_saving_test(FalconBackbone, SMALL, IDS)
 
@@ -112,6 +117,12 @@ def backbone_of_a_preset(harness):
 # === Causal LM ===
 
 
+def task_predicts_and_fits_on_texts_and_datasets(harness):
+    parts = task_parts()
+    size = parts["backbone"].vocabulary_size
+    harness.run_task_test(FalconCausalLM, parts, (SPACED,), (2, 8, size))
+
+
 def task_is_saved_and_loaded(harness):
     parts = task_parts()
     harness.run_model_saving_test(FalconCausalLM, parts, parts["preprocessor"](SPACED)[0])
@@ -119,6 +130,75 @@ def task_is_saved_and_loaded(harness):
 
 def task_of_a_preset(harness):
     harness.run_preset_test(FalconCausalLM, PRESET, IDS)
+
+
+# === Preprocessor and tokenizer ===
+
+
+def preprocessor_without_start_and_end(harness):
+    reader = preprocessor(add_start_token=False, add_end_token=False)
+    x, y, weight = reader(TEXTS[:1] * 4)
+    my, kite = ids_of("my", "Ġkite")
+    harness.assertAllEqual(x["token_ids"], [[my, kite, 0, 0, 0, 0, 0, 0]] * 4)
+    harness.assertAllEqual(x["padding_mask"], [[1, 1, 0, 0, 0, 0, 0, 0]] * 4)
+    harness.assertAllEqual(y, [[kite, 0, 0, 0, 0, 0, 0, 0]] * 4)
+    harness.assertAllEqual(weight, [[1, 0, 0, 0, 0, 0, 0, 0]] * 4)
+
+
+def generate_preprocess_of_one_text(harness):
+    x = preprocessor().generate_preprocess(TEXTS[0])
+    harness.assertAllEqual(x["token_ids"], ids_of("<|endoftext|>", "my", "Ġkite") + [0] * 5)
+    harness.assertAllEqual(x["padding_mask"], [1, 1, 1, 0, 0, 0, 0, 0])
+
+
+def generate_postprocess_of_one_text(harness):
+    row = ids_of("<|endoftext|>", "my", "Ġkite", "<|endoftext|>") + [0] * 4
+    text = preprocessor().generate_postprocess(
+        {"token_ids": row, "padding_mask": [1, 1, 1, 1, 0, 0, 0, 0]}
+    )
+    harness.assertAllEqual(text, TEXTS[0])
+
+
+def preprocessor_of_a_preset(harness):
+    harness.run_preset_test(FalconCausalLMPreprocessor, PRESET, TEXTS)
+
+
+def tokenizer_of_a_preset(harness):
+    harness.run_preset_test(FalconTokenizer, PRESET, TEXTS)
+
+
+# === The base classes: presets and saving ===
+
+
+def presets_are_those_of_the_class(harness):
+    own = set(FalconBackbone.presets)
+    assert {PRESET, "falcon_refinedweb_1b_en"} <= own
+    assert own <= set(falcon_edu.Backbone.presets)
+    for cls in (FalconCausalLM, FalconTokenizer, FalconCausalLMPreprocessor):
+        assert own == set(cls.presets)
+
+
+def base_class_finds_the_class_of_a_preset(harness):
+    for options in ({}, {"load_weights": False}):
+        backbone = falcon_edu.Backbone.from_preset(PRESET, **options)
+        assert isinstance(backbone, FalconBackbone)
+
+
+def preset_takes_a_dtype(harness):
+    assert FalconBackbone.from_preset(PRESET, dtype="bfloat16").dtype_policy.name == "bfloat16"
+    task = FalconCausalLM.from_preset(PRESET, dtype="float16")
+    assert task.backbone.dtype_policy.name == "float16"
+
+
+def preset_takes_a_sequence_length(harness):
+    reader = FalconCausalLMPreprocessor.from_preset(PRESET, sequence_length=16)
+    assert reader.sequence_length == 16
+
+
+def preset_that_is_not_there(harness):
+    for cls in (FalconBackbone, FalconCausalLM, FalconTokenizer, FalconCausalLMPreprocessor):
+        with pytest.raises((ValueError, FileNotFoundError), match="no_such_preset"):
+            cls.from_preset("no_such_preset")
 
 
 # === Samplers, called by themselves ===
@@ -206,10 +286,22 @@ CHECKS = {
     check.__name__: check
     for check in (
         backbone_is_called_predicts_and_serializes,
+        backbone_takes_quantized_policies,
         backbone_is_saved_and_loaded,
         backbone_of_a_preset,
+        task_predicts_and_fits_on_texts_and_datasets,
         task_is_saved_and_loaded,
         task_of_a_preset,
+        preprocessor_without_start_and_end,
+        generate_preprocess_of_one_text,
+        generate_postprocess_of_one_text,
+        preprocessor_of_a_preset,
+        tokenizer_of_a_preset,
+        presets_are_those_of_the_class,
+        base_class_finds_the_class_of_a_preset,
+        preset_takes_a_dtype,
+        preset_takes_a_sequence_length,
+        preset_that_is_not_there,
         all_beams_are_returned_in_order,
         samplers_are_serialized,
     )
