@@ -429,8 +429,7 @@ class FalconBackbone(Backbone):
             return prepared(x, lambda x, *rest: (self._checked(x), *rest), y, sample_weight)
         if isinstance(x, dict):
             x = {key: np.asarray(value) for key, value in x.items()}
-        check_inputs(x, self.config.vocabulary_size)
-        return x
+        return check_inputs(x, self.config.vocabulary_size)
 
     def export(self, filepath, format="tf_saved_model", **kwargs):
         """Keras's own `export`, so that other runtimes know each operation: see `exporting`."""

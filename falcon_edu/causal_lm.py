@@ -382,7 +382,7 @@ class FalconCausalLM(Task, SteadyModel):
                 x, y, sample_weight = _trim(x, y, sample_weight)
         elif isinstance(x, dict):
             x = {key: np.asarray(value) for key, value in x.items()}
-        check_inputs(x, vocabulary_size)
+        x = check_inputs(x, vocabulary_size)
         if y is None and sample_weight is not None:  # Keras would drop weights without labels
             y, sample_weight = map(np.asarray, _labels(x, y, sample_weight))
         if y is not None and isinstance(getattr(self, "loss", None), NextTokenLoss):
@@ -395,7 +395,8 @@ class FalconCausalLM(Task, SteadyModel):
         """Continues prompts.
 
         Args:
-            inputs: a text, a list of texts, or a token dict of prompts, padded on either side.
+            inputs: a text, a list of texts, or a token dict of prompts, padded on either side; or
+                a dataset that yields batches of them.
             max_length: number of tokens of prompt and continuation together. `None` is the
                 preprocessor's `sequence_length`, or the width of a token dict.
             stop_token_ids: ids that end a continuation; `"auto"` are the end tokens of the

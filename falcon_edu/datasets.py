@@ -55,6 +55,14 @@ def prepared(dataset, prepare, y=None, sample_weight=None):
     return _PreparedBatches(dataset, prepare)
 
 
+def iterated(dataset):
+    """Yield the batches of a dataset, of Keras's kind too."""
+    is_indexed = isinstance(dataset, keras.utils.PyDataset)
+    batches = map(dataset.__getitem__, range(dataset.num_batches)) if is_indexed else dataset
+    for batch in batches:
+        yield keras.tree.map_structure(_of_numpy, batch)
+
+
 def unpack(batch):
     """Return the parts of a batch, or of `validation_data`: `(x, y, sample_weight)`.
 

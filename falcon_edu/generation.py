@@ -12,6 +12,7 @@ ones are read by the loop itself, which then follows the prompts before it choos
 import copy
 
 from falcon_edu import samplers
+from falcon_edu.datasets import is_dataset, iterated, unpack
 from falcon_edu.decoding import DecodingLoop
 from falcon_edu.dense import values_with_bits
 from falcon_edu.inputs import encode, tokenizer_of
@@ -112,6 +113,12 @@ class Run:
 
 def generate(model, inputs, max_length=None, stop_token_ids="auto", strip_prompt=False):
     """`FalconCausalLM.generate`, which documents it."""
+    if is_dataset(inputs):
+        batches = (
+            generate(model, unpack(batch)[0], max_length, stop_token_ids, strip_prompt)
+            for batch in iterated(inputs)
+        )
+        return _joined(batches)
     prompts, max_length, stop_token_ids = _prepare(model, inputs, max_length, stop_token_ids)
     if (step := model.own_step()) is not None:
         outputs = _step(step, prompts, max_length, stop_token_ids, strip_prompt)
@@ -123,6 +130,27 @@ def generate(model, inputs, max_length=None, stop_token_ids="auto", strip_prompt
         return outputs
     texts = _texts(model, outputs)
     return texts[0] if isinstance(inputs, (str, bytes)) else texts
+
+
+def _joined(batches):
+    """Return what several batches gave as if they had been one."""
+    outputs = list(batches)
+    if not outputs:
+        raise ValueError("Inputs must hold at least one text. Received an empty dataset.")
+    if isinstance(outputs[0], dict):
+        widths = {key: max(x[key].shape[1] for x in outputs) for key in outputs[0]}
+        return {
+            key: np.concatenate([_widened(x[key], width) for x in outputs])
+            for key, width in widths.items()
+        }
+    return [text for x in outputs for text in ([x] if isinstance(x, str) else x)]
+
+
+def _widened(array, width):
+    """Return an array `(b, t, ...)` with zeros behind, up to a width."""
+    behind = [(0, 0)] * array.ndim
+    behind[1] = (0, width - array.shape[1])
+    return np.pad(array, behind)
 
 
 def generate_step(model, inputs, stop_token_ids=None):

@@ -1,6 +1,7 @@
 """What a model may be given: token ids and a padding mask, checked before anything is computed."""
 
 import re
+import warnings
 
 import keras
 import numpy as np
@@ -19,8 +20,14 @@ def check_inputs(inputs, vocabulary_size):
         inputs: `{"token_ids": (b, t), "padding_mask": (b, t)}`.
         vocabulary_size: number of token ids, `v`.
 
+    Returns:
+        The inputs, without other keys.
+
     Raises:
         ValueError: keys, ranks, shapes or ids are not as they must be.
+
+    Warns:
+        UserWarning: there are other keys, which no Falcon reads.
 
     Example:
 
@@ -28,12 +35,15 @@ def check_inputs(inputs, vocabulary_size):
     Traceback (most recent call last):
     ValueError: `token_ids` must be at least 0 and below vocabulary_size=5. Received: 7
     """
-    if not isinstance(inputs, dict) or set(inputs) != set(INPUT_KEYS):
+    if not isinstance(inputs, dict) or not set(INPUT_KEYS) <= set(inputs):
         received = sorted(map(str, inputs)) if isinstance(inputs, dict) else type(inputs).__name__
         raise ValueError(
             'Inputs must be a dictionary with the keys "token_ids" and "padding_mask". '
             f"Received: {received}"
         )
+    if others := sorted(map(str, set(inputs) - set(INPUT_KEYS))):
+        warnings.warn(f"A Falcon does not read {', '.join(others)} of its inputs.", stacklevel=2)
+        inputs = {key: inputs[key] for key in INPUT_KEYS}
     shapes = {key: _shape(key, inputs[key]) for key in INPUT_KEYS}
     for key in INPUT_KEYS:
         if len(shapes[key]) != 2:
@@ -48,6 +58,7 @@ def check_inputs(inputs, vocabulary_size):
         _check_token_ids(np.asarray(inputs["token_ids"]), vocabulary_size)
     if isinstance(inputs["padding_mask"], (np.ndarray, list, tuple)):
         _check_padding_mask(np.asarray(inputs["padding_mask"]))
+    return inputs
 
 
 def prepare_inputs(inputs, vocabulary_size):
@@ -60,7 +71,7 @@ def prepare_inputs(inputs, vocabulary_size):
     Raises:
         ValueError: as `check_inputs`.
     """
-    check_inputs(inputs, vocabulary_size)
+    inputs = check_inputs(inputs, vocabulary_size)
     return {
         key: x if isinstance(x, keras.KerasTensor) else ops.convert_to_tensor(x, "int32")
         for key, x in inputs.items()
@@ -85,7 +96,7 @@ def encode(model, inputs):
         inputs = {key: np.asarray(value) for key, value in inputs.items()}
     else:
         raise ValueError(_wrong_inputs(type(inputs).__name__))
-    check_inputs(inputs, backbone.config.vocabulary_size)
+    inputs = check_inputs(inputs, backbone.config.vocabulary_size)
     return {key: value.astype("int32") for key, value in inputs.items()}
 
 

@@ -314,3 +314,48 @@ def test_texts_are_told_from_everything_else():
         object(),
     ):
         assert texts_of(other) is None
+
+
+# === Inputs with more in them, and prompts in datasets ===
+
+
+def test_other_keys_are_left_unread_with_a_warning():
+    falcon = layouts.build("rw")
+    ids = np.array([[1, 2, 3]])
+    inputs = {"token_ids": ids, "padding_mask": np.ones_like(ids)}
+    expected = falcon.predict(inputs, verbose=0)
+    with pytest.warns(UserWarning, match="does not read labels"):
+        got = falcon.predict({**inputs, "labels": ids}, verbose=0)
+    np.testing.assert_array_equal(got, expected)
+    with pytest.warns(UserWarning, match="does not read labels"):
+        falcon({**inputs, "labels": ids})
+    with pytest.raises(ValueError, match="padding_mask"):
+        falcon.predict({"token_ids": ids, "padding_masks": np.ones_like(ids)}, verbose=0)
+
+
+def test_generate_reads_prompts_from_a_dataset():
+    falcon = FalconCausalLM.from_preset("falcon_tales_rw_en")
+    falcon.compile(sampler="greedy")
+    prompts = ["Once upon", "Mia and Tom", "One sunny"]
+    expected = falcon.generate(prompts, max_length=12)
+
+    class Prompts(keras.utils.PyDataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            return ([prompts[:2], prompts[2:]][index],)
+
+    assert falcon.generate(iter([prompts[:2], prompts[2:]]), max_length=12) == expected
+    assert falcon.generate(Prompts(), max_length=12) == expected
+    with pytest.raises(ValueError, match="empty dataset"):
+        falcon.generate(iter([]))
+
+
+def test_generate_joins_token_dicts_of_different_widths():
+    falcon = FalconCausalLM(layouts.build("rw"))
+    short, long = np.array([[1, 2, 3]]), np.array([[1, 2, 3, 4, 5]])
+    batches = [{"token_ids": ids, "padding_mask": np.ones_like(ids)} for ids in (short, long)]
+    grown = falcon.generate(iter(batches), stop_token_ids=None)
+    assert grown["token_ids"].tolist() == [[1, 2, 3, 0, 0], [1, 2, 3, 4, 5]]
+    assert grown["padding_mask"].sum(axis=1).tolist() == [3, 5]
