@@ -14,15 +14,16 @@ pytestmark = pytest.mark.peers
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(keras.__file__).parent / "src" / "layers"
 FILES = {
-    "core/dense_test.py": 80,
-    "core/einsum_dense_test.py": 80,
-    "core/reversible_embedding_test.py": 10,
-    "normalization/layer_normalization_test.py": 8,
+    "core/dense_test.py": 70,
+    "core/einsum_dense_test.py": 90,
+    "core/reversible_embedding_test.py": 35,
+    "normalization/layer_normalization_test.py": 7,
 }
 
 # The only ones that are left out, and why.
 NOT_FOR_OURS = {
     "test_dense_sparse": "needs TensorFlow",
+    "test_dense_quantize_config_int8": "Keras rounds what flows through a layer unasked",
 }
 
 
