@@ -14,6 +14,7 @@ import importlib.util
 import io
 import re
 import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +141,41 @@ def run(source: str, space: dict[str, Any]) -> Any:
         last = ast.Expression(tree.body.pop().value)  # type: ignore[attr-defined]
         exec(compile(tree, "cell", "exec"), space)
         return eval(compile(last, "cell", "eval"), space)
+
+
+# === Scores, as the grader finds them ===
+
+
+@contextlib.contextmanager
+def judged(notebook: NotebookNode) -> Iterator[Callable]:
+    """A function of an edited notebook and a task, or none: its points, from the judge apart.
+
+    All answers go to one process, as a notebook's cells do; an edit of one task is taken back.
+    """
+    from falcon_edu.classroom import cells
+    from falcon_edu.classroom.judge import Judge, Task
+
+    def marked(notebook: NotebookNode) -> dict[str, NotebookNode]:
+        found = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        return {c.metadata.nbgrader.grade_id: c for c in found if "nbgrader" in c.metadata}
+
+    right = marked(notebook)
+    names = tasks(notebook)
+    defined = set().union(*(cells.bound(right[name].source) for name in names))
+    with Judge([right["setup"].source]) as judge:
+        for name in names:
+            judge.run(right[name].source)
+
+        def points(edited: NotebookNode, only: str | None = None) -> dict[str, float]:
+            got, now = {}, marked(edited)
+            changed = [name for name in names if now[name].source != right[name].source]
+            for name in changed:
+                judge.run(now[name].source)
+            for name, most in names.items() if only is None else [(only, names[only])]:
+                test = right[f"{name}-test"].source
+                got[name] = judge.score(Task(name, test, most, cells.read(test) & defined)).points
+            for name in changed:
+                judge.run(right[name].source)
+            return got
+
+        yield points

@@ -3,7 +3,7 @@
     python -m tools.grading_table          # a line for each assignment
     python -m tools.grading_table --all    # and a line for each wrong answer
 
-The cells that are scored are those that nbgrader runs (`tools/assignments.py`).
+The points are the judge's, from a process with the answers in it (`tools/assignments.py`).
 """
 
 import argparse
@@ -21,14 +21,15 @@ def main() -> None:
         notebook, wrong = assignments.read(path), assignments.wrong_answers(path)
         firsts = {task: next(iter(answers.values())) for task, answers in wrong.items()}
         cases = (notebook, assignments.answered(notebook, firsts), assignments.blank(notebook))
-        totals = [sum(assignments.scores(case).values()) for case in cases]
         worth = assignments.tasks(notebook)
-        print(f"{path.stem:28}" + "".join(f"{t:7g}" for t in totals) + f"{sum(worth.values()):8}")
-        for task, answers in wrong.items() if options.all else ():
-            for what, edit in answers.items():
-                case = assignments.answered(notebook, {task: edit})
-                got = assignments.scores(case, only=task)[task]
-                print(f"  {task}: {what}: {got:g} of {worth[task]}", flush=True)
+        with assignments.judged(notebook) as points:
+            totals = [sum(points(case).values()) for case in cases]
+            columns = "".join(f"{total:7g}" for total in totals)
+            print(f"{path.stem:28}{columns}{sum(worth.values()):8}", flush=True)
+            for task, answers in wrong.items() if options.all else ():
+                for what, edit in answers.items():
+                    case = assignments.answered(notebook, {task: edit})
+                    print(f"  {task}: {what}: {points(case, task)[task]:g} of {worth[task]}")
 
 
 if __name__ == "__main__":
