@@ -335,27 +335,22 @@ class FalconCausalLM(Task, SteadyModel):
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def _update_metrics_variables(self, variables, loss, x, y, y_pred, sample_weight):
-        # Keras's mean loss of an epoch weighs batches by their rows; this one, by their tokens.
+        # Keras's mean loss of an epoch weighs batches by their rows. So it is with a loss of the
+        # user's own; ours is per token, and weighs batches by their tokens.
         # It is here, the last part of a step of Keras's, that metrics are pure values.
         labels, weight = _labels(x, y, sample_weight)
-        tokens = ops.size(labels) if weight is None else ops.sum(weight)
+        count = ops.size(labels) if weight is None else ops.sum(weight)
+        if not self._loss_is_ours:
+            count = ops.shape(labels)[0]
         with keras.StatelessScope(list(zip(self.metrics_variables, variables, strict=True))) as new:
-            self._loss_tracker.update_state(loss, sample_weight=tokens)
+            self._loss_tracker.update_state(loss, sample_weight=count)
             logs = self.compute_metrics(x, y, y_pred, sample_weight)
         return logs, [new.get_current_value(variable) for variable in self.metrics_variables]
 
-    def _check_optimizer(self):
-        """Refuses an optimizer that was made for other weights than those to be trained."""
-        optimizer = getattr(self, "optimizer", None)  # Keras says what to do where there is none
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-        if optimizer is None or not optimizer.built:
-            return
-        if list(map(id, optimizer._trainable_variables)) != list(map(id, self.trainable_variables)):
-            raise ValueError(
-                "Other weights are trainable now than those that the optimizer was made for, as "
-                "after `enable_lora` or a change of `trainable`. Call `compile` again, with a new "
-                "optimizer."
-            )
+    @property
+    def _loss_is_ours(self):
+        """True if the loss is the cross-entropy per token, for which padding is nothing."""
+        return isinstance(getattr(self, "loss", None), NextTokenLoss)
 
     def _encode(self, x, y=None, sample_weight=None, trim=True):
         """Data for Keras: `(x, y, sample_weight)`, or a dataset of them, `None` and `None`."""
@@ -378,14 +373,14 @@ class FalconCausalLM(Task, SteadyModel):
                     "dictionaries of token_ids and padding_mask."
                 )
             x, y, sample_weight = self.preprocessor(texts, y=y, sample_weight=sample_weight)
-            if trim:
+            if trim and self._loss_is_ours:
                 x, y, sample_weight = _trim(x, y, sample_weight)
         elif isinstance(x, dict):
             x = {key: np.asarray(value) for key, value in x.items()}
         x = check_inputs(x, vocabulary_size)
         if y is None and sample_weight is not None:  # Keras would drop weights without labels
             y, sample_weight = map(np.asarray, _labels(x, y, sample_weight))
-        if y is not None and isinstance(getattr(self, "loss", None), NextTokenLoss):
+        if y is not None and self._loss_is_ours:
             check_labels(y, vocabulary_size)
         return x, y, sample_weight
 

@@ -5,8 +5,11 @@ them back after the last one. An exception or an interrupt on the way leaves var
 value. Here each step takes its values from the variables, and puts the new ones there at once.
 """
 
+import os
+from pathlib import Path
 from typing import Any
 
+from falcon_edu.files import replace_file
 from falcon_edu.interrupts import uninterrupted
 
 import jax
@@ -57,6 +60,68 @@ class SteadyModel(keras.Model):
                 optimizer.build(self.trainable_variables)
         super()._symbolic_build(*args, **kwargs)
 
+    def fit(self, *args, **kwargs):
+        """Train as Keras does, unless other weights are trainable than the optimizer knows."""
+        self._check_optimizer()
+        return super().fit(*args, **kwargs)
+
+    def train_on_batch(self, *args, **kwargs):
+        """Take one step of training, unless other weights are trainable than it knows."""
+        self._check_optimizer()
+        return super().train_on_batch(*args, **kwargs)
+
+    def _check_optimizer(self):
+        """Refuse an optimizer that was made for other weights than those to be trained."""
+        optimizer = getattr(self, "optimizer", None)  # Keras says what to do where there is none
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        if optimizer is None or not optimizer.built:
+            return
+        if list(map(id, optimizer._trainable_variables)) != list(map(id, self.trainable_variables)):
+            raise ValueError(
+                "Other weights are trainable now than those that the optimizer was made for, as "
+                "after `enable_lora` or a change of `trainable`. Call `compile` again, with a new "
+                "optimizer."
+            )
+
+    def save(self, filepath, overwrite=True, zipped=None, **kwargs):
+        """Save as Keras does, but whole or not at all: an old file stays until the new is there.
+
+        Raises:
+            ValueError: `filepath` ends in .h5, a format that can't be read back for such models.
+        """
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise ValueError(f"Save to a file that ends in .keras. Received: {filepath}")
+
+        def write(path):
+            super(SteadyModel, self).save(path, overwrite, zipped, **kwargs)
+
+        _replace(filepath, write, zipped is not False and overwrite)
+
+    def save_weights(self, filepath, overwrite=True, max_shard_size=None):
+        """Save weights as Keras does, but a file whole or not at all, as in `save`."""
+
+        def write(path):
+            super(SteadyModel, self).save_weights(path, overwrite, max_shard_size)
+
+        _replace(filepath, write, max_shard_size is None and overwrite)
+
+    def set_weights(self, weights):
+        """Set all weights, or none if one has another shape."""
+        shapes = [tuple(variable.shape) for variable in self.weights]
+        given = [np.shape(value) for value in weights]
+        if given != shapes:
+            wrong = [
+                i for i, pair in enumerate(zip(given, shapes, strict=False)) if len(set(pair)) > 1
+            ]
+            said = (
+                f"Number {wrong[0]} has {given[wrong[0]]}, not {shapes[wrong[0]]}" if wrong else ""
+            )
+            raise ValueError(
+                f"`weights` must be {len(shapes)} arrays, of the shapes of `model.weights`. "
+                f"Received {len(given)}. {said}".strip()
+            )
+        super().set_weights(weights)
+
     def load_weights(self, filepath, *args, **kwargs):
         """Load weights as Keras does, but all or none: while they load, the old ones are kept."""
         before = [(variable, variable.value) for variable in self.variables]
@@ -80,6 +145,23 @@ class SteadyModel(keras.Model):
         if self.predict_function is None or force:
             self.predict_function = self._make_function(Prediction(self), concatenate_outputs=True)
         return self.predict_function
+
+
+def _replace(filepath, write, is_one_file):
+    """Write a file of Keras's kind beside its place, and put it there when it is whole."""
+    is_path = isinstance(filepath, (str, os.PathLike)) and "://" not in str(filepath)
+    if not (is_path and is_one_file and Path(filepath).parent.is_dir()):
+        write(filepath)  # several files, no local ones, or Keras has something to ask or to refuse
+        return
+    ending = "".join(Path(filepath).suffixes[-2:])
+
+    def write_new(new):
+        # Keras goes by the ending.
+        named = new.with_name(f"whole{ending}")
+        write(named)
+        os.replace(named, new)
+
+    replace_file(filepath, write_new)
 
 
 class State(tuple):

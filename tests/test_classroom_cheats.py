@@ -226,6 +226,13 @@ def test_an_honest_notebook_is_not_named():
     assert (points, notes) == (NOTHING, [])
 
 
+def test_who_loads_a_model_is_not_named():
+    """Importing Keras starts a process and tries IPv6: that is nobody's cheat."""
+    loads = "import falcon_edu\nfalcon_edu.FalconCausalLM.from_preset('falcon_tales_rw_en')"
+    points, notes, _ = judged(notebook(before=[loads], **RIGHT), seconds=60)
+    assert (points, notes) == (FULL, [])
+
+
 # === Accidents ===
 
 

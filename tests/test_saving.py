@@ -1,5 +1,6 @@
 """What is saved is old or new, whole, as private as before, and nothing else is left."""
 
+import json
 import os
 import shutil
 import stat
@@ -436,6 +437,36 @@ def test_a_bundle_of_a_stranger_leads_nowhere(tmp_path):
     (second / "new").symlink_to(tmp_path / "outside")
     replace_folder(target, write(config="new"))
     assert texts(tmp_path / "outside") == {"mine": "mine"}
+
+
+@NOT_ON_WINDOWS
+@pytest.mark.parametrize("kind", ["a pipe", "a link", "a folder", "too long", "no names"])
+def test_what_a_strangers_bundle_says_is_gone_is_not_believed(tmp_path, kind):
+    """Nor does the reader wait for a pipe, or read a file outside the preset."""
+    (tmp_path / "config.json").write_text("{}")
+    outside = tmp_path.parent / f"{tmp_path.name}-outside.json"
+    outside.write_text('["config.json"]')
+    bundle = tmp_path / f"{bundles.BUNDLE}1"
+    bundle.mkdir()
+    names = bundle / bundles.GONE_NAMES
+    if kind == "a pipe":
+        os.mkfifo(names)
+    elif kind == "a link":
+        names.symlink_to(outside)
+    elif kind == "a folder":
+        names.mkdir()
+    else:
+        names.write_text('["config.json"' + ("]" + " " * 300_000 if kind == "too long" else ", 3"))
+    assert bundles.current(tmp_path, "config.json") == tmp_path / "config.json"
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 5_000, ""])
+def test_a_strangers_bundle_does_not_stop_a_save(tmp_path, name):
+    bundle = tmp_path / "preset" / f"{bundles.BUNDLE}1"
+    bundle.mkdir(parents=True)
+    (bundle / bundles.GONE_NAMES).write_text(json.dumps([name]))
+    replace_folder(tmp_path / "preset", write(config="new"))
+    assert texts(tmp_path / "preset") == {"config": "new"}
 
 
 # === Rights ===

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import pdb
+import platform
 import shutil
 import signal
 import sys
@@ -383,6 +384,8 @@ def watch(worker: Worker, own: tuple[str, ...]) -> None:
             if path.startswith(own):
                 return
             what = f"{what} {path[:200]}"
+        elif event.startswith("socket.") and "::1" in str(arguments[1:]):
+            return  # a library looks whether there is IPv6, when it is imported
         elif event in ("subprocess.Popen", "os.system", "socket.connect", "sqlite3.connect"):
             what = f"{what}: {str(arguments)[:200]}"
         if what not in told and len(told) < 20:
@@ -424,6 +427,7 @@ def main(arguments: list[str]) -> None:
         "/proc",
         "/sys",
     )
+    platform.processor()  # libraries ask for it, and Python starts a process for the first answer
     package = str(Path(wire.__file__).parents[1])
     watch(worker, (*own, package, os.path.realpath(sys.prefix), *options["readable"]))
     worker.serve()

@@ -4,9 +4,11 @@ As long as there is a bundle in a preset, what is in it counts, wherever the pro
 files to their places was killed. `current` says so to readers; the next writer ends the moving.
 """
 
+import functools
 import json
 import os
 import shutil
+import stat
 import uuid
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +18,7 @@ from falcon_edu.files import sync, sync_folder
 
 BUNDLE = f"{PREFIX}bundle-"
 NEW, GONE, GONE_NAMES = "new", "gone", "gone.json"
-MOST_NAMES = 10 * 1024**2  # bytes
+MOST_NAMES = 256 * 1024  # bytes of gone.json, which names the files of one preset
 
 
 def current(folder, name):
@@ -97,13 +99,34 @@ def _files(folder):
 
 
 def _gone(bundle):
-    """The names of the files that go, of which a stranger's bundle may say what it likes."""
+    """Return the names of the files that go, of which a stranger's bundle may say what it likes."""
+    # Neither a link nor a pipe: a preset may come from anywhere, and nothing outside of it is read.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        with open(bundle / GONE_NAMES, encoding="utf-8") as file:
-            names = json.loads(file.read(MOST_NAMES))
-    except (OSError, ValueError, RecursionError):
-        return []
-    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+        descriptor = os.open(bundle / GONE_NAMES, flags)
+    except OSError:
+        return ()
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_NAMES:
+            return ()
+        return _names(os.read(descriptor, MOST_NAMES))
+    finally:
+        os.close(descriptor)
+
+
+@functools.lru_cache(maxsize=32)  # each look for a file of a preset asks for them
+def _names(content):
+    try:
+        names = json.loads(content)
+    except (ValueError, RecursionError):
+        return ()
+    return tuple(filter(_is_name, names)) if isinstance(names, list) else ()
+
+
+def _is_name(name):
+    """True if a file can be called so."""
+    return isinstance(name, str) and 0 < len(name) < 1000 and name.isprintable()
 
 
 def _check_place(folder, target):
