@@ -1,7 +1,9 @@
 """A Kaggle that lies: who sees the token, how much is written, how long it takes."""
 
+import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 from falcon_edu.presets.handles import resolve
 from tests import loopback_hub
@@ -137,3 +139,57 @@ def test_an_untrusted_certificate_is_named_and_a_trusted_one_serves(tmp_path, mo
         refusal("its certificate is not trusted")
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(UNTRUSTED))
         assert (resolve(HANDLE) / "config.json").read_bytes() == CONFIG
+
+
+# === Several answers, several loads ===
+
+
+def without_checksum(headers):
+    return {name: text for name, text in headers.items() if name != "X-Goog-Hash"}
+
+
+def test_what_another_answer_began_is_not_gone_on_with_where_no_checksum_tells(kaggle, slept):
+    broken = [True]
+
+    @only("/2/model.weights.h5")
+    def lie(handler, status, body, headers):
+        headers = without_checksum(headers)
+        if broken:
+            broken.pop()
+            headers["Content-Length"] = str(len(body))
+            handler.send_plainly(status, b"\0" * 5000, headers)
+            handler.close_connection = True
+            return handler.connection.close()
+        return handler.send_plainly(status, body, headers)
+
+    kaggle.lie = lie
+    assert (resolve(HANDLE) / "model.weights.h5").read_bytes() == FILES["model.weights.h5"]
+
+
+@pytest.mark.parametrize("has_checksum", [True, False])
+def test_of_two_loads_at_once_one_fetches_and_both_find_the_file(kaggle, has_checksum):
+    begun, goes_on = threading.Event(), threading.Event()
+
+    @only("/2/model.weights.h5")
+    def lie(handler, status, body, headers):
+        headers = headers if has_checksum else without_checksum(headers)
+        if begun.is_set():
+            return handler.send_plainly(status, body, headers)
+        handler.send_plainly(status, body[:5000], {**headers, "Content-Length": str(len(body))})
+        begun.set()
+        goes_on.wait(20)
+        return handler.wfile.write(body[5000:])
+
+    kaggle.lie = lie
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(resolve, HANDLE)
+        assert begun.wait(20)
+        second = threads.submit(resolve, HANDLE)
+        deadline = time.monotonic() + 1  # in which the second would ask for what it can get
+        while kaggle.asked().count("model.weights.h5") < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        goes_on.set()
+        folders = {first.result(20), second.result(20)}
+    assert (folders.pop() / "model.weights.h5").read_bytes() == FILES["model.weights.h5"]
+    assert not folders
+    assert [x[1] for x in kaggle.requests].count("/2/model.weights.h5") == 1

@@ -8,26 +8,28 @@ from falcon_edu.files import check_space, size
 from falcon_edu.presets.web import MOST_SMALL_BYTES, SECONDS, SLOWEST, TRIES, HubError, shown
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
-NO_SUCH_RANGE = 416
+PARTIAL, NO_SUCH_RANGE = 206, 416
 MOST_SECONDS = 7 * 24 * 3600
 MOST_UNANNOUNCED = MOST_SMALL_BYTES  # of a file whose length nobody says
 ENOUGH = 2**20  # bytes after which a connection may break off again
 
 
 def download(
-    web, url, path, most, expected=None, headers=(), content=None, progress=None, keeps=True
+    web, url, path, most, expected=None, headers=(), content=None, progress=None, is_checked=None
 ):
     """Fetch a file, going on where an earlier try broke off.
 
     Args:
         web: a `Web`.
         url: where it lies.
-        path: where to write it. If it fails on the way, what came stays there for the next try.
+        path: where to write it, by nobody else meanwhile. If it fails on the way, what came stays
+            there for the next try, as far as a checksum will tell that the rest fits to it.
         most: number of bytes that it may have at most; `None` for what is announced.
         expected: number of bytes that it has, if that is known.
         headers, content: of the request, as `Web.ask` takes them.
-        keeps: whether that is so; else the caller removes it.
         progress: called with the number of bytes that came, or were lost again.
+        is_checked: function of an `Answer`: whether there is a checksum that the caller will see to
+            hold; without the function there is one.
 
     Returns:
         The `Answer` that the last bytes came with.
@@ -40,22 +42,25 @@ def download(
     seconds = min(SECONDS + bound / SLOWEST, MOST_SECONDS)
     progress = progress or (lambda count: None)
     progress(_length(path))
-    tries = 0
+    tries, is_kept = 0, True
     while True:
         start = _length(path)
         wanted = {**dict(headers), "Range": f"bytes={start}-"} if start else headers
         try:
             with web.ask(url, wanted, content, seconds) as answer:
+                is_kept = is_checked is None or is_checked(answer)
+                if start and answer.status == PARTIAL and not is_kept:
+                    raise HubError("it goes on with a file of unknown checksum", NO_SUCH_RANGE)
                 _receive(answer, path, start, most, expected, progress)
                 return answer
         except HubError as error:
-            if error.is_lie or error.status == NO_SUCH_RANGE:
+            if error.is_lie or error.status == NO_SUCH_RANGE or not is_kept:
                 path.unlink(missing_ok=True)
             grown = _length(path) - start
             tries = 0 if grown > ENOUGH else tries + 1
             is_worth_it = error.is_broken or (error.status == NO_SUCH_RANGE and start)
             if not is_worth_it or tries == TRIES or not web.waits(error):
-                if error.is_broken and keeps and path.exists():
+                if error.is_broken and path.exists():
                     error.args = (f"{error}; what came is kept for the next try",)
                 raise
         if not path.exists():
@@ -95,7 +100,7 @@ def _receive(answer, path, start, most, expected, progress):
 
 def _begin(answer, start):
     """Return the place in the file at which an answer begins."""
-    if answer.status != 206:
+    if answer.status != PARTIAL:
         return 0
     place = answer.hops[-1].get("content-range")
     if place is not None and not place.startswith(f"bytes {start}-"):

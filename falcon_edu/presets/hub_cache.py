@@ -46,11 +46,7 @@ class HubCache:
 
     def lock(self, digest):
         """Return the lock of a blob, which the hub's own client takes too while it downloads it."""
-        from huggingface_hub.utils import WeakFileLock
-
-        path = self.root / ".locks" / self.folder.name / f"{digest}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return WeakFileLock(path)
+        return locked(self.root / ".locks" / self.folder.name / f"{digest}.lock")
 
     def put(self, digest, commit, name):
         """Make a blob part of a commit, under its name.
@@ -96,6 +92,14 @@ class HubCache:
         folder = self.snapshot(commit)
         is_whole = not weights or has_weights(folder, lambda name: (folder / name).is_file())
         return folder if is_whole else None
+
+
+def locked(path):
+    """Return a lock that one thread of one process has at a time, by the path of its file."""
+    from huggingface_hub.utils import WeakFileLock
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return WeakFileLock(path)
 
 
 def _beside(path):

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from falcon_edu.presets.downloads import checksum, download
+from falcon_edu.presets.hub_cache import locked
 from falcon_edu.presets.hub_files import (
     MOST_SHARDS,
     OFFLINE,
@@ -153,22 +154,28 @@ class _Version:
 
     def fetch(self, name, most):
         """Fetch a file, and return its length, or 0 if there is none."""
-        from kagglehub.cache import Cache
-
         path = self.folder / name
         if not self.has(name):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(f"{path.name}.part")
             try:
-                self.kaggle.fetch(self.parsed, name, part, most)
+                # Of several loads at once, each waits for the one before, and finds its file.
+                with locked(self.folder.parent / ".locks" / self.folder.name / f"{name}.lock"):
+                    if not self.has(name):
+                        self._download(name, path, most)
             except HubError as error:
                 if error.status not in ABSENT:
                     raise
                 self.refusal = error
                 return 0
-            os.replace(part, path)
-            Cache().mark_as_complete(self.parsed, name)
         return path.stat().st_size
+
+    def _download(self, name, path, most):
+        from kagglehub.cache import Cache
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.part")
+        self.kaggle.fetch(self.parsed, name, part, most)
+        os.replace(part, path)
+        Cache().mark_as_complete(self.parsed, name)
 
     def fetch_weights(self, most):
         """Fetch one kind of weights: a file, or an index and its shards."""
@@ -210,9 +217,9 @@ class _Kaggle:
         """Fetch a file of a version to a path, and check what its store says of it."""
         more = {"versionNumber": parsed.version, "path": name}
         url, headers, content = self._request("DownloadModelInstanceVersion", parsed, **more)
-        answer = download(self.web, url, path, most, headers=headers, content=content)
-        found = re.search(r"md5=([\w+/]{22}==)", answer.hops[-1].get("x-goog-hash", ""))
-        if found and base64.b64encode(checksum(path, "md5").digest()).decode() != found[1]:
+        options = {"headers": headers, "content": content, "is_checked": _md5}
+        md5 = _md5(download(self.web, url, path, most, **options))
+        if md5 and base64.b64encode(checksum(path, "md5").digest()).decode() != md5:
             path.unlink()
             raise HubError("what came is not what was sent; try again", is_lie=True)
 
@@ -226,6 +233,12 @@ class _Kaggle:
         }
         url = f"{self.address}/{SERVICE}/{name}"
         return url, {"Content-Type": "application/json"}, json.dumps(content).encode()
+
+
+def _md5(answer):
+    """Return the checksum that the store announces, or `None`."""
+    found = re.search(r"md5=([\w+/]{22}==)", answer.hops[-1].get("x-goog-hash", ""))
+    return found and found[1]
 
 
 @contextmanager
