@@ -166,7 +166,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def etag(data):
-    return hashlib.sha1(data).hexdigest()
+    """The hash of git, as the real one has it."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from falcon_edu.presets import hugging_face, web
 from falcon_edu.presets.handles import resolve
 from falcon_edu.presets.waiting import PATIENCE
 from tests.layouts import build
-from tests.loopback_hub import COMMIT, Hub, serve
+from tests.loopback_hub import COMMIT, Hub, etag, serve
 
 import numpy as np
 import pytest
@@ -285,6 +285,81 @@ def test_other_bytes_than_those_of_the_announced_sha256_are_refused(hub, tmp_pat
     assert not list(tmp_path.rglob("model.safetensors"))
     hub.lie = None
     Backbone.from_preset(HANDLE)
+
+
+def changed(data):
+    """The same, as long, but for one number."""
+    other = data.replace(b'"layer_norm_epsilon": 1e-05', b'"layer_norm_epsilon": 9e-01')
+    assert other != data
+    assert len(other) == len(data)
+    return other
+
+
+@pytest.mark.parametrize("is_elsewhere", [False, True])
+def test_a_small_file_with_another_hash_of_git_than_listed_is_refused(hub, files, is_elsewhere):
+    with serve({**files, "config.json": changed(files["config.json"])}) as other:
+
+        @only("config.json")
+        def lie(handler, status, body, headers):
+            if is_elsewhere:
+                place = other.address + handler.path
+                return handler.send_plainly(302, b"", {**headers, "Location": place})
+            return handler.send_plainly(status, changed(body), headers)
+
+        hub.lie = lie
+        refusal("what came is not what was announced: its hash of git")
+        hub.lie = None
+        assert (resolve(HANDLE) / "config.json").read_bytes() == files["config.json"]
+
+
+def test_two_files_with_one_etag_stay_two(hub, files):
+    hub.files["generation_config.json"] = b'{"eos_token_id": 11}'
+
+    def lie(handler, status, body, headers):
+        if "/api/" in handler.path:
+            content = json.loads(body)
+            for file in content["siblings"]:
+                file.pop("blobId", None)
+            return handler.send_plainly(status, json.dumps(content).encode(), {})
+        return handler.send_plainly(status, body, {**headers, "ETag": f'"{"d" * 40}"'})
+
+    hub.lie = lie
+    folder = resolve(HANDLE)
+    assert all(
+        (folder / file.name).read_bytes() == hub.files[file.name] for file in folder.iterdir()
+    )
+    assert len({file.resolve() for file in folder.iterdir()}) == len(list(folder.iterdir())) == 3
+
+
+def test_a_mirror_changes_nothing_of_another_commit(hub, files, monkeypatch):
+    pinned = resolve(f"{HANDLE}@{COMMIT}") / "config.json"
+    old, other = files["config.json"], changed(files["config.json"])
+    with serve({**files, "config.json": other}) as mirror:
+        mirror.commit = COMMIT[::-1]
+
+        def lie(handler, status, body, headers):
+            """Call the new file by the old one's hash."""
+            body = bytes(body).replace(etag(other).encode(), etag(old).encode())
+            handler.send_plainly(status, body, {**headers, "ETag": f'"{etag(old)}"'})
+
+        mirror.lie = lie
+        monkeypatch.setattr(constants, "ENDPOINT", mirror.address)
+        # The file with this hash lies here already.
+        assert (resolve(HANDLE, weights=False) / "config.json").read_bytes() == old
+    assert pinned.read_bytes() == old
+
+
+def test_a_small_blob_that_is_broken_is_fetched_again_and_a_whole_one_is_not(hub, files):
+    name = "config.json"
+    blob = (resolve(HANDLE) / name).resolve()
+    hub.commit = COMMIT[::-1]
+    asked = len(hub.asked(name))
+    resolve(HANDLE)
+    assert len(hub.asked(name)) == asked
+    blob.write_bytes(bytes(len(files[name])))
+    hub.commit = COMMIT[:20] * 2
+    assert (resolve(HANDLE) / name).read_bytes() == files[name]
+    assert len(hub.asked(name)) == asked + 1
 
 
 def test_a_hub_without_etags_serves(hub, backbone):

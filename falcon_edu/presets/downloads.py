@@ -5,7 +5,7 @@ import os
 import re
 
 from falcon_edu.files import check_space, size
-from falcon_edu.presets.web import MOST_SMALL_BYTES, SECONDS, SLOWEST, TRIES, HubError, shown
+from falcon_edu.presets.web import MOST_SMALL_BYTES, SECONDS, SLOWEST, TRIES, HubError
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 PARTIAL, NO_SUCH_RANGE = 206, 416
@@ -128,26 +128,43 @@ def checksum(path, kind="sha256"):
         return hashlib.file_digest(file, kind)
 
 
-def check_sha256(path, announced):
-    """Refuse a file that has not the checksum that its hub announced, and remove it.
+def git_hash(path):
+    """Return the hash that git gives a file with this content, in hexadecimal digits.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "empty"
+    >>> path.touch()
+    >>> git_hash(path)[:8]
+    'e69de29b'
+    """
+    found = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with open(path, "rb") as file:
+        while piece := file.read(2**20):
+            found.update(piece)
+    return found.hexdigest()
+
+
+def has_hash(path, digest):
+    """True if a file has a hash: a sha256, or git's with its 40 digits."""
+    return digest == (checksum(path).hexdigest() if SHA256.fullmatch(digest) else git_hash(path))
+
+
+def check_hash(path, digest):
+    """Refuse a file that has not the hash that its hub announced, and remove it.
 
     Args:
         path: of the file.
-        announced: texts that may be such checksums; others, and `None`, are passed over.
-
-    Returns:
-        The checksum in hexadecimal digits.
+        digest: its sha256, or git's hash.
 
     Raises:
         HubError: it has another one.
     """
-    found = checksum(path).hexdigest()
-    for text in announced:
-        if text and SHA256.fullmatch(text) and text != found:
-            os.unlink(path)
-            raise HubError(
-                f"what came is not what was announced: its sha256 is {found[:12]}..., not "
-                f"{shown(text)[1:13]}...; try again",
-                is_lie=True,
-            )
-    return found
+    if not has_hash(path, digest):
+        os.unlink(path)
+        kind = "sha256" if SHA256.fullmatch(digest) else "hash of git"
+        raise HubError(
+            f"what came is not what was announced: its {kind} is not {digest[:12]}...; try again",
+            is_lie=True,
+        )

@@ -12,7 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from falcon_edu.presets.downloads import has_hash
 from falcon_edu.presets.hub_files import has_weights
+from falcon_edu.presets.web import MOST_SMALL_BYTES
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -47,6 +49,21 @@ class HubCache:
     def lock(self, digest):
         """Return the lock of a blob, which the hub's own client takes too while it downloads it."""
         return locked(self.root / ".locks" / self.folder.name / f"{digest}.lock")
+
+    def has(self, digest, length=None):
+        """True if a blob lies here whole: by its hash, or a large one by its length, if known."""
+        blob = self.blob(digest)
+        if not blob.is_file():
+            return False
+        found = blob.stat().st_size
+        if length is None or found <= MOST_SMALL_BYTES:
+            return has_hash(blob, digest)
+        return found == length
+
+    def keep(self, path, digest):
+        """Make a file with this hash a blob; what lies here whole stays as it is."""
+        if not self.has(digest, path.stat().st_size):
+            os.replace(path, self.blob(digest))
 
     def put(self, digest, commit, name):
         """Make a blob part of a commit, under its name.

@@ -22,13 +22,11 @@ class Listed:
 
     Attributes:
         size: its length in bytes.
-        etag: hash of git by which the hub calls it, or the sha256.
-        sha256: of its content, in hexadecimal digits.
+        digest: hash of its content in hexadecimal digits: a sha256, or of a small file git's.
     """
 
     size: int | None = None
-    etag: str | None = None
-    sha256: str | None = None
+    digest: str | None = None
 
 
 def ask(web, endpoint, name, revision):
@@ -79,11 +77,10 @@ def _listed(entry, name, oid, sha256):
             raise HubError(f"it lists the sha256 {shown(digest)}, which is none", is_lie=True)
     if length is not None and (type(length) is not int or not 0 <= length < 10**15):
         raise HubError(f"it lists a file of {shown(length)} bytes", is_lie=True)
-    etag = digest or entry.get(oid)
-    return (
-        _need(entry.get(name), str, "a file's name"),
-        Listed(length, etag if isinstance(etag, str) else None, digest),
-    )
+    of_git = entry.get(oid)
+    if digest is None and isinstance(of_git, str) and COMMIT.fullmatch(of_git):
+        digest = of_git
+    return _need(entry.get(name), str, "a file's name"), Listed(length, digest)
 
 
 def _need(value, kind, what):
