@@ -90,7 +90,7 @@ def argument_names(cls):
     # A subclass hands the arguments that it does not name to the class that it comes from.
     names = {"name", "trainable", "dtype"}
     for parent in inspect.getmro(cls):
-        parameters = inspect.signature(parent.__init__).parameters.values()
+        parameters = inspect.signature(parent.__init__).parameters.values()  # type: ignore[misc]
         names |= {x.name for x in parameters if x.kind not in (x.VAR_POSITIONAL, x.VAR_KEYWORD)}
         hands_on = any(x.kind == x.VAR_KEYWORD for x in parameters)
         if parent.__module__.startswith("falcon_edu.") or not hands_on:
