@@ -7,7 +7,7 @@ formula. And Keras gives every open axis a size of its own, where ids and mask h
 
 import contextlib
 
-from falcon_edu.gradients import gelu
+from falcon_edu.transformer_decoder import exact_gelu
 
 import keras
 from keras import ops
@@ -42,14 +42,14 @@ def portable_gelu(x):
 def portable(backbone):
     """Give a backbone's blocks `portable_gelu` while this context lasts."""
     layers = [block.dense_h_to_4h for block in backbone.transformer_layers]
-    replaced = [layer for layer in layers if layer.activation is gelu]
+    replaced = [layer for layer in layers if layer.activation is exact_gelu]
     for layer in replaced:
         layer.activation = portable_gelu
     try:
         yield
     finally:
         for layer in replaced:
-            layer.activation = gelu
+            layer.activation = exact_gelu
 
 
 def signature_options(input_signature=None, jax2tf_kwargs=None):

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import signal
 import socket
 
 import hypothesis
@@ -10,6 +11,10 @@ import pytest
 
 pytest.register_assert_rewrite("browser_lab")  # its assertions show what they compared
 matplotlib.use("agg")  # not through the environment: the kernels that tests start need their own
+
+# Where tests run in the background, a shell may have them ignore Ctrl-C, which some are about.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("falcon_edu", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("falcon_edu")

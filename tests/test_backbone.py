@@ -402,7 +402,6 @@ WRONG_INPUTS = [
     ("token_ids", [IDS, MASK]),
     ("padding_mask", {"token_ids": IDS}),
     ("token_ids", {"padding_mask": MASK}),
-    ("segment_ids", {"token_ids": IDS, "padding_mask": MASK, "segment_ids": IDS}),
     ("token_ids", {"token_ids": IDS[0], "padding_mask": MASK[0]}),
     ("token_ids", {"token_ids": IDS[None], "padding_mask": MASK[None]}),
     ("padding_mask", {"token_ids": IDS, "padding_mask": MASK[0]}),
