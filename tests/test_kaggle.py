@@ -7,6 +7,7 @@ import json
 import shutil
 
 from falcon_edu.presets.handles import exact_source, resolve
+from falcon_edu.presets.kaggle import _connected as connected
 from tests.loopback_kaggle import CONFIG, Kaggle, serve, unreachable, use
 
 import kagglehub
@@ -150,6 +151,14 @@ def test_cache_without_weights_is_not_enough(kaggle, monkeypatch):
         resolve(VERSION)
 
 
+def test_a_whole_version_is_not_lost_when_a_newer_one_has_no_weights_yet(kaggle, monkeypatch):
+    resolve(HANDLE)
+    kaggle.versions[3] = FILES
+    assert resolve(HANDLE, weights=False).name == "3"
+    unreachable(monkeypatch)
+    assert [resolve(HANDLE, weights=weights).name for weights in (False, True)] == ["2", "2"]
+
+
 # === Refusals ===
 
 
@@ -227,7 +236,18 @@ def test_other_bytes_than_announced_are_refused(kaggle):
 
 @pytest.mark.parametrize(
     "handle",
-    ["../../../etc", "a/b/c/..", "a/b/c", "a/b/c/d/e", "a/b/c/d/0", "a/b/c/d/1/2", "a//c/d", ""],
+    [
+        "../../../etc",
+        "a/b/c/..",
+        "a/b/c",
+        "a/b/c/d/e",
+        "a/b/c/d/0",
+        "a/b/c/d/1/2",
+        "a//c/d",
+        "",
+        f"a/b/c/{'d' * 300}",
+        f"a/b/c/d/{'9' * 5000}",
+    ],
 )
 def test_handles_that_are_none_reach_nobody(kaggle, handle):
     with pytest.raises(ValueError, match=r"must read kaggle://owner/model/framework/variation"):
@@ -272,6 +292,17 @@ def test_the_token_goes_to_the_api_alone(kaggle, monkeypatch):
     assert len(to_api) > len(to_store) > 3
     assert all("Bearer secret" in headers for headers in to_api)
     assert not any("secret" in headers for headers in to_store)
+
+
+def test_the_token_never_goes_over_an_open_line(monkeypatch):
+    monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "secret")
+    sent = {}
+    for address in ("http://kaggle.test", "https://kaggle.test", "http://127.0.0.1:9"):
+        monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.LOCAL, address)
+        with connected(is_patient=False) as kaggle:
+            sent[address] = "secret" in str(kaggle.web.token_headers)
+    assert list(sent.values()) == [False, True, True]
 
 
 def test_unless_told_otherwise_the_api_is_kaggles_own(monkeypatch):

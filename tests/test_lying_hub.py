@@ -637,6 +637,19 @@ def test_a_lying_hub_costs_nothing_that_lies_in_the_cache(hub, backbone):
     assert all(map(np.array_equal, loaded.get_weights(), backbone.get_weights()))
 
 
+def test_a_whole_model_is_not_lost_when_its_branch_moves_and_no_weights_come(hub, monkeypatch):
+    Backbone.from_preset(HANDLE)
+    hub.commit = COMMIT[::-1]
+    Backbone.from_preset(HANDLE, load_weights=False)
+    hub.status = 503
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    assert Backbone.from_preset(HANDLE).loaded_from == f"{HANDLE}@{COMMIT}"
+    hub.status = None
+    assert Backbone.from_preset(HANDLE).loaded_from == f"{HANDLE}@{COMMIT[::-1]}"
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert Backbone.from_preset(HANDLE).loaded_from == f"{HANDLE}@{COMMIT[::-1]}"
+
+
 def test_one_shard_of_two_is_not_whole(hub, files):
     names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
     index = {"weight_map": dict(zip("ab", names, strict=True))}

@@ -85,30 +85,41 @@ class HubCache:
         """Return the commit that a branch had when it was fetched, or `None`."""
         if COMMIT.fullmatch(revision):
             return revision
-        with suppress(OSError, ValueError):
-            commit = (self.folder / "refs" / revision).read_text(encoding="ascii").strip()
-            return commit if COMMIT.fullmatch(commit) else None
-        return None
+        return _noted(self.folder / "refs" / revision)
 
     def remember(self, revision, commit):
-        """Note the commit that a branch has now; a cache that can't be written goes without."""
-        if revision == commit or self.commit_of(revision) == commit:
+        """Note the commit that a branch has now; a cache that can't be written goes without.
+
+        The one before stays noted, too, if it is whole, until the new one is.
+        """
+        before = self.commit_of(revision)
+        if commit in (revision, before):
             return
-        path = self.folder / "refs" / revision
         with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            new = _beside(path)
-            new.write_text(commit, encoding="ascii")
-            os.replace(new, path)
+            if before and self._has(before, weights=True):
+                _note(self._before(revision), before)
+            _note(self.folder / "refs" / revision, commit)
 
     def whole(self, revision, weights):
-        """Return the folder of a revision if all that is needed lies in it, else `None`."""
-        commit = self.commit_of(revision)
-        if commit is None or not (self.snapshot(commit) / "config.json").is_file():
-            return None
+        """Return the folder of a revision if all that is needed lies in it, else `None`.
+
+        That is the newest with weights, even if they aren't needed: a next load may want them.
+        """
+        commits = [self.commit_of(revision), _noted(self._before(revision))]
+        for needed in [True] if weights else [True, False]:
+            for commit in filter(None, commits):
+                if self._has(commit, needed):
+                    return self.snapshot(commit)
+        return None
+
+    def _has(self, commit, weights):
         folder = self.snapshot(commit)
-        is_whole = not weights or has_weights(folder, lambda name: (folder / name).is_file())
-        return folder if is_whole else None
+        if not (folder / "config.json").is_file():
+            return False
+        return not weights or has_weights(folder, lambda name: (folder / name).is_file())
+
+    def _before(self, revision):
+        return self.folder / "refs_before" / revision
 
 
 def locked(path):
@@ -117,6 +128,20 @@ def locked(path):
 
     path.parent.mkdir(parents=True, exist_ok=True)
     return WeakFileLock(path)
+
+
+def _noted(path):
+    with suppress(OSError, ValueError):
+        commit = path.read_text(encoding="ascii").strip()
+        return commit if COMMIT.fullmatch(commit) else None
+    return None
+
+
+def _note(path, commit):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = _beside(path)
+    new.write_text(commit, encoding="ascii")
+    os.replace(new, path)
 
 
 def _beside(path):

@@ -25,12 +25,13 @@ from falcon_edu.presets.hub_files import (
     has_weights,
     shards_in,
 )
-from falcon_edu.presets.web import MOST_SMALL_BYTES, HubError, Web, is_refusal, new_client
+from falcon_edu.presets.web import MOST_SMALL_BYTES, HubError, Web, is_refusal, new_client, origin
 
-NAME = r"[A-Za-z0-9_][\w.-]*"  # it becomes a folder of the cache
-HANDLE = re.compile(rf"{NAME}/{NAME}/{NAME}/{NAME}(/[1-9]\d*)?", re.ASCII)
+NAME = r"[A-Za-z0-9_][\w.-]{0,99}"  # it becomes a folder of the cache
+HANDLE = re.compile(rf"{NAME}/{NAME}/{NAME}/{NAME}(/[1-9]\d{0, 8})?", re.ASCII)
 SERVICE = "v1/models.ModelApiService"
 ABSENT = (403, 404)  # Kaggle has had both for a name that it does not have
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 TIMEOUT = 15  # seconds to wait for the next bytes, as kagglehub does
 
 
@@ -116,7 +117,12 @@ def _cached(parsed, weights):
         folders = versions[0].folder.parent.glob("*/config.json")
         numbers = sorted(int(x.parent.name) for x in folders if x.parent.name.isdecimal())
         versions = [_Version(parsed.with_version(number)) for number in reversed(numbers)]
-    return next((version for version in versions if version.is_whole(weights)), None)
+    # The newest with weights, even if they aren't needed: a next load may want them.
+    for needed in [True] if weights else [True, False]:
+        for version in versions:
+            if version.is_whole(needed):
+                return version
+    return None
 
 
 class _Version:
@@ -250,6 +256,9 @@ def _connected(is_patient):
     address = get_endpoint(get_env())
     address += "" if get_env() == KaggleEnv.PROD else "/api"
     credentials, headers = get_kaggle_credentials(), {}
+    scheme, host, _ = origin(address)
+    if scheme != "https" and host not in LOOPBACK:  # a token never goes over an open line
+        credentials = None
     if credentials and credentials.api_key:
         headers["Authorization"] = f"Bearer {credentials.api_key}"
     elif credentials and credentials.username and credentials.key:
