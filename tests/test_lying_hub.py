@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import os
 import time
 import warnings
 from contextlib import suppress
@@ -470,6 +471,54 @@ def test_headers_that_trickle_end(hub, monkeypatch):
     refusal("its answer did not end in")
 
 
+def trickle(handler, *_):
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    sent = 0
+    with suppress(OSError):
+        while sent < 100:
+            handler.wfile.write(b" ")
+            sent += 1
+            time.sleep(0.05)
+    handler.close_connection = True
+    handler.hub.sent = sent
+
+
+def test_an_answer_that_trickles_on_a_kept_connection_ends(hub):
+    from huggingface_hub import get_session
+
+    web_of_process = get_session()
+    assert web_of_process.get(f"{hub.address}/api/models/{Hub.repository}").status_code == 200
+    hub.lie = trickle
+    our_web = web.Web(web_of_process, hub.address)
+    with (
+        pytest.raises(web.HubError, match="did not end in"),
+        our_web.ask(f"{hub.address}/x", seconds=0.5) as answer,
+    ):
+        list(answer.pieces)
+    while hub.sent is None:
+        time.sleep(0.01)
+    assert hub.sent < 100
+
+
+def test_redirects_and_tries_have_one_deadline_together(hub):
+    from huggingface_hub import get_session
+
+    def lie(handler, *_):
+        time.sleep(0.3)
+        handler.send_plainly(302, b"", {"Location": handler.path})
+
+    hub.lie = lie
+    our_web = web.Web(get_session(), hub.address)
+    with (
+        pytest.raises(web.HubError, match="did not end in"),
+        our_web.ask(f"{hub.address}/x", seconds=0.5),
+    ):
+        pass
+    assert len(hub.requests) < 5
+
+
 # === Without end ===
 
 
@@ -661,6 +710,40 @@ def test_one_shard_of_two_is_not_whole(hub, files):
     resolve(HANDLE, weights=False)
     with pytest.raises(FileNotFoundError, match="is gated"):
         resolve(HANDLE)
+
+
+def planted(place, path, target, kind):
+    """Put a link, or a pipe, where a file or folder of the cache is to be."""
+    path = place / "cache" / f"models--{Hub.repository.replace('/', '--')}" / path
+    path.parent.mkdir(parents=True)
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "second name":
+        os.link(target, path)
+    else:
+        path.symlink_to(target)
+    return path
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs links and pipes")
+@pytest.mark.parametrize("kind", ["link", "second name", "pipe"])
+def test_nothing_is_written_into_what_somebody_put_there(hub, files, tmp_path, place, kind):
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    path = planted(place, f"blobs/{etag(files['config.json'])}.part", precious, kind)
+    with pytest.raises(ValueError, match=f"{path} should be a file of its own"):
+        resolve(HANDLE)
+    assert precious.read_text() == "precious"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs links")
+@pytest.mark.parametrize("name", ["blobs", "snapshots", f"snapshots/{COMMIT}"])
+def test_no_folder_is_written_through_a_link(hub, tmp_path, place, name):
+    (tmp_path / "other").mkdir()
+    path = planted(place, name, tmp_path / "other", "link")
+    with pytest.raises(ValueError, match=f"{path} should be a folder, but is a link"):
+        resolve(HANDLE)
+    assert list((tmp_path / "other").iterdir()) == []
 
 
 # === Certificates ===

@@ -3,6 +3,8 @@
 import hashlib
 import os
 import re
+import stat
+from contextlib import suppress
 
 from falcon_edu.files import check_space, size
 from falcon_edu.presets.web import MOST_SMALL_BYTES, SECONDS, SLOWEST, TRIES, HubError
@@ -37,10 +39,12 @@ def download(
     Raises:
         HubError: it did not come, or not as announced.
         OSError: it can't be written.
+        ValueError: what lies there is no file of ours.
     """
     bound = next((x for x in (expected, most) if x is not None), MOST_UNANNOUNCED)
     seconds = min(SECONDS + bound / SLOWEST, MOST_SECONDS)
     progress = progress or (lambda count: None)
+    _check_own(path)
     progress(_length(path))
     tries, is_kept = 0, True
     while True:
@@ -71,6 +75,35 @@ def _length(path):
     return path.stat().st_size if path.exists() else 0
 
 
+def _check_own(path):
+    """Refuse to write into what somebody put there: it could be anything's other name."""
+    with suppress(FileNotFoundError):
+        found = os.lstat(path)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+            raise ValueError(f"{path} should be a file of its own, but is not; remove it.")
+
+
+def _without_links(path, flags):
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
+def real_folder(path, root):
+    """Make a folder below another, and refuse to where a link leads out of it on the way.
+
+    Args:
+        path, root: the one to make, and the one that stays as it is.
+
+    Raises:
+        ValueError: there is a link.
+    """
+    for part in [path, *path.parents]:
+        if part == root:
+            break
+        if part.is_symlink():
+            raise ValueError(f"{part} should be a folder, but is a link; remove it.")
+    path.mkdir(parents=True, exist_ok=True)
+
+
 def _receive(answer, path, start, most, expected, progress):
     """Write what comes behind what is there, never more than was announced."""
     start = _begin(answer, start)
@@ -85,7 +118,7 @@ def _receive(answer, path, start, most, expected, progress):
         )
     bound = next((x for x in (total, most) if x is not None), MOST_UNANNOUNCED)
     check_space(path, 0 if total is None else total - start)
-    with open(path, "r+b" if start else "wb") as file:
+    with open(path, "r+b" if start else "wb", opener=_without_links) as file:
         file.truncate(start)
         file.seek(start)
         for piece in answer.pieces:

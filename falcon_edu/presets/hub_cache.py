@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from falcon_edu.presets.downloads import has_hash
+from falcon_edu.presets.downloads import has_hash, real_folder
 from falcon_edu.presets.hub_files import has_weights
 from falcon_edu.presets.web import MOST_SMALL_BYTES
 
@@ -73,7 +73,7 @@ class HubCache:
             commit, name: what it becomes.
         """
         blob, place = self.blob(digest), self.snapshot(commit) / name
-        place.parent.mkdir(parents=True, exist_ok=True)
+        real_folder(place.parent, self.folder)
         new = _beside(place)
         try:
             new.symlink_to(os.path.relpath(blob, place.parent))
@@ -95,10 +95,16 @@ class HubCache:
         before = self.commit_of(revision)
         if commit in (revision, before):
             return
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             if before and self._has(before, weights=True):
-                _note(self._before(revision), before)
-            _note(self.folder / "refs" / revision, commit)
+                self._note(self._before(revision), before)
+            self._note(self.folder / "refs" / revision, commit)
+
+    def _note(self, path, commit):
+        real_folder(path.parent, self.folder)
+        new = _beside(path)
+        new.write_text(commit, encoding="ascii")
+        os.replace(new, path)
 
     def whole(self, revision, weights):
         """Return the folder of a revision if all that is needed lies in it, else `None`.
@@ -135,13 +141,6 @@ def _noted(path):
         commit = path.read_text(encoding="ascii").strip()
         return commit if COMMIT.fullmatch(commit) else None
     return None
-
-
-def _note(path, commit):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = _beside(path)
-    new.write_text(commit, encoding="ascii")
-    os.replace(new, path)
 
 
 def _beside(path):

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from falcon_edu.files import check_space, size
 from falcon_edu.presets import listing
-from falcon_edu.presets.downloads import SHA256, check_hash, download, git_hash
+from falcon_edu.presets.downloads import SHA256, check_hash, download, git_hash, real_folder
 from falcon_edu.presets.hub_cache import HubCache
 from falcon_edu.presets.hub_files import (
     MOST_SHARDS,
@@ -148,7 +148,8 @@ class _Repository:
 
     def _fetch_file(self, name, most, progress):
         listed, blobs = self.files[name], self.cache.folder / "blobs"
-        blobs.mkdir(parents=True, exist_ok=True)
+        real_folder(blobs, self.cache.folder)
+        real_folder((self.folder / name).parent, self.cache.folder)
         if listed.digest is None:
             part = blobs / f"{uuid.uuid4().hex}.part"
             try:

@@ -15,7 +15,7 @@ import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
-from falcon_edu.presets.downloads import checksum, download
+from falcon_edu.presets.downloads import checksum, download, real_folder
 from falcon_edu.presets.hub_cache import locked
 from falcon_edu.presets.hub_files import (
     MOST_SHARDS,
@@ -28,7 +28,7 @@ from falcon_edu.presets.hub_files import (
 from falcon_edu.presets.web import MOST_SMALL_BYTES, HubError, Web, is_refusal, new_client, origin
 
 NAME = r"[A-Za-z0-9_][\w.-]{0,99}"  # it becomes a folder of the cache
-HANDLE = re.compile(rf"{NAME}/{NAME}/{NAME}/{NAME}(/[1-9]\d{0, 8})?", re.ASCII)
+HANDLE = re.compile(rf"{NAME}/{NAME}/{NAME}/{NAME}(/[1-9]\d{{0,8}})?", re.ASCII)
 SERVICE = "v1/models.ModelApiService"
 ABSENT = (403, 404)  # Kaggle has had both for a name that it does not have
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -177,7 +177,7 @@ class _Version:
     def _download(self, name, path, most):
         from kagglehub.cache import Cache
 
-        path.parent.mkdir(parents=True, exist_ok=True)
+        real_folder(path.parent, self.folder.parent)
         part = path.with_name(f"{path.name}.part")
         self.kaggle.fetch(self.parsed, name, part, most)
         os.replace(part, path)

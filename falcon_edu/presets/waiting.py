@@ -57,7 +57,8 @@ class Deadline:
     """
 
     def __init__(self, seconds):
-        self.seconds, self.is_over, self._sockets = seconds, False, []
+        self.seconds, self.connections = seconds, []
+        self._end_time = time.monotonic() + seconds
         self._timer = threading.Timer(seconds, self._end)
         self._timer.daemon = True
 
@@ -68,16 +69,27 @@ class Deadline:
     def __exit__(self, *_):
         self._timer.cancel()
 
+    @property
+    def left(self):
+        """Seconds until then."""
+        return self._end_time - time.monotonic()
+
+    @property
+    def is_over(self):
+        """True once it has passed."""
+        return self.left <= 0
+
     def follow(self, event, info):
         """Take note of the connections that a client of httpx's kind opens: its `trace`."""
-        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
-            self._sockets.append(info["return_value"].get_extra_info("socket"))
+        if event.endswith(
+            ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")
+        ):
+            self.connections.append(info["return_value"].get_extra_info("socket"))
             if self.is_over:
                 self._end()
 
     def _end(self):
-        self.is_over = True
-        for connection in self._sockets:
+        for connection in self.connections:
             with suppress(OSError, AttributeError):
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
 

@@ -4,7 +4,7 @@ import json
 import re
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -95,9 +95,11 @@ class Web:
         """
         for tries in range(TRIES):
             with ExitStack() as stack:
+                deadline = stack.enter_context(Deadline(seconds))
                 try:
-                    answer = stack.enter_context(self._follow(url, headers, content, seconds))
+                    answer = stack.enter_context(self._follow(url, headers, content, deadline))
                 except HubError as error:
+                    seconds = max(deadline.left, 0)
                     most = TRIES if error.seconds is not None else TRIES_UNASKED
                     is_passing = error.is_broken or error.status in AGAIN
                     if not is_passing or tries >= most - 1 or not self.waits(error, tries):
@@ -122,10 +124,10 @@ class Web:
             raise HubError("its answer is no JSON", is_lie=True) from None
 
     @contextmanager
-    def _follow(self, url, headers, content, seconds):
+    def _follow(self, url, headers, content, deadline):
         hops = []
         for _ in range(MOST_REDIRECTS + 1):
-            with self._send(url, headers, content, seconds) as (response, pieces):
+            with self._send(url, headers, content, deadline) as (response, pieces):
                 hops.append(response.headers)
                 place = response.headers.get("location")
                 if response.status_code not in REDIRECTS or place is None:
@@ -136,34 +138,41 @@ class Web:
         raise HubError("it sends from one address to the next without end", is_lie=True)
 
     @contextmanager
-    def _send(self, url, headers, content, seconds):
+    def _send(self, url, headers, content, deadline):
         """Yield the response to one request, and the bytes of its body as they come."""
-        with ExitStack() as stack:
-            deadline = stack.enter_context(Deadline(seconds))
-            try:
-                request = self.client.build_request(
-                    "GET" if content is None else "POST",
-                    url,
-                    headers={**PLAIN, **dict(headers)},
-                    content=content,
-                    timeout=self.timeout,
-                    extensions={"trace": partial(_trace, deadline)},
-                )
-                # The client's own reading of an address counts, too: it is what it connects to.
-                if {origin(url), origin(str(request.url))} == {self.home}:
-                    request.headers.update(self.token_headers)
-                    auth = {}
-                else:  # a client may have secrets of its own
-                    auth = {"auth": None}
-                    for name in SECRETS:
-                        request.headers.pop(name, None)
-                response = self.client.send(request, stream=True, follow_redirects=False, **auth)
-            except HubError:
-                raise
-            except Exception as error:  # of the client, the network, TLS: no common class
-                raise _broken(error, deadline) from None
-            stack.callback(response.close)
+        deadline.connections.clear()
+        try:
+            request = self.client.build_request(
+                "GET" if content is None else "POST",
+                url,
+                headers={**PLAIN, **dict(headers)},
+                content=content,
+                timeout=max(min(self.timeout, deadline.left), 0.01),
+                extensions={"trace": partial(_trace, deadline)},
+            )
+            # The client's own reading of an address counts, too: it is what it connects to.
+            if {origin(url), origin(str(request.url))} == {self.home}:
+                request.headers.update(self.token_headers)
+                auth = {}
+            else:  # a client may have secrets of its own
+                auth = {"auth": None}
+                for name in SECRETS:
+                    request.headers.pop(name, None)
+            response = self._on_new_line(request, stream=True, follow_redirects=False, **auth)
+        except HubError:
+            raise
+        except Exception as error:  # of the client, the network, TLS: no common class
+            raise _broken(error, deadline) from None
+        try:
             yield response, _pieces(response, deadline)
+        finally:
+            response.close()
+
+    def _on_new_line(self, request, **options):
+        """Send a request; connections that the process kept, and no deadline closes, are closed."""
+        while True:
+            with suppress(_KeptLine):
+                return self.client.send(request, **options)
 
     def waits(self, error, tries=0):
         """Wait a moment for a hub, or as long as it asks; false, at once, if that is too long."""
@@ -173,9 +182,15 @@ class Web:
         return self.patience.waits(seconds, f"{error}")
 
 
+class _KeptLine(Exception):
+    """A connection that was there before."""
+
+
 def _trace(deadline, event, info):
     """Follow a request on its way: its connections, and the headers that come back."""
     deadline.follow(event, info)
+    if event == "http11.send_request_headers.started" and not deadline.connections:
+        raise _KeptLine
     if event.endswith("receive_response_headers.complete"):
         headers = info["return_value"][3]
         # The client belongs to the process: no cookie of a hub may stay in it.
@@ -184,7 +199,10 @@ def _trace(deadline, event, info):
 
 def _pieces(response, deadline):
     try:
-        yield from response.iter_raw()
+        for piece in response.iter_raw():
+            if deadline.is_over:
+                raise TimeoutError
+            yield piece
     except Exception as error:  # as above
         raise _broken(error, deadline) from None
 
