@@ -1,6 +1,7 @@
 """What a graded task is: parts with points, each a check that says what is wrong."""
 
 import contextlib
+import copy
 import inspect
 import io
 import warnings
@@ -157,6 +158,25 @@ def for_each(answer, calls: Iterable[tuple]) -> list:
     """
     at_once = getattr(answer, "for_each", None)
     return at_once(calls) if at_once else [answer(*arguments) for arguments in calls]
+
+
+def in_place(answer, *args, **kwargs) -> tuple[Any, tuple]:
+    """Return what an answer returns, and what has become of copies of its arguments.
+
+    What is to be compared with is never in an answer's reach.
+
+    Args:
+        answer: a function.
+        *args, **kwargs: its arguments.
+
+    >>> numbers = [3, 1]
+    >>> in_place(list.sort, numbers), numbers
+    ((None, ([1, 3],)), [3, 1])
+    """
+    if apart := getattr(answer, "in_place", None):  # of an answer in another process
+        return apart(*args, **kwargs)
+    copies = [each if callable(each) else copy.deepcopy(each) for each in args]
+    return answer(*copies, **kwargs), tuple(copies)
 
 
 @contextlib.contextmanager

@@ -3,8 +3,10 @@
 import builtins
 import contextlib
 import inspect
+import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from falcon_edu.classroom import wire
 from falcon_edu.classroom.student import Student
 
 import numpy as np
+
+MAX_LENT = 10_000_000  # elements, of what a function of the judge's is asked for
 
 
 class Thing:
@@ -32,6 +36,12 @@ class Answer(Thing):
 
     def __call__(self, *args, **kwargs):
         return self._asked.call(self._number, [(list(args), kwargs)])[0]
+
+    def in_place(self, *args, **kwargs) -> tuple[Any, tuple]:
+        """Return what it returns, and what its arguments are afterwards: copies of these."""
+        copies = [_copied(each) for each in args]
+        result = self._asked.call(self._number, [(copies, kwargs)], in_place=True)[0]
+        return result, tuple(copies)
 
     def for_each(self, calls: Iterable[tuple]) -> list:
         """Return what it returns for each of many lists of arguments, in one go."""
@@ -86,13 +96,20 @@ class Answers:
         reply, blobs = self.ask({"do": "fetch", "name": name})
         return wire.decode(reply.get("value"), iter(blobs), self._thing)
 
-    def call(self, number: int, calls: list[tuple[list, dict]], shared: dict | None = None) -> list:
+    def call(
+        self,
+        number: int,
+        calls: list[tuple[list, dict]],
+        shared: dict | None = None,
+        in_place: bool = False,
+    ) -> list:
         """Return what a function of the student's returns, for each list of arguments.
 
         `shared` has what stands at some places in all lists, instead of a `None` there.
 
-        What it does to its arguments, in place, is done to these. An argument that is a function
-        is called here, one that is a `Path` is a file there, and comes back.
+        It gets copies, so the judge's own arrays stay as they are; with `in_place`, what it does to
+        its arguments is done to these. An argument that is a function is called here, one that is a
+        `Path` is a file there, and comes back.
         """
         lent: list[Callable] = []
         files: list[Path] = []
@@ -109,6 +126,7 @@ class Answers:
         spec = wire.encode([list(call) for call in calls], blobs, other)
         earlier = wire.encode(self.others, blobs, other)
         message = {"do": "call", "of": number, "calls": spec, "earlier": earlier}
+        message["in_place"] = in_place
         message["shared"] = wire.encode(shared or {}, blobs, other)
         reply, back = self.ask(message, blobs, lent)
         for generator in generators:  # as if it had been used: the next numbers are others
@@ -117,7 +135,7 @@ class Answers:
         results = wire.decode(reply.get("value"), rest, self._thing)
         if not isinstance(results, list) or len(results) != len(calls):
             raise wire.WireError("Another number of results arrived than was asked for.")
-        if "arguments" in reply:
+        if in_place and "arguments" in reply:
             changed = wire.decode(reply["arguments"], rest, _ignored)
             _write_back(list(calls[0]), changed)
         if "files" in reply:
@@ -153,6 +171,7 @@ class Answers:
         """What a function says that was lent to an answer."""
         try:
             args, kwargs = wire.decode(question.get("call"), iter(back), self._thing)
+            _refuse_too_large([*args, *kwargs.values()])
             blobs: list[bytes] = []
             value = lent[question["of"]](*args, **kwargs)
             return {"value": wire.encode(value, blobs, _no_other)}, blobs
@@ -206,7 +225,8 @@ def _given(value: Any, blobs: list[bytes], lent: list[Callable]) -> Any:
         return ["generator", value.bit_generator.state]
     if made_of := getattr(value, "made_of", None):  # a class that a function makes
         function, arguments = made_of
-        return ["named", _path(function), wire.encode(arguments, blobs, _named)]
+        inner = wire.encode(arguments, blobs, lambda v, b: _given(v, b, lent))
+        return ["named", _path(function), inner]
     if isinstance(value, np.ndarray) and type(value) is not np.ndarray:
         return ["view", _path(type(value)), _plain(np.array(value, subok=False), blobs)]
     if inspect.isclass(value):
@@ -217,8 +237,37 @@ def _given(value: Any, blobs: list[bytes], lent: list[Callable]) -> Any:
     return _plain(np.asarray(value), blobs)
 
 
-def _named(value: Any, blobs: list[bytes]) -> list:
-    return ["named", _path(value), None]
+def _refuse_too_large(values: list) -> None:
+    """Refuse what would fill the judge's memory, in the arrays or in what becomes of them.
+
+    Raises:
+        ValueError: the shapes together, stretched or multiplied, give too many elements.
+    """
+    shapes = list(_shapes(values))
+    axes = zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1)
+    stretched = math.prod(max(sizes) for sizes in axes)
+    longest = sorted(max(shape, default=1) for shape in shapes)[-2:]
+    if max(stretched, math.prod(longest)) > MAX_LENT:
+        raise ValueError(f"Arrays here may have {MAX_LENT:,} elements, and these give more.")
+
+
+def _shapes(values: Iterable) -> Iterator[tuple]:
+    for value in values:
+        if isinstance(value, np.ndarray):
+            yield value.shape
+        elif isinstance(value, dict):
+            yield from _shapes(value.values())
+        elif isinstance(value, (list, tuple)):
+            yield (len(value),)
+            yield from _shapes(value)
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, dict):
+        return {key: _copied(each) for key, each in value.items()}
+    return type(value)(map(_copied, value)) if type(value) in (list, tuple) else value
 
 
 def _is_one(values: tuple) -> bool:

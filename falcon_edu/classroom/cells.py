@@ -7,15 +7,30 @@ from collections.abc import Iterable
 
 from IPython.core.inputtransformer2 import TransformerManager
 
+MAX_SOURCE = 1_000_000  # characters of a cell
+MAX_MAGICS = 100  # lines of a cell; IPython reads all of it anew for each
+MAX_NESTING = 500  # levels of a syntax tree
 HIDDEN = re.compile(r"^[ ]*### BEGIN HIDDEN TESTS.*?### END HIDDEN TESTS[^\n]*\n?", re.M | re.S)
 
 
 def parse(source: str) -> ast.Module | None:
-    """Return the syntax tree of a cell, magics included; None if it has no right syntax."""
-    try:
-        return ast.parse(TransformerManager().transform_cell(source))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    """Return the syntax tree of a cell, magics included; None if it has none."""
+    if len(source) > MAX_SOURCE or source.count("\n%") + source.count("\n!") > MAX_MAGICS:
         return None
+    try:
+        tree = ast.parse(TransformerManager().transform_cell(source))
+        return tree if _depth(tree) <= MAX_NESTING else None
+    except Exception:  # a stranger's text: parsers have many ways to give up
+        return None
+
+
+def _depth(tree: ast.AST) -> int:
+    """How deeply a tree is nested, counted without a call for each level."""
+    depth, level = 0, [tree]
+    while level:
+        depth += 1
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return depth
 
 
 def bound(source: str) -> set[str]:

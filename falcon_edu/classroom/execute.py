@@ -13,6 +13,8 @@ from nbgrader.api import Gradebook
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Integer
 
+KEPT = 10_000_000  # characters of all outputs of a notebook
+
 
 class JudgeApart(NbGraderPreprocessor):
     """Runs a notebook in a process of its own, and writes the judge's points into the test cells.
@@ -23,6 +25,7 @@ class JudgeApart(NbGraderPreprocessor):
 
     timeout = Integer(60, help="Seconds for a cell, or for all tests of a task.").tag(config=True)
     memory = Integer(4000, help="Megabytes that a student's process may take.").tag(config=True)
+    total = Integer(1200, help="Seconds for a notebook, tests included.").tag(config=True)
     restarts = Integer(4, help="New processes for one submission, before the rest fails.").tag(
         config=True
     )
@@ -34,6 +37,7 @@ class JudgeApart(NbGraderPreprocessor):
         root = Path(where["db_url"].removeprefix("sqlite:///")).parent
         setup = [s["source"] for s in sources.values() if _is_setup(s)]
         limits = {"seconds": self.timeout, "memory": self.memory, "restarts": self.restarts}
+        limits["total"] = self.total
         released = root / "release" / where["assignment"]
         with Judge(setup, released=released, **limits) as judge:
             scored = Scored(judge, nb, sources)
@@ -66,6 +70,7 @@ class Scored:
         self.tasks = {name: t for name, s in sources.items() if (t := _task(name, s, sources))}
         self.setup = {name for name, source in sources.items() if _is_setup(source)}
         self.best: dict[str, Verdict] = {}
+        self.kept = 0  # characters of outputs
         self.looked: dict[str, int] = {}  # how many cells had run at the last look
 
     def run(self) -> None:
@@ -79,7 +84,7 @@ class Scored:
                 cell.outputs, cell.execution_count = [], None
             else:
                 reply, printed = self.judge.run(cell.source)
-                cell.outputs, cell.execution_count = shown(reply, printed), None
+                cell.outputs, cell.execution_count = self._kept(shown(reply, printed)), None
             for task, where in places.items():
                 if place in where:
                     self._look(task)
@@ -88,6 +93,14 @@ class Scored:
         for cell in self.codes:
             if _name(cell) in self.tasks:
                 self._write(cell)
+
+    def _kept(self, outputs: list) -> list:
+        """These outputs, or a word where there are too many in the notebook by now."""
+        self.kept += len(json.dumps(outputs))
+        if self.kept <= KEPT:
+            return outputs
+        left_out = "... (the outputs of this cell are left out: there are too many above)\n"
+        return [v4.new_output("stream", name="stdout", text=left_out)] if outputs else []
 
     def _places(self, task: Task) -> list[int]:
         """Where its names are defined, if that is in more than one cell: then any may be meant."""

@@ -8,6 +8,7 @@ counts.
 import contextlib
 import io
 import math
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ class Judge:
         memory: megabytes that the student's process may take.
         restarts: how often it may die before the rest of the notebook does not run.
         released: the folder of the released assignment.
+        total: seconds that all of the notebook may take, its tests included.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Judge:
         memory: int = 4000,
         restarts: int = 4,
         released: Path | None = None,
+        total: float = 1200.0,
     ):
         self.setup, self.seconds, self.restarts = setup, seconds, restarts
         self.how = {"memory": memory, "released": released}
@@ -77,6 +80,7 @@ class Judge:
         self.deaths = 0
         self.notes: list[str] = []
         self.space = teachers_space(setup)
+        self.until = time.monotonic() + total
 
     def __enter__(self) -> "Judge":
         return self
@@ -92,6 +96,8 @@ class Judge:
 
     def _alive(self) -> Student:
         """The student's process; if it died, a new one in which the same cells ran."""
+        if time.monotonic() > self.until:
+            raise Died("Not run: the notebook took too long as a whole.")
         if self.student and self.student.is_alive:
             return self.student
         self._end()

@@ -14,6 +14,7 @@ from nbformat import v4
 from nbgrader.api import Gradebook
 from nbgrader.preprocessors import NbGraderPreprocessor
 
+ELSEWHERE = "# Another cell answers this."
 MARK = {"schema_version": 3, "task": False}
 
 
@@ -102,19 +103,32 @@ def _owners(kept: list, sources: dict[str, dict]) -> dict[int, str]:
 
 
 def _with_missing(result: list, sources: dict[str, dict]) -> list:
-    """Put back what is missing: below what stands before it in the release."""
+    """Put back what is missing: below what stands before it in the release.
+
+    A cell may answer several tasks: no blank stub should take its answers back.
+    """
     there = {cell.metadata["nbgrader"]["grade_id"] for cell in result if cell.metadata}
+    theirs = [cell.source for cell in result if not _is_teachers(cell)]
+    defined = set().union(*map(cells.bound, theirs))
     before = None
     for name, source in sources.items():
         if name not in there:
+            is_task = source["mark"]["solution"] and source["cell_type"] == "code"
+            names = cells.bound(source["source"]) if is_task else set()
+            text = ELSEWHERE if names and names <= defined else None
             places = [
                 i + 1
                 for i, cell in enumerate(result)
                 if cell.metadata and cell.metadata["nbgrader"]["grade_id"] == before
             ]
-            result.insert(places[0] if places else 0, _marked(source))
+            result.insert(places[0] if places else 0, _marked(source, text))
         before = name
     return result
+
+
+def _is_teachers(cell) -> bool:
+    mark = cell.metadata.get("nbgrader")
+    return cell.cell_type != "code" or (mark is not None and not mark["solution"])
 
 
 def _marked(source: dict, text: str | None = None):

@@ -84,7 +84,7 @@ def _put(array: np.ndarray, blobs: list[bytes]) -> list:
     return [array.dtype.str, list(array.shape)]
 
 
-def decode(spec: Any, blobs: Iterator[bytes], other: Callable) -> Any:
+def decode(spec: Any, blobs: Iterator[bytes], other: Callable, depth: int = 0) -> Any:
     """Return the value that `encode` was given.
 
     Args:
@@ -104,6 +104,12 @@ def decode(spec: Any, blobs: Iterator[bytes], other: Callable) -> Any:
     """
     if spec is None or isinstance(spec, (bool, int, float, str)):
         return spec
+    if depth > MAX_DEPTH:
+        raise WireError("A value arrived that is nested too deeply.")
+
+    def inner(v: Any) -> Any:
+        return decode(v, blobs, other, depth + 1)
+
     match spec:
         case ["ellipsis"]:
             return ...
@@ -116,14 +122,14 @@ def decode(spec: Any, blobs: Iterator[bytes], other: Callable) -> Any:
         case ["array", str(dtype), list(shape)]:
             return _array(dtype, shape, blobs)
         case ["dict", list(pairs)] if all(isinstance(p, list) and len(p) == 2 for p in pairs):
-            items = [(decode(k, blobs, other), decode(v, blobs, other)) for k, v in pairs]
+            items = [(inner(k), inner(v)) for k, v in pairs]
             return dict(_hashable(items))
         case ["list", list(items)]:
-            return [decode(each, blobs, other) for each in items]
+            return [inner(each) for each in items]
         case ["tuple", list(items)]:
-            return tuple(decode(each, blobs, other) for each in items)
+            return tuple(inner(each) for each in items)
         case ["set", list(items)]:
-            return {k for k, _ in _hashable([(decode(i, blobs, other), None) for i in items])}
+            return {k for k, _ in _hashable([(inner(i), None) for i in items])}
         case [str(), *_]:
             return other(spec, blobs)
     raise WireError("A value arrived that has none of the known forms.")
@@ -144,7 +150,9 @@ def _array(dtype: str, shape: list, blobs: Iterator[bytes]) -> np.ndarray:
     except (TypeError, ValueError) as error:
         raise WireError("An array arrived whose dtype is unknown.") from error
     axes = [n for n in shape if type(n) is int and 0 <= n <= MAX_BLOB]
-    if kind.kind not in PLAIN_KINDS or len(axes) != len(shape) or len(shape) > MAX_AXES:
+    is_plain = kind.kind in PLAIN_KINDS and kind.itemsize and kind.subdtype is None
+    is_large = math.prod(n for n in axes if n) > MAX_BLOB  # one without elements, too
+    if not is_plain or is_large or len(axes) != len(shape) or len(shape) > MAX_AXES:
         raise WireError("An array arrived that holds no plain numbers or text.")
     content = _next(blobs, math.prod(axes) * kind.itemsize)
     if not content:

@@ -5,11 +5,14 @@ gradebook, no hidden test and no score. A student's code may do to this process 
 that comes of it is other answers.
 """
 
+import array
 import builtins
 import contextlib
 import importlib
 import io
+import itertools
 import json
+import numbers
 import os
 import pdb
 import platform
@@ -18,6 +21,8 @@ import signal
 import sys
 import tempfile
 import threading
+from collections import deque
+from collections.abc import Iterator, Mapping, MappingView, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +36,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 MAX_FILE = 2**25
 TEXT = 20_000  # characters of one text that is shown
+MAX_ITEMS = 1_000_000  # of a generator, a range or the like
 PICTURES = 20  # outputs of a cell that are shown
 
 
@@ -132,13 +138,13 @@ class Worker:
         for args, _ in calls:
             for place, value in shared.items():
                 args[place] = value
-        before = [_frozen(call) for call in calls] if len(calls) == 1 else []
+        before = [_frozen(call) for call in calls] if message["in_place"] else []
         with self._standing_in(earlier):
             function = self.things[message["of"]]
             results = [function(*args, **kwargs) for args, kwargs in calls]
             back: list[bytes] = []
             reply = {"value": wire.encode(results, back, self._thing)}
-        if len(calls) == 1 and _frozen(calls[0]) != before[0]:
+        if before and _frozen(calls[0]) != before[0]:
             reply["arguments"] = wire.encode(calls[0], back, _same)
         if files:
             contents = [_content(path) for path in files]
@@ -160,11 +166,16 @@ class Worker:
     def _thing(self, value: Any, blobs: list[bytes]) -> list:
         """What stands for a student's function, layer or whatever it is."""
         if hasattr(type(value), "__array__") or hasattr(type(value), "__jax_array__"):
-            array = np.asarray(value)
-            if array.dtype.kind == "V":  # bfloat16 and its like
-                array = array.astype("float32")
-            if array.dtype.kind in wire.PLAIN_KINDS:
-                return wire.encode(np.array(array, subok=False), blobs, _same)
+            numpy = np.asarray(value)
+            if numpy.dtype.kind == "V":  # bfloat16 and its like
+                numpy = numpy.astype("float32")
+            if numpy.dtype == object and all(map(_is_number, numpy.flat)):
+                numpy = np.array(numpy.tolist())
+                numpy = numpy.astype(float) if numpy.dtype == object else numpy  # of fractions
+            if numpy.dtype.kind in wire.PLAIN_KINDS:
+                return wire.encode(np.array(numpy, subok=False), blobs, _same)
+        if (plain := plain_form(value)) is not None:
+            return wire.encode(plain, blobs, self._thing)
         number = len(self.things)
         self.things[number] = value
         return ["thing", number, type(value).__name__[:80], callable(value)]
@@ -228,6 +239,32 @@ class JudgeError(Exception):
     def __init__(self, number: int, message: str):
         super().__init__(message)
         self.number = number
+
+
+def plain_form(value: Any) -> Any:
+    """Return what an honest value of another type stands for; None if it is none.
+
+    >>> plain_form(range(3)), plain_form({1: 2}.values()), plain_form(print)
+    ([0, 1, 2], [2], None)
+    """
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Number):
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
+            return float(value)  # type: ignore[arg-type]
+        return None
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (Iterator, Sequence, Set, MappingView, deque, array.array)):
+        items = list(itertools.islice(value, MAX_ITEMS + 1))  # type: ignore[arg-type]
+        if len(items) > MAX_ITEMS:
+            raise ValueError(f"More than {MAX_ITEMS:,} items in a {type(value).__name__}.")
+        return items
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (numbers.Number, np.generic))
 
 
 def described(error: BaseException) -> dict:

@@ -57,7 +57,7 @@ def _reach(slope, share):
 
 @reach.part(1, "half of the weight")
 def _(answer, rng):
-    for power in (1, 2, 4):
+    for power in (1, *map(int, rng.integers(2, 60, 3))):
         wanted = _reach(np.log(2) / power, 0.5)
         got = answer(np.log(2) / power + 1e-9, 0.5)
         expect_close(got, wanted, f"with a slope of ln(2) / {power}, the tokens with half")
@@ -172,7 +172,11 @@ def _unfinished(width, base, length):
 
 @unfinished.part(1, "Falcon-7B's heads")
 def _(answer, rng):
-    expect_close(answer(64, 10_000.0, 2048), _unfinished(64, 10_000.0, 2048), "the pairs of 32")
+    for length in (2048, int(rng.integers(100, 4000))):
+        wanted = _unfinished(64, 10_000.0, length)
+        expect_close(
+            answer(64, 10_000.0, length), wanted, f"of 32 pairs, at length {length}, those"
+        )
 
 
 @unfinished.part(2, "any width, base and length")

@@ -148,6 +148,7 @@ def _(answer, rng):
     query, key, value, mask = _arrays(rng)
     (output, weights), _ = _attend(answer, query, key, value, mask)
     expect(np.shape(weights) == (2, 4, 3, 5), "the weights should have shape (2, 4, 3, 5).")
+    expect(np.any(weights), "weights that are all zero mix nothing.")
     wanted = np.einsum("bnqk,bknh->bqnh", np.asarray(weights, "float64"), value)
     expect_close(output, wanted, "the mixture of the values by your weights", 1e-4)
 

@@ -1,13 +1,15 @@
 """Checks of assignment 7: what each patient has, and examinations that find it."""
 
+from dataclasses import asdict
 from inspect import isfunction
-from types import FunctionType
+from typing import Any
 
 from falcon_edu.backbone import FalconBackbone
 from falcon_edu.checks.exercise import Wrong, expect, given
 from falcon_edu.checks.graded import Graded
 from falcon_edu.checks.patients import SmallFalcon, patient
 from falcon_edu.checks.patients.stories import STORIES, SUSPECTS
+from falcon_edu.config import FalconConfig
 
 import numpy as np
 
@@ -49,31 +51,55 @@ def in_disguise(number, is_cured, shift=0, dtype=None):
     (True, True)
     """
     sick = patient(number)
-    whose = sick.__mro__[1] if is_cured else sick
-    own = {name: _renamed(getattr(whose, name)) for name, f in vars(sick).items() if isfunction(f)}
+    healthy = sick.__mro__[1]
+    whose = healthy if is_cured else sick
+    steps = {name: _step(whose, name) for name, f in vars(sick).items() if isfunction(f)}
+    return with_steps(healthy, steps, shift, dtype)
+
+
+def with_steps(base, steps, shift=0, dtype=None):
+    """Make a class some of whose steps are taken elsewhere.
+
+    In a student's process it is made anew, and there the steps are questions to the judge: of who
+    it is, nothing crosses.
+
+    Args:
+        base: a healthy class.
+        steps: functions of a configuration, as a dictionary, a dtype and the step's own arguments.
+        shift, dtype: as in `in_disguise`.
+    """
+    made: Any = type("Falcon", (base,), {name: _method(step) for name, step in steps.items()})
     if dtype:
-        own["dtype"] = dtype
-    made = type("Falcon", (sick,), own)
+        made.dtype = dtype
     if shift:
         # `made` is what draws: `cls` may be a class that a learner has made of it.
         drawn = vars(SmallFalcon)["random"].__func__
         made.random = classmethod(lambda cls, seed=0, **s: drawn(cls, seed + shift, **s))
-    # In another process it is made anew.
-    made.made_of = in_disguise, (number, is_cured, shift, dtype)
+    made.made_of = with_steps, (base, steps, shift, dtype)
     return made
 
 
-def _renamed(function):
-    """A copy: the original would say whose it is."""
-    copy = FunctionType(
-        function.__code__,
-        function.__globals__,
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
-    )
-    copy.__kwdefaults__ = function.__kwdefaults__
-    return copy
+def _method(step):
+    def method(self, *args):
+        dtype = self.dtype if isinstance(self, SmallFalcon) else None
+        return step(asdict(self.config), dtype, *args)
+
+    return method
+
+
+def _step(whose, name):
+    def step(config, dtype, *args):
+        if name == "trains_biases":
+            return whose.trains_biases(None)
+        falcon = whose({}, FalconConfig(**config))
+        falcon.dtype = dtype
+        if name == "scores":  # of all queries with all keys
+            query, key = args[:2]
+            if query.size * key.shape[1] > 100_000_000:
+                raise ValueError("This text is too long for a small Falcon.")
+        return getattr(falcon, name)(*args)
+
+    return step
 
 
 def _shift(rng):

@@ -1,7 +1,7 @@
 """Checks of assignment 4: drawing tokens, penalties, the cache, batches, and a faster drawer."""
 
 from falcon_edu.checks.exercise import expect, expect_close, given
-from falcon_edu.checks.graded import Graded, for_each
+from falcon_edu.checks.graded import Graded, for_each, in_place
 
 import numpy as np
 
@@ -30,11 +30,12 @@ def _distributions(rng, rows, tokens):
 
 @draw.part(1, "a row and a dart")
 def _(answer, rng):
-    p = np.array([[0.2, 0.5, 0.3]])
-    for dart, wanted in ((0.1, 0), (0.3, 1), (0.69, 1), (0.71, 2), (0.99, 2)):
+    p = rng.permutation([[0.2, 0.5, 0.3]], axis=1)
+    first, second = p[0, 0], p[0, :2].sum()
+    for dart in rng.permutation([first / 2, first + 0.05, second - 0.01, second + 0.01, 0.99]):
         got = np.asarray(given(answer(p.copy(), np.array([dart]))))
         expect_close(got.shape, (1,), "the shape of what one dart hits")
-        expect_close(got, [wanted], f"what the dart {dart} hits in [0.2, 0.5, 0.3]")
+        expect_close(got, _draw(p, [dart]), f"what the dart {dart:.2f} hits in {p[0].tolist()}")
 
 
 @draw.part(1, "many rows, and tokens without any chance")
@@ -77,14 +78,14 @@ def _(answer, rng):
 
 @top_p.part(1, "the token that crosses stays, the next goes")
 def _(answer, rng):
-    p = np.array([[0.1, 0.35, 0.3, 0.25]])
+    p = rng.permutation([[0.1, 0.35, 0.3, 0.25]], axis=1)
     got = given(answer(p.copy(), 0.5))
     kept = np.flatnonzero(np.ravel(got))
     expect(
-        not np.array_equal(kept, [1]),
+        not np.array_equal(kept, [p.argmax()]),
         "0.35 is not yet 0.5: the token that crosses 0.5 belongs to it.",
     )
-    expect_close(got, _top_p(p, 0.5), "what is left of [0.1, 0.35, 0.3, 0.25] at p=0.5")
+    expect_close(got, _top_p(p, 0.5), f"what is left of {p[0].tolist()} at p=0.5")
 
 
 @top_p.part(1, "each row for itself, in its own order")
@@ -114,9 +115,9 @@ _NEGATIVE = "a logit of a token that was there rose: what does dividing do to a 
 def _(answer, rng):
     logits, seen = 3 * rng.normal(size=(4, 9)), rng.integers(9, size=(4, 5))
     seen[:, 1] = seen[:, 0]  # twice in each row
-    given_logits = logits.copy()
-    got = given(answer(given_logits, seen, 2.0))
-    expect(np.array_equal(given_logits, logits), "the logits that were given were changed.")
+    got, after = in_place(answer, logits, seen, 2.0)
+    got = given(got)
+    expect(np.array_equal(after[0], logits), "the logits that were given were changed.")
     wanted = logits.copy()
     for row, ids in zip(wanted, seen, strict=True):
         ids = np.unique(ids)
@@ -143,13 +144,15 @@ def _(answer, rng):
 
 @left_pad.part(1, "positions")
 def _(answer, rng):
-    prompts = [rng.integers(1, 9, size=length).tolist() for length in (2, 4)]
+    prompts = [rng.integers(1, 9, size=length).tolist() for length in rng.integers(2, 7, 3)]
     _, _, positions = _padded(answer, prompts)
+    longest = max(map(len, prompts))
     expect(
-        not np.array_equal(positions, np.tile(np.arange(4), (2, 1))),
+        not np.array_equal(positions, np.tile(np.arange(longest), (3, 1))),
         "the first real token has position 0, wherever it stands.",
     )
-    expect_close(positions, [[0, 0, 0, 1], [0, 1, 2, 3]], "the positions of 2 and of 4 tokens")
+    wanted = [[0] * (longest - len(p)) + list(range(len(p))) for p in prompts]
+    expect_close(positions, wanted, f"the positions of {[len(p) for p in prompts]} tokens")
 
 
 def _padded(answer, prompts):
@@ -184,11 +187,11 @@ def _token(rng, n, g, k, h=4):
 
 
 def _ask_step(answer, query, key, value, cache, slopes):
-    kept = [array.copy() for array in cache]
-    got = given(answer(query.copy(), key.copy(), value.copy(), tuple(cache), np.array(slopes)))
+    got, after = in_place(answer, query, key, value, tuple(cache), np.array(slopes))
+    got = given(got)
     is_pair = isinstance(got, (tuple, list)) and len(got) == 2
     expect(is_pair, "return two things: the output, and the new cache.")
-    same = all(np.array_equal(a, b) for a, b in zip(kept, cache, strict=True))
+    same = all(np.array_equal(a, b) for a, b in zip(after[3], cache, strict=True))
     expect(same, "the old cache was changed: make new arrays.")
     is_pair = isinstance(got[1], (tuple, list)) and len(got[1]) == 2
     expect(is_pair, "the new cache is a pair: keys and values.")
@@ -258,6 +261,7 @@ class _Machine:
             cache == len(self.fed),
             f"the cache that you gave is for {cache} tokens, but {len(self.fed)} were fed.",
         )
+        expect(len(self.fed) + len(ids) < 1000, "no text here is that long.")
         self.fed += [int(i) for i in ids]
         return self._logits(self.fed), len(self.fed)
 
@@ -335,6 +339,14 @@ def _accepted(answer, calls):
     return [given(token) for token in for_each(answer, calls)]
 
 
+def _counts(tokens, size):
+    """How often each token comes; an answer's own numbers don't say how long this is."""
+    tokens = np.asarray(tokens)
+    is_token = tokens.ndim == 1 and tokens.dtype.kind in "iuf" and np.isin(tokens, np.arange(size))
+    expect(np.all(is_token), f"return a token, one of 0 to {size - 1}.")
+    return np.bincount(tokens.astype(int), minlength=size)
+
+
 @accept.part(1, "a draft that is right is always taken")
 def _(answer, rng):
     p = _distributions(rng, 1, 5)[0]
@@ -346,9 +358,10 @@ def _(answer, rng):
 
 @accept.part(1, "how often a draft is taken")
 def _(answer, rng):
-    target, draft = np.array([0.3, 0.5, 0.2]), np.array([0.6, 0.2, 0.2])
+    order = rng.permutation(3)
+    target, draft = np.array([0.3, 0.5, 0.2])[order], np.array([0.6, 0.2, 0.2])[order]
     taken = []
-    for token in (0, 2):
+    for token in (int(np.argmax(order == 0)), int(np.argmax(order == 2))):
         got = _accepted(answer, [(token, target, draft, dart, 0.5) for dart in _darts(100)])
         taken.append(np.mean([each == token for each in got]))
     expect(taken[0] < 1, "the draft says 0.6 where 0.3 is right: take it half of the times.")
@@ -358,15 +371,18 @@ def _(answer, rng):
 
 @accept.part(1, "what comes in its place")
 def _(answer, rng):
-    target, draft = np.array([0.1, 0.4, 0.5]), np.array([0.8, 0.1, 0.1])
-    instead = _accepted(answer, [(0, target, draft, 0.999, dart) for dart in _darts(700)])
-    counts = np.bincount(instead, minlength=3)
-    expect(counts[0] == 0, "a token that was refused came back.")
+    order = rng.permutation(3)
+    target, draft = np.array([0.1, 0.4, 0.5])[order], np.array([0.8, 0.1, 0.1])[order]
+    refused = int(np.argmax(order == 0))
+    instead = _accepted(answer, [(refused, target, draft, 0.999, dart) for dart in _darts(700)])
+    counts = _counts(instead, 3)
+    expect(counts[refused] == 0, "a token that was refused came back.")
     expect(
-        not np.allclose(counts / 700, [0, 4 / 9, 5 / 9], atol=0.01),
+        not np.allclose(counts / 700, np.array([0, 4 / 9, 5 / 9])[order], atol=0.01),
         "don't draw from the target: draw from what the draft left out, `target - draft` above 0.",
     )
-    expect_close(counts / 700, [0, 3 / 7, 4 / 7], "how often each token comes instead", 0.01)
+    wanted = np.array([0, 3 / 7, 4 / 7])[order]
+    expect_close(counts / 700, wanted, "how often each token comes instead", 0.01)
 
 
 @accept.part(1, "all together it is the target")
@@ -376,5 +392,5 @@ def _(answer, rng):
     reached = np.zeros(4)
     for token in range(4):
         outcomes = _accepted(answer, [(token, target, draft, a, b) for a in darts for b in darts])
-        reached += draft[token] * np.bincount(outcomes, minlength=4) / len(outcomes)
+        reached += draft[token] * _counts(outcomes, 4) / len(outcomes)
     expect_close(reached, target, "the distribution of what comes out in the end", 0.02)

@@ -20,10 +20,8 @@ class Patient1(SmallFalcon):
 class Patient2(SmallFalcon):
     """Padding counts as text."""
 
-    def run(self, token_ids, padding_mask=None, cache=None):
-        if padding_mask is not None:
-            padding_mask = np.ones_like(padding_mask)
-        return super().run(token_ids, padding_mask, cache)
+    def real(self, padding_mask):
+        return np.ones_like(super().real(padding_mask))
 
 
 class Patient3(SmallFalcon):
@@ -70,14 +68,24 @@ class Patient8(SmallFalcon):
         return heads[:n], heads[n : n + g], heads[n + g :]
 
 
-class Patient9(FalconBackbone):
-    """The biases of adapted layers train, and are not saved."""
+class Adapted(FalconBackbone):
+    """A healthy backbone, in which it is a step to say whether biases train."""
 
     def enable_lora(self, rank, target_layer_names=None):
         super().enable_lora(rank, target_layer_names)
         for layer in lora.adapted_layers(self):
             if layer.bias is not None:
-                layer.bias.trainable = True
+                layer.bias.trainable = self.trains_biases()
+
+    def trains_biases(self):
+        return False
+
+
+class Patient9(Adapted):
+    """The biases of adapted layers train, and are not saved."""
+
+    def trains_biases(self):
+        return True
 
 
 PATIENTS = (

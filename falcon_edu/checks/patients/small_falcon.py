@@ -89,7 +89,7 @@ class SmallFalcon:
             `Run`.
         """
         token_ids = np.asarray(token_ids)
-        mask = np.ones(token_ids.shape) if padding_mask is None else padding_mask
+        mask = self.real(np.ones(token_ids.shape) if padding_mask is None else padding_mask)
         x = self.weights["token_embedding"][token_ids]  # (b, q, m)
         hidden_states, attention_weights = [x], []
         for layer in range(self.config.num_layers):
@@ -112,6 +112,10 @@ class SmallFalcon:
         return np.concatenate(steps, axis=1)
 
     # === Steps ===
+
+    def real(self, padding_mask):
+        """Return which tokens, `(b, k)`, count as text."""
+        return padding_mask
 
     def block(self, layer, x, mask, cache):
         normed = self.norm(f"{layer}.norm", x)
