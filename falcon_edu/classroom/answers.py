@@ -57,7 +57,7 @@ class Answer(Thing):
     def weights(self) -> list[np.ndarray]:
         """A layer's weights: arrays of their shapes, without their numbers."""
         shapes = self._asked.ask({"do": "weights", "of": self._number})[0].get("value")
-        return [np.broadcast_to(0.0, shape) for shape in shapes]
+        return [np.broadcast_to(0.0, shape) for shape in shapes or []]
 
     def set_weights(self, weights: list) -> None:
         """Put arrays into a layer."""
@@ -80,7 +80,8 @@ class Answers:
 
     def __init__(self, student: Student, seconds: float):
         self.student, self.until = student, time.monotonic() + seconds
-        self.seconds, self.others = seconds, {}
+        self.seconds = seconds
+        self.others: dict = {}
         self.errors: list[BaseException] = []
 
     def is_over(self) -> bool:
@@ -130,7 +131,8 @@ class Answers:
         message["shared"] = wire.encode(shared or {}, blobs, other)
         reply, back = self.ask(message, blobs, lent)
         for generator in generators:  # as if it had been used: the next numbers are others
-            generator.bit_generator.state = generator.bit_generator.jumped().state
+            jumped = generator.bit_generator.jumped()  # type: ignore[attr-defined]
+            generator.bit_generator.state = jumped.state
         rest = iter(back)
         results = wire.decode(reply.get("value"), rest, self._thing)
         if not isinstance(results, list) or len(results) != len(calls):

@@ -65,7 +65,8 @@ class Scored:
     """
 
     def __init__(self, judge: Judge, nb, sources: dict[str, dict]):
-        self.judge, self.nb, self.notes = judge, nb, []
+        self.judge, self.nb = judge, nb
+        self.notes: list[str] = []
         self.codes = [cell for cell in nb.cells if cell.cell_type == "code"]
         self.tasks = {name: t for name, s in sources.items() if (t := _task(name, s, sources))}
         self.setup = {name for name, source in sources.items() if _is_setup(source)}
@@ -140,7 +141,7 @@ class Scored:
             self.notes.append(what)
 
     def _write(self, cell) -> None:
-        verdict = self.best[_name(cell)]
+        verdict = self.best[_name(cell) or ""]
         value = v4.new_output(
             "execute_result", {"text/plain": f"{verdict.points:g}"}, execution_count=None
         )

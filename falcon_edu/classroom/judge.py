@@ -74,7 +74,7 @@ class Judge:
         total: float = 1200.0,
     ):
         self.setup, self.seconds, self.restarts = setup, seconds, restarts
-        self.how = {"memory": memory, "released": released}
+        self.how: dict = {"memory": memory, "released": released}
         self.student: Student | None = None
         self.done: list[str] = []  # the cells that ran, for when they have to run anew
         self.deaths = 0

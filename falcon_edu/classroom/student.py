@@ -41,7 +41,8 @@ class Student:
     def __init__(self, memory: int = 4000, released: Path | None = None):
         if sys.platform == "win32":
             raise OSError("Windows can't grade. Use Linux, in WSL or a container, or macOS.")
-        self.memory, self.notes = memory, []
+        self.memory = memory
+        self.notes: list[str] = []
         self.folder = Path(tempfile.mkdtemp(prefix="falcon_edu-")).resolve()
         theirs_in, self.to = os.pipe()
         self.back, theirs_out = os.pipe()

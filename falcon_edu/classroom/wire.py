@@ -72,7 +72,7 @@ def encode(value: Any, blobs: list[bytes], other: Callable, depth: int = 0) -> A
     if isinstance(value, dict):
         return ["dict", [[inner(key), inner(each)] for key, each in value.items()]]
     for kind, name in ((list, "list"), (tuple, "tuple"), ((set, frozenset), "set")):
-        if isinstance(value, kind):  # type: ignore[arg-type]
+        if isinstance(value, kind):
             return [name, [inner(each) for each in value]]
     if type(value) is np.ndarray and value.dtype.kind in PLAIN_KINDS:
         return ["array", *_put(value, blobs)]

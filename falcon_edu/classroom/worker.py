@@ -202,11 +202,11 @@ class Worker:
                 generator.bit_generator.state = state
                 return generator
             case ["file", str(name), content]:
-                path = Path(tempfile.mkdtemp()) / name
+                file = Path(tempfile.mkdtemp()) / name
                 if content is not None:
-                    path.write_bytes(wire.decode(content, blobs, _same))
-                files.append(path)
-                return path
+                    file.write_bytes(wire.decode(content, blobs, _same))
+                files.append(file)
+                return file
         raise wire.WireError(f"Unknown: {spec[0]}")
 
     def _ask(self, number: int, args: tuple, kwargs: dict) -> Any:
@@ -373,7 +373,7 @@ def time_limit(seconds: float):
 def ignore_breakpoints() -> None:
     """Let a breakpoint that was left in an answer do nothing: nobody is there to go on."""
     sys.breakpointhook = lambda *args, **kwargs: None
-    pdb.set_trace = lambda *args, **kwargs: None  # type: ignore[assignment]
+    pdb.set_trace = lambda *args, **kwargs: None
     import IPython.core.debugger
 
     IPython.core.debugger.set_trace = lambda *args, **kwargs: None
@@ -448,7 +448,7 @@ def main(arguments: list[str]) -> None:
     limit_all(options["memory"], options["seconds"])
     ignore_breakpoints()
     worker = Worker(incoming, outgoing)
-    worker.shell.enable_gui = lambda gui=None: None  # type: ignore[method-assign]
+    worker.shell.enable_gui = lambda gui=None: None
     with contextlib.suppress(ModuleNotFoundError), contextlib.redirect_stdout(io.StringIO()):
         worker.shell.enable_matplotlib("inline")
     builtins.exit = builtins.quit = _leave  # type: ignore[assignment]
