@@ -97,6 +97,8 @@ class Remembers:
     def from_config(cls, config):
         config = {**config}
         state = config.pop(KEY, {})
+        if "lora_rank" in state.get("", {}):  # Keras would add factors before all weights are there
+            config = {key: x for key, x in config.items() if key not in ("lora_rank", "lora_alpha")}
         layer = super().from_config(config)
         layer._state_to_restore = state
         if layer.built:

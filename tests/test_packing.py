@@ -266,6 +266,7 @@ def test_an_interrupt_leaves_a_layer_that_can_be_saved():
 def test_an_adapter_is_merged_into_a_file(layers):
     for layer in layers:
         layer.enable_lora(2)
+        layer.saves_merged = True
         for variable in (layer.lora_kernel_a, layer.lora_kernel_b):
             variable.assign(np.random.default_rng(1).normal(size=variable.shape))
     mine, theirs = map(stored, layers)

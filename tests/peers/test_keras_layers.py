@@ -14,7 +14,7 @@ pytestmark = pytest.mark.peers
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(keras.__file__).parent / "src" / "layers"
 FILES = {
-    "core/dense_test.py": 70,
+    "core/dense_test.py": 69,
     "core/einsum_dense_test.py": 90,
     "core/reversible_embedding_test.py": 35,
     "normalization/layer_normalization_test.py": 7,
