@@ -62,7 +62,8 @@ def listed(names, most=20):
     """
     names = list(names)
     others = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(map(plain, names[:most])) + others
+    # A path in an HDF5 file and two shapes behind it need more room than a name.
+    return ", ".join(plain(name, 160) for name in names[:most]) + others
 
 
 def refuse_pointer(path):

@@ -156,11 +156,11 @@ def test_a_reader_beside_a_writer_reads_again(one, two, tmp_path, scheme, monkey
     one.save_to_preset(target, max_shard_size=shards)
     saved = []
 
-    def save_in_the_middle(folder, config):
+    def save_in_the_middle(folder, config, *options):
         if not saved:
             saved.append(folder)
             two.save_to_preset(target)
-        return opened(folder, config)
+        return opened(folder, config, *options)
 
     from falcon_edu.presets import keras_hub
 
