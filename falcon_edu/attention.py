@@ -16,7 +16,7 @@ from keras import ops
 
 
 def make_attention_mask(padding_mask, query_length=None, offset=0):
-    """Where a query may look: at real tokens, up to and including itself.
+    """Make the mask of where a query may look: at real tokens, up to and including itself.
 
     Args:
         padding_mask: `(b, k)`, true at real tokens.

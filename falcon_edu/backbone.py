@@ -67,7 +67,7 @@ class Backbone(SteadyModel):
 
     @property
     def trainable(self):
-        """Whether the backbone is trained; where LoRA is enabled, its factors alone are."""
+        """True if the backbone is trained; where LoRA is enabled, its factors alone are."""
         return self._trainable
 
     @trainable.setter
@@ -442,7 +442,7 @@ class FalconBackbone(Backbone):
     def get_layout_map(
         device_mesh, model_parallel_dim_name="model", data_parallel_dim_name="batch"
     ):
-        """How the weights are split over devices, for `keras.distribution.ModelParallel`.
+        """Map weights to devices, for `keras.distribution.ModelParallel`.
 
         Heads, feed-forward units and the vocabulary are shared out evenly over the model-parallel
         devices, as in Megatron-LM; `falcon_edu/distribution.py` has the reason for each weight.

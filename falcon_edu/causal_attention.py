@@ -22,7 +22,7 @@ LARGE_MAP = 2**19
 
 
 def can_halve(query, key):
-    """Whether attention should be computed in halves: a large map, compiled for one CPU.
+    """True if attention should be computed in halves: a large map, compiled for one CPU.
 
     Args:
         query: `(b, q, n, h)`.

@@ -160,7 +160,7 @@ class FalconConfig:
 
     @property
     def is_keras_hub_compatible(self) -> bool:
-        """Whether KerasHub's own `FalconBackbone` can represent this configuration."""
+        """True if KerasHub's own `FalconBackbone` can represent this configuration."""
         return not set(self.to_dict()) & set(FAMILY_DEFAULTS)
 
 

@@ -134,7 +134,7 @@ class DecodingLoop:
         return state
 
     def reads_by_itself(self, weights, rows, columns):
-        """Whether the loop should read prompts token by token, without a prefill before it.
+        """True if the loop should read prompts token by token, without a prefill before it.
 
         For short prompts that is as fast as one pass over a whole bucket, and there is one program
         less to compile: it takes a second, and for a large model memory too.

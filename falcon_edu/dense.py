@@ -31,7 +31,7 @@ from keras import ops
 
 
 class _Dense(Quantized):
-    """What the two dense layers have in common: the choice of the product.
+    """Choose the product, for both dense layers.
 
     In eight bits and on one CPU, the variable `_kernel` has the shape that `packing` gives it. The
     property `kernel`, then an array, and what is saved and loaded have the shape that Keras gives.
@@ -43,7 +43,7 @@ class _Dense(Quantized):
 
     @property
     def is_packed(self):
-        """Whether `_kernel` lies in the order of `packing`."""
+        """True if `_kernel` lies in the order of `packing`."""
         return self._packed_from is not None
 
     @property
@@ -111,7 +111,7 @@ class _Dense(Quantized):
 
     @property
     def parts(self):
-        """In how many parts the kernel is packed, or would be."""
+        """The number of parts in which the kernel is packed, or would be."""
         return packing.parts_of(self.shape_of_kernel[0], self.group_size or 1)
 
     def floats_to_round(self):
@@ -162,7 +162,7 @@ class _Dense(Quantized):
         return kernel, ops.reshape(new, scale.shape), steps
 
     def as_laid_out_here(self, store):
-        """What a file has for this layer, as its variables have it: a kernel may be packed."""
+        """Return what a file has for this layer, as its variables have it: packed, maybe."""
         if not self.is_packed:
             return store
         m, *outputs = self._packed_from
@@ -202,7 +202,7 @@ class EinsumDense(_Dense, keras.layers.EinsumDense):
 
     @property
     def sums_over_last_axis(self):
-        """Whether the layer computes what a dense layer does, but for the shape of its outputs."""
+        """True if the layer computes what a dense layer does, but for the shape of its outputs."""
         equation = self.equation.replace(" ", "")
         found = re.fullmatch(r"([a-z]+)([a-z]),\2([a-z]+)->\1\3", equation, re.IGNORECASE)
         letters = "".join(found.groups()) if found else "--"

@@ -14,7 +14,7 @@ from keras import ops
 
 
 def can_fuse(query, key, dropout_rate=0):
-    """Whether attention should be one kernel: on a GPU, in 16 bits, without dropout.
+    """True if attention should be one kernel: on a GPU, in 16 bits, without dropout.
 
     Args:
         query: `(b, q, n, h)`.

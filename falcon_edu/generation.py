@@ -73,7 +73,7 @@ class Run:
 
     @property
     def is_finished(self):
-        """Whether no row can grow any more."""
+        """True if no row can grow any more."""
         # NumPy's own: `np.all` of JAX's array would have JAX compile a program.
         return bool(np.asarray(self.state["rows"]["finished"]).all())
 
@@ -82,7 +82,7 @@ class Run:
         return np.array(self.state["rows"]["token_ids"])[:, column]
 
     def outputs(self, strip_prompt=False):
-        """What was generated, with the padding behind.
+        """Return what was generated, with the padding behind.
 
         Args:
             strip_prompt: whether to leave the prompts out.

@@ -17,7 +17,7 @@ KEY = "layer_state"  # in a configuration
 
 
 def describe(layer):
-    """What is not as when the layer was made, in it and in all inside it.
+    """Describe what is not as when the layer was made, in it and in all inside it.
 
     Args:
         layer: a layer or a model.
@@ -145,7 +145,7 @@ def _can_be_rounded(layer):
 
 
 def _policy_inside(layer, policy):
-    """What a layer makes of a policy: one that can't be rounded itself uses its floats."""
+    """Return what a layer makes of a policy: one that can't be rounded itself uses its floats."""
     return policy if _can_be_rounded(layer) else float_policy(policy)
 
 

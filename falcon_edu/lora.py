@@ -305,7 +305,7 @@ def _index(layers, layer):
 
 
 def _fingerprint(backbone):
-    """What a base must have in common with the one that the factors were trained on."""
+    """Identify what a base must have in common with the one the factors were trained on."""
     config = backbone.get_config()
     return {
         key: config[key] for key in sorted(config) if key not in ("name", "trainable", "dtype", KEY)

@@ -42,7 +42,7 @@ FEW_ROWS = 4
 
 
 def on_one_cpu():
-    """Whether JAX has one CPU and nothing else, so that nothing is split between devices."""
+    """True if JAX has one CPU and nothing else, so that nothing is split between devices."""
     return jax.default_backend() == "cpu" and jax.device_count() == 1
 
 
@@ -50,7 +50,7 @@ def on_one_cpu():
 
 
 def is_one_row(x):
-    """Whether a product with `x` `(..., m)` has one row, and one CPU does it.
+    """True if a product with `x` `(..., m)` has one row, and one CPU computes it.
 
     So it is when one text grows token by token.
 

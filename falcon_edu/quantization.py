@@ -57,7 +57,7 @@ class GroupedInt8DTypePolicy(keras.dtype_policies.QuantizedDTypePolicy):
 
 @keras.saving.register_keras_serializable("falcon_edu")
 class GroupedInt8QuantizationConfig(keras.quantizers.Int8QuantizationConfig):
-    """What `quantize` is given for steps for each group of inputs, as `"int8/32"` at loading.
+    """Tell `quantize` of steps for each group of inputs, as `"int8/32"` does at loading.
 
     Args:
         group_size: number of inputs that share a step; must divide the inputs of every product.
@@ -213,7 +213,7 @@ def quantize_in_groups(weights, size, axis=0):
 
 
 def number_of_groups(count, size):
-    """How many groups of a size so many inputs are.
+    """Return the number of groups in a dimension.
 
     Raises:
         ValueError: `size` does not divide them.

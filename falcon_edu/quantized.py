@@ -47,7 +47,7 @@ class Quantized(Remembers):
             self.quantization_config = self.default_quantization_config(self.quantization_config)
 
     def default_quantization_config(self, given=None):
-        """What Keras is told of how to round, where it is given no more than a policy."""
+        """Return what Keras is told of how to round, where it is given no more than a policy."""
         if self.quantization_mode != "int8":
             return None
         size = getattr(given, "group_size", getattr(self.dtype_policy, "group_size", None))
@@ -60,7 +60,7 @@ class Quantized(Remembers):
 
     @property
     def trainable(self):
-        """Whether the layer is trained; with LoRA, the factors and not what they are added to."""
+        """True if the layer is trained; with LoRA, the factors and not what they are added to."""
         return self._trainable
 
     @trainable.setter
@@ -76,7 +76,7 @@ class Quantized(Remembers):
 
     @property
     def group_size(self):
-        """How many inputs share steps; `None` without groups."""
+        """The number of inputs that share steps; `None` without groups."""
         config = self.quantization_config
         return config.group_size if isinstance(config, GroupedInt8QuantizationConfig) else None
 
@@ -178,7 +178,7 @@ class Quantized(Remembers):
         return ops.cast(weight, self.variable_dtype)
 
     def as_keras_wants(self, weight, scale):
-        """What Keras asks for: since 3.14 with a zero point, which eight bits don't have."""
+        """Return what Keras asks for: since 3.14 with a zero point, which eight bits don't have."""
         has_zero_point = f"{self.weight_name}_zero" in self.variable_serialization_spec["int4"]
         return (weight, scale, None) if has_zero_point else (weight, scale)
 
@@ -222,7 +222,7 @@ class Quantized(Remembers):
         return [getattr(self, f"lora_{self.weight_name}_{name}") for name in "ab"]
 
     def update_of_lora(self):
-        """What LoRA adds to the weight: the product of the factors."""
+        """Return what LoRA adds to the weight: the product of the factors."""
         return (self.lora_alpha / self.lora_rank) * ops.matmul(*self.factors)
 
     def load_own_variables(self, store):
@@ -248,7 +248,7 @@ class Quantized(Remembers):
             self.factors[0].assign(a)
 
     def as_laid_out_here(self, store):
-        """What a file has for this layer, as its variables have it."""
+        """Return what a file has for this layer, as its variables have it."""
         return store
 
     def _check_factors(self, factors):
@@ -259,7 +259,7 @@ class Quantized(Remembers):
             )
 
     def _merged(self, store, of_lora):
-        """What a file has for this layer with LoRA, as one without LoRA loads it."""
+        """Return what a file has for this layer with LoRA, as one without LoRA loads it."""
         if self.quantization_mode:
             warnings.warn(
                 f"`{self.path}` has no LoRA, and the file has: its update is merged into rounded "

@@ -92,11 +92,11 @@ class Sampler:
         return ops.softmax(ops.cast(logits, "float32") / self.temperature, axis=-1)
 
     def restrict(self, probabilities):
-        """What is left of `(b, v)` probabilities, summing to 1 again; here all of it."""
+        """Return what is left of `(b, v)` probabilities, summing to 1 again; here all of it."""
         return probabilities
 
     def next_token(self, logits):
-        """What the decoding loop calls: the next token for every row of `(b, v)` logits, `(b,)`."""
+        """Choose the next token for every row of `(b, v)` logits, `(b,)`; the loop calls this."""
         return self.get_next_token(self.compute_probabilities(logits))
 
     def get_next_token(self, probabilities):

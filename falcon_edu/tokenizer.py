@@ -261,7 +261,7 @@ class FalconTokenizer(PreprocessingLayer):
         return make_ragged(*call_in_graph(tokenize_rows, [texts], outputs))
 
     def offsets(self, text):
-        """Where each token stands in a text: pairs of character indices, `(start, end)`.
+        """Return where each token stands in a text: pairs of character indices, `(start, end)`.
 
         A token that holds only some bytes of a character gets the whole character, so neighbours
         may share one.
@@ -316,7 +316,7 @@ class FalconTokenizer(PreprocessingLayer):
         return self._bytes[int(token_id)]
 
     def token_strings(self, ids):
-        """What a reader sees of each token, for labels: bytes of a part of a character as `\\xf0`.
+        """Label each token as a reader sees it: bytes of a part of a character as `\\xf0`.
 
         Args:
             ids: list or array `(t,)`, or a batch.
@@ -375,7 +375,7 @@ class FalconTokenizer(PreprocessingLayer):
 
     @property
     def add_prefix_space(self):
-        """Whether a text is read as if it began with a space."""
+        """True if a text is read as if it began with a space."""
         return adds_prefix_space(self.definition)
 
     def get_config(self):

@@ -291,7 +291,7 @@ def _check_added_tokens(added, vocabulary, source):
 
 
 def lossy_parts(definition):
-    """What keeps some texts from coming back as they were, in words; for Falcon's own, nothing.
+    """Name what keeps some texts from coming back as they were; for Falcon's own, nothing.
 
     Args:
         definition: as from `check_definition`.

@@ -33,7 +33,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Mark:
-    """What a part says of an answer.
+    """Hold what a part says of an answer.
 
     Args:
         points: what the answer gets, all or nothing.
@@ -91,7 +91,7 @@ class Graded:
 
     @property
     def points(self) -> int:
-        """What the task is worth."""
+        """The points that the task is worth."""
         return sum(part.points for part in self.parts)
 
     def part(self, points: int, title: str, is_whole: bool = False):

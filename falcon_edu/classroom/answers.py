@@ -170,7 +170,7 @@ class Answers:
         return reply, back
 
     def _answer(self, question: dict, back: list[bytes], lent: list) -> tuple[dict, list[bytes]]:
-        """What a function says that was lent to an answer."""
+        """Return what a function says that was lent to an answer."""
         try:
             args, kwargs = wire.decode(question.get("call"), iter(back), self._thing)
             _refuse_too_large([*args, *kwargs.values()])
@@ -217,7 +217,7 @@ class Answers:
 
 
 def _given(value: Any, blobs: list[bytes], lent: list[Callable]) -> Any:
-    """What an argument is on its way, if it is no plain value."""
+    """Describe an argument for its way, if it is no plain value."""
     if isinstance(value, Answer):
         return ["thing", value._number]
     if isinstance(value, Path):

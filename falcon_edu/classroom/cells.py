@@ -25,7 +25,7 @@ def parse(source: str) -> ast.Module | None:
 
 
 def _depth(tree: ast.AST) -> int:
-    """How deeply a tree is nested, counted without a call for each level."""
+    """Count how deeply a tree is nested, without a call for each level."""
     depth, level = 0, [tree]
     while level:
         depth += 1

@@ -199,7 +199,7 @@ class Course:
 
 
 def why(result: dict) -> str:
-    """What nbgrader says of a failure, in a line: the error that its log shows first."""
+    """Return what nbgrader says of a failure, in a line: the error that its log shows first."""
     text = f"{result.get('log')}\n{result.get('error')}"
     found = re.search(r"^\s*([\w.]*(?:Error|Exception)\w*: .+)$", text, re.MULTILINE)
     return found[1] if found else "nbgrader gave no reason"

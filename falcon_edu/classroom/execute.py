@@ -104,7 +104,7 @@ class Scored:
         return [v4.new_output("stream", name="stdout", text=left_out)] if outputs else []
 
     def _places(self, task: Task) -> list[int]:
-        """Where its names are defined, if that is in more than one cell: then any may be meant."""
+        """Return where its names are defined, if in more than one cell: then any may be meant."""
         own = [
             _name(cell) not in self.setup and _name(cell) not in self.tasks for cell in self.codes
         ]

@@ -37,7 +37,7 @@ class Task:
 
 @dataclass
 class Verdict:
-    """What a task gets.
+    """Hold what a task gets.
 
     Args:
         points: of the task's.
@@ -144,7 +144,7 @@ class Judge:
         return Verdict(points, printed.getvalue(), points == task.points or is_over)
 
     def _space(self, task: Task, answers: Answers) -> dict[str, Any]:
-        """What the names in a test cell mean: students' answers, and the teacher's own."""
+        """Return what the names in a test cell mean: students' answers, and the teacher's own."""
         space = dict(self.space)
         for name in cells.read(task.source):
             theirs = name in task.names

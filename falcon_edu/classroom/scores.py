@@ -7,7 +7,7 @@ from falcon_edu.classroom.handed_in import printable
 
 
 class Score(NamedTuple):
-    """What a student has for a task.
+    """Hold what a student has for a task.
 
     Args:
         student, assignment, task: their names.

@@ -164,7 +164,7 @@ class Worker:
     # === Values that are not plain ===
 
     def _thing(self, value: Any, blobs: list[bytes]) -> list:
-        """What stands for a student's function, layer or whatever it is."""
+        """Make a stand-in for a student's function, layer or whatever it is."""
         if hasattr(type(value), "__array__") or hasattr(type(value), "__jax_array__"):
             numpy = np.asarray(value)
             if numpy.dtype.kind == "V":  # bfloat16 and its like
@@ -181,7 +181,7 @@ class Worker:
         return ["thing", number, type(value).__name__[:80], callable(value)]
 
     def _given(self, spec: list, blobs, files: list[Path]) -> Any:
-        """What the judge gives an answer that is no plain value."""
+        """Make what the judge gives an answer that is no plain value."""
         match spec:
             case ["ask", int(number)]:
                 return lambda *args, **kwargs: self._ask(number, args, kwargs)
@@ -304,7 +304,7 @@ def _content(path: Path) -> bytes | None:
 
 
 class Hook(DisplayHook):
-    """What becomes of the value of a cell's last line: the shell keeps it."""
+    """Take the value of a cell's last line: the shell keeps it."""
 
     def start_displayhook(self):
         """Print no prompt."""
@@ -316,7 +316,7 @@ class Hook(DisplayHook):
 
 
 class Publisher(DisplayPublisher):
-    """What becomes of a display: the shell keeps it."""
+    """Take a display: the shell keeps it."""
 
     def publish(self, data, *args, **kwargs):
         self.shell.shown.append(data)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found, and what to do about it.
+    """Say what was found, and what to do about it.
 
     Attributes:
         text: what was found.

@@ -25,7 +25,7 @@ TRUST = (
 
 
 def look_at_widgets(folders=None):
-    """Whether this environment has a kernel, and a JupyterLab that can draw widgets.
+    """Find out if this environment has a kernel, and a JupyterLab that can draw widgets.
 
     Args:
         folders: where JupyterLab looks for extensions; `None` to ask it.

@@ -24,7 +24,7 @@ def look_at_package():
 
 
 def look_at_packages(wanted=None):
-    """What the package needs, against what is installed.
+    """Compare what the package needs with what is installed.
 
     Args:
         wanted: requirement lines; `None` for those of the package.

@@ -7,7 +7,7 @@ from falcon_edu.open_world.pools import Pool
 
 
 class Options(NamedTuple):
-    """What a slot may be now.
+    """Hold what a slot may be now.
 
     Args:
         of: a sequence, each equally likely; or a `Pool`.

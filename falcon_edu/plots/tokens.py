@@ -64,7 +64,7 @@ def token_boxes(lines, labels=None, ax=None, title="", selected=(), alt=None):
 
 
 def token_boxes_alt(lines, labels=None, title=""):
-    """What `token_boxes` shows, in a sentence.
+    """Say what `token_boxes` shows.
 
     Args:
         lines, labels, title: as `token_boxes` takes them.

@@ -117,7 +117,7 @@ def _load_another(cls, arguments, folder, load_weights):
 
 
 def describe_preset(preset):
-    """What a preset holds, without loading its weights: `{what: text}`.
+    """Return what a preset holds, without loading its weights: `{what: text}`.
 
     Args:
         preset: as in `load_backbone`.

@@ -55,7 +55,7 @@ def resolve(preset, weights=True, most=None):
 
 
 def exact_source(preset, folder):
-    """Where a model came from, with the commit or version that was found there.
+    """Tell where a model came from, with the commit or version that was found there.
 
     Args:
         preset: as `resolve` takes it.

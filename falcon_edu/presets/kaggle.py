@@ -142,7 +142,7 @@ class _Version:
 
     @property
     def is_complete(self):
-        """Whether kagglehub has fetched the whole model before, and marked it so."""
+        """True if kagglehub has fetched the whole model before, and marked it so."""
         return self.folder.with_name(f"{self.folder.name}.complete").is_file()
 
     def has(self, name):

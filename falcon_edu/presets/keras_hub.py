@@ -38,7 +38,7 @@ VARIABLE_NUMBERS = {
 
 
 def recognizes(config):
-    """Whether a `config.json` is in this format."""
+    """True if a `config.json` is in this format."""
     return "registered_name" in config or "class_name" in config
 
 
@@ -135,12 +135,12 @@ def open_weights(folder, config, tie=False):
 
 
 def has_own_head(tensors):
-    """Whether a tied model has a head all the same: Keras's files do what their settings say."""
+    """True if a tied model has a head all the same: Keras's files do what their settings say."""
     return False
 
 
 def holds_more(folder, cls, config):
-    """Whether a preset of somebody's own Falcon has weights that no other Falcon has.
+    """True if a preset of somebody's own Falcon has weights that no other Falcon has.
 
     Args:
         folder: path of the preset.

@@ -18,7 +18,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Listed:
-    """What a list says of a file; `None` for what it leaves out.
+    """Hold what a list says of a file; `None` for what it leaves out.
 
     Attributes:
         size: its length in bytes.

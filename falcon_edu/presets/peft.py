@@ -148,7 +148,7 @@ def _check_number(number, what):
 
 
 def _check_factors(folder, config, backbone, tensors):
-    """What to add: a function for every adapted tensor, which gives `[(path of a weight, value)]`.
+    """Return what to add: for every adapted tensor a function that gives `[(path, value)]`.
 
     Raises:
         ValueError: some factors fit nowhere; all are named.

@@ -61,7 +61,7 @@ def _paths(folder, single):
 
 
 def _header_and_data(path):
-    """What a file says of its tensors, and the bytes behind that; both from one look at the file.
+    """Return what a file says of its tensors, and the bytes behind that, from one look at it.
 
     Refused is what the library would read in good faith: a huge header, a name that is twice.
 

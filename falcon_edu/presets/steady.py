@@ -82,7 +82,7 @@ def _compare(folder, stamp):
 
 
 def _stamp(folder):
-    """What a save can't leave as it was: the folder, its bundles, and the files that are read."""
+    """Identify what no save leaves as it was: folder, bundles, and the files that are read."""
     folder = Path(folder)
     try:
         names = [name for name in os.listdir(folder) if any(fnmatch(name, p) for p in FILES)]

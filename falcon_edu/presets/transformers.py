@@ -29,7 +29,7 @@ ROWS = 1024  # of the embedding that are compared at a time
 
 
 def recognizes(config):
-    """Whether a `config.json` is in this format."""
+    """True if a `config.json` is in this format."""
     return "model_type" in config or "architectures" in config
 
 
@@ -156,7 +156,7 @@ def open_weights(folder, config, tie=False):
 
 
 def has_own_head(tensors):
-    """Whether a checkpoint has a head for words that is not the embedding."""
+    """True if a checkpoint has a head for words that is not the embedding."""
     return HEAD in tensors
 
 

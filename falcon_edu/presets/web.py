@@ -44,7 +44,7 @@ class HubError(Exception):
 
 @dataclass
 class Answer:
-    """What came: a status, the headers of each hop on the way to it, and the bytes in pieces."""
+    """Hold what came: a status, the headers of each hop, and the bytes in pieces."""
 
     status: int
     hops: list[Mapping[str, str]]

@@ -95,7 +95,7 @@ def _give(layer, weights):
 
 
 def _apply(layer, x):
-    """What a layer makes of an input; nothing is an answer that is missing."""
+    """Return what a layer makes of an input; nothing is an answer that is missing."""
     return np.asarray(given(layer(x)), dtype="float64")
 
 

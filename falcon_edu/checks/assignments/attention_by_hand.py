@@ -116,7 +116,7 @@ def _arrays(rng, key_heads=4):
 
 
 def _attend(answer, query, key, value, mask):
-    """What the answer gives, and what it should: output and weights."""
+    """Return what the answer gives, and what it should: output and weights."""
     got = given(answer(query.copy(), key.copy(), value.copy(), mask))
     expect(
         isinstance(got, (tuple, list)) and len(got) == 2,

@@ -107,7 +107,7 @@ def _shift(rng):
 
 
 def finds_fault(examine, falcon):
-    """Whether an examination finds fault with a Falcon.
+    """True if an examination finds fault with a Falcon.
 
     Args:
         examine: a function of a class, true where all is well; an assertion that fails is false.

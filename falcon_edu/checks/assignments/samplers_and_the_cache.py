@@ -340,7 +340,7 @@ def _accepted(answer, calls):
 
 
 def _counts(tokens, size):
-    """How often each token comes; an answer's own numbers don't say how long this is."""
+    """Return how often each token comes; an answer's numbers don't say how long this is."""
     tokens = np.asarray(tokens)
     is_token = tokens.ndim == 1 and tokens.dtype.kind in "iuf" and np.isin(tokens, np.arange(size))
     expect(np.all(is_token), f"return a token, one of 0 to {size - 1}.")
