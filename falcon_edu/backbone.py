@@ -1,5 +1,7 @@
 """Backbone, the base class of KerasHub's kind, and FalconBackbone, the whole model as one graph."""
 
+import re
+
 from falcon_edu import allocator, exporting, lora
 from falcon_edu.config import CONFIG_FIELDS, FalconConfig
 from falcon_edu.datasets import is_dataset, prepared, unpack
@@ -158,8 +160,9 @@ class Backbone(SteadyModel):
                 group of inputs, a `quantization.GroupedInt8QuantizationConfig`.
 
         Raises:
-            ValueError: a weight is not finite, groups do not fill a product, or the mode is
-                `"gptq"` or `"awq"`. Nothing is rounded then; with `filters`, what came before is.
+            ValueError: a weight is not finite, groups do not fill a product, the mode is `"gptq"`
+                or `"awq"`, or no layer passes the filters. Nothing is rounded then; with `filters`,
+                what came before a weight that is not finite is.
 
         Example:
 
@@ -178,6 +181,7 @@ class Backbone(SteadyModel):
             for layer in self._flatten_layers():
                 if isinstance(layer, Quantized):
                     layer.check_before_rounding(getattr(config, "group_size", None))
+        _check_filters(filters, self._flatten_layers())
         # Keras would warn of every layer that has nothing to be rounded.
         super().quantize(mode, config, filters or _has_quantize, **kwargs)
 
@@ -239,6 +243,19 @@ class Backbone(SteadyModel):
 
 def _has_quantize(layer):
     return type(layer).quantize is not keras.layers.Layer.quantize
+
+
+def _check_filters(filters, layers):
+    """Refuse patterns that no layer's name has: nothing would be rounded, without a word."""
+    if filters is None or callable(filters):
+        return
+    names = sorted({layer.name for layer in layers if _has_quantize(layer)})
+    for pattern in [filters] if isinstance(filters, str) else filters:
+        if not any(re.search(pattern, name) for name in names):
+            raise ValueError(
+                f"`filters`: {pattern!r} is found in no name of a layer that can be rounded. "
+                f"There are: {', '.join(names)}"
+            )
 
 
 class FalconBackbone(Backbone):

@@ -106,3 +106,11 @@ def test_a_loss_of_the_users_own_sees_texts_at_their_full_length():
     parts = [falcon.evaluate(texts[i : i + 2], verbose=0) for i in (0, 2)]
     mean = (2 * parts[0] + parts[1]) / 3
     assert falcon.evaluate(texts, batch_size=2, verbose=0) == pytest.approx(mean, rel=1e-5)
+
+
+@pytest.mark.parametrize("filters", ["nosuchlayer", ["dense_h_to_4h", "nosuchlayer"]])
+def test_filters_that_no_layer_passes_are_refused_and_nothing_is_rounded(filters):
+    backbone = FalconBackbone(10, 1, 2, 4, 8)
+    with pytest.raises(ValueError, match=r"'nosuchlayer'.*dense_h_to_4h"):
+        backbone.quantize("int8", filters=filters)
+    assert {str(weight.dtype) for weight in backbone.weights} == {"float32"}
