@@ -1,6 +1,7 @@
 """The project around the package: imports, pins, commands, and what is in the repository."""
 
 import ast
+import importlib
 import importlib.metadata
 import re
 import subprocess
@@ -223,3 +224,13 @@ def test_no_file_names_a_registry_or_a_path_of_a_machine():
 )
 def test_such_names_are_seen(text):
     assert ELSEWHERE.search(text)
+
+
+def test_no_test_file_swaps_keras_layers_when_it_is_imported():
+    """Pytest imports every file of `tests` for its examples, plugins too."""
+    import keras
+
+    importlib.import_module("tests.peers.swapped_layers")
+    for name in ("Dense", "EinsumDense", "ReversibleEmbedding", "LayerNormalization"):
+        assert getattr(keras.layers, name).__module__.startswith("keras.")
+        assert getattr(keras.src.layers, name).__module__.startswith("keras.")
