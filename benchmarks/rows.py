@@ -52,12 +52,16 @@ def transformers(work, size, dtype="float32"):
 
 
 def training(work, size, name, goals, is_quick=False):
-    """Make a row of tokens per second beside both peers."""
+    """Make a row of tokens per second beside both peers, and beside ours with memory kept."""
     return Row(
         f"{name}, {size}",
         "tokens/s",
         ours(work, size),
-        {"keras_hub": keras_hub(work, size), "transformers": transformers(work, size)},
+        {
+            "keras_hub": keras_hub(work, size),
+            "transformers": transformers(work, size),
+            "ours, memory kept": ours(f"{work}_in_kept_memory", size),
+        },
         goals,
         is_quick=is_quick,
     )

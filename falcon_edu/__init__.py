@@ -20,9 +20,15 @@ _THEY_IMPORT_KERAS = ("tensorflow", "keras_hub", "keras_nlp", "keras_cv", "autok
 
 
 def _use_jax():
-    """Picks Keras's JAX backend, or says why it can't."""
+    """Have Keras run on JAX where nothing else was said, or raise an `ImportError` in words."""
     if "keras" not in sys.modules:
-        os.environ["KERAS_BACKEND"] = "jax"
+        backend = os.environ.setdefault("KERAS_BACKEND", "jax")
+        if backend != "jax":
+            raise ImportError(
+                "falcon_edu runs on Keras's JAX backend, and the environment variable "
+                f"KERAS_BACKEND says {backend!r}. Set it to 'jax', or unset it, and start Python "
+                "again."
+            )
         return
     backend = sys.modules["keras"].config.backend()
     if backend != "jax":
@@ -41,6 +47,7 @@ _use_jax()
 _HOMES = {
     "config": ["FalconConfig"],
     "memory": ["FALCON_FAMILY", "memory_needed"],
+    "allocator": ["keep_freed_memory"],
     "presets": ["merge_peft_adapter"],
     "positions": ["alibi_bias", "alibi_slopes", "rotary_embedding", "token_positions"],
     "attention": ["FalconAttention", "dot_product_attention", "make_attention_mask"],

@@ -4,118 +4,97 @@ This is about Linux with glibc, whose `malloc` JAX uses for everything on a CPU.
 nothing here has an effect.
 """
 
+import contextlib
 import ctypes
-import functools
+import os
 import sys
+import warnings
 
 import jax
-import jax.monitoring
-import keras
 
 # Names and values from glibc's malloc.h; what they do stands in `man mallopt`.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
 KEEPING = {M_TRIM_THRESHOLD: -1, M_MMAP_MAX: 0}  # trim never, map nothing of its own
-# The thresholds are those to which glibc itself goes when a program frees large pieces.
-USUAL = {M_TRIM_THRESHOLD: 64 * 2**20, M_MMAP_THRESHOLD: 32 * 2**20, M_MMAP_MAX: 65536}
 
-LONG_COMPILATION = 1  # second; what a shorter one keeps is not worth the time to collect it
+# glibc can't be asked for its options. These are the environment variables and tunables from which
+# it takes them, and its defaults. Its thresholds move by themselves until one is set: the defaults
+# here are those to which they go when a program frees large pieces.
+_OPTIONS = {
+    M_TRIM_THRESHOLD: ("MALLOC_TRIM_THRESHOLD_", "glibc.malloc.trim_threshold", 64 * 2**20),
+    M_MMAP_THRESHOLD: ("MALLOC_MMAP_THRESHOLD_", "glibc.malloc.mmap_threshold", 32 * 2**20),
+    M_MMAP_MAX: ("MALLOC_MMAP_MAX_", "glibc.malloc.mmap_max", 65536),
+}
+
+_contexts: list[object] = []  # of `keep_freed_memory`, those that are open
 
 
 def give_back():
-    """Hands all freed memory to the system.
+    """Give all freed memory to the system.
 
-    What a thread frees stays with the process otherwise, for that thread's next use: after the
-    many threads of a load 180 MB beside a 1.3B Falcon in eight bits, and 150 after a compilation.
+    What a thread frees stays with the process otherwise, for that thread's next use.
     """
     libc = _glibc()
     if libc:
         libc.malloc_trim(0)
 
 
-def compute_in_calling_thread():
-    """Has JAX compute on a CPU in the thread that calls, and not in one of its own beside it.
-
-    Only the main thread takes its memory from the heap; the others' is not kept, whatever is asked
-    for. JAX looks at this once, when it makes its first array: later, this changes nothing.
-    """
-    jax.config.update("jax_cpu_enable_async_dispatch", False)
-
-
-class KeepFreedMemory(keras.callbacks.Callback):
-    """Keeps the memory that a training step frees, so that the next step finds it at hand.
+@contextlib.contextmanager
+def keep_freed_memory():
+    """Keep the memory that a training step frees, so that the next step finds it at hand.
 
     XLA takes all memory for a step's intermediate values as one piece, and frees it after the step.
-    A piece so large goes back to the system at once; in the next step the system hands out pages
-    anew, and fills each with zeros when it is first touched. That was 100 of the 350 ms that a step
-    of the shipped model takes on two cores. So here large pieces come from the heap, which is not
-    trimmed while training goes on.
+    So large a piece goes back to the system at once; in the next step the system hands out pages
+    anew, and fills each with zeros when it is first touched. Within this context large pieces come
+    from the heap, which is not trimmed. At its end, or failure, the options of `malloc` are what
+    the environment says, or glibc's own, and freed memory goes back.
 
-    The heap is the main thread's: see `compute_in_calling_thread`.
+    The heap is the main thread's. So JAX has to compute there, and not in a thread of its own; it
+    looks at this option once, when it makes its first array. Set it at the top of a program:
 
-    It is a callback, and a context at whose end, or failure, everything is as it was. Our `fit` has
-    one; a model of your own can have it too.
+        jax.config.update("jax_cpu_enable_async_dispatch", False)
+
+    Warns:
+        UserWarning: if JAX computes in a thread of its own, where this has no effect.
 
     Example:
 
+    >>> import jax, keras
+    >>> jax.config.update("jax_cpu_enable_async_dispatch", False)
     >>> model = keras.Sequential([keras.layers.Dense(1)])
     >>> model.compile(loss="mse")
-    >>> x, y = keras.ops.ones((4, 2)), keras.ops.ones(4)
-    >>> with KeepFreedMemory() as keeping:
-    ...     history = model.fit(x, y, callbacks=[keeping], verbose=0)
+    >>> with keep_freed_memory():
+    ...     history = model.fit(keras.ops.ones((4, 2)), keras.ops.ones(4), verbose=0)
+    >>> jax.config.update("jax_cpu_enable_async_dispatch", True)
     """
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        _set(USUAL)
-        give_back()
-
-    def beside(self, callbacks):
-        """The callbacks for `fit`: those of the user, if any, and this one."""
-        if isinstance(callbacks, keras.callbacks.CallbackList):
-            return callbacks  # it is closed
-        if isinstance(callbacks, keras.callbacks.Callback):
-            callbacks = [callbacks]
-        return [*(callbacks or []), self]
-
-    def on_train_begin(self, logs=None):
-        watch_compiler()
-        _compiled.clear()
-        _set(KEEPING)
-
-    # What the compiler frees lies all over the heap, where no large piece would fit in between. So
-    # it is handed back: after the first step, in which the step was compiled, or a smaller last
-    # batch; and after an epoch, in which the validation was.
-
-    def on_train_batch_end(self, batch, logs=None):
-        if _compiled:
-            _compiled.clear()
+    if jax.config.read("jax_cpu_enable_async_dispatch") and jax.default_backend() == "cpu":
+        warnings.warn(
+            "Freed memory can't be kept where JAX computes in a thread of its own. Before the "
+            'first array is made, call jax.config.update("jax_cpu_enable_async_dispatch", False).',
+            stacklevel=3,
+        )
+    this = object()
+    _contexts.append(this)
+    _set(KEEPING)
+    try:
+        yield
+    finally:
+        _contexts.remove(this)
+        if not _contexts:
+            _set({option: _found(*source) for option, source in _OPTIONS.items()})
             give_back()
 
-    on_epoch_end = on_train_batch_end
 
-
-_compiled: list[str] = []  # not empty if JAX has compiled something since it was cleared
-
-
-@functools.cache  # so that JAX is asked once
-def watch_compiler():
-    """Has memory given back after each long compilation, before the program takes some itself.
-
-    It is so from then on, for whatever JAX compiles in this process.
-
-    For the decoding loop of a 1.3B Falcon the compiler keeps 80 MB, and the program takes 20.
-    """
-
-    def note(event, seconds, **details):
-        if event == "/jax/core/compile/backend_compile_duration":
-            if not _compiled:
-                _compiled.append(event)
-            if seconds > LONG_COMPILATION:
-                give_back()
-
-    jax.monitoring.register_event_duration_secs_listener(note)
+def _found(variable, tunable, default):
+    """Return an option as the environment says it, else glibc's own."""
+    of_tunables = dict(
+        setting.split("=", 1)
+        for setting in os.environ.get("GLIBC_TUNABLES", "").split(":")
+        if "=" in setting
+    )
+    try:
+        return int(os.environ.get(variable) or of_tunables[tunable], 0)
+    except (KeyError, ValueError):
+        return default
 
 
 def _set(options):
@@ -126,6 +105,6 @@ def _set(options):
 
 
 def _glibc():
-    """The C library, if it is glibc."""
+    """Return the C library if it is glibc, else `None`."""
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     return libc if hasattr(libc, "gnu_get_libc_version") else None

@@ -2,7 +2,7 @@
 
 import re
 
-from falcon_edu import allocator, exporting, lora
+from falcon_edu import exporting, lora
 from falcon_edu.config import CONFIG_FIELDS, FalconConfig
 from falcon_edu.datasets import is_dataset, prepared, unpack
 from falcon_edu.dense import ReversibleEmbedding
@@ -18,8 +18,6 @@ from falcon_edu.transformer_decoder import FalconTransformerDecoder
 
 import keras
 import numpy as np
-
-allocator.compute_in_calling_thread()  # now, as the first layer will make JAX's first array
 
 
 class classproperty:

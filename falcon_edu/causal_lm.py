@@ -1,6 +1,6 @@
 """FalconCausalLM: a Falcon that predicts the next token: it trains on text and writes text."""
 
-from falcon_edu import allocator, decoding, exporting, generation, samplers
+from falcon_edu import decoding, exporting, generation, samplers
 from falcon_edu.backbone import FalconBackbone, classproperty
 from falcon_edu.datasets import is_dataset, prepared, unpack
 from falcon_edu.gradients import NextTokenLoss
@@ -282,17 +282,16 @@ class FalconCausalLM(Task, SteadyModel):
         x, y, sample_weight = self._encode(x, y, sample_weight)
         if validation_data is not None:
             validation_data = self._encode(*unpack(validation_data))
-        with allocator.KeepFreedMemory() as keeping:
-            return super().fit(
-                x,
-                y,
-                batch_size=batch_size,
-                sample_weight=sample_weight,
-                validation_data=validation_data,
-                validation_split=validation_split or 0.0,
-                callbacks=keeping.beside(callbacks),
-                **kwargs,
-            )
+        return super().fit(
+            x,
+            y,
+            batch_size=batch_size,
+            sample_weight=sample_weight,
+            validation_data=validation_data,
+            validation_split=validation_split or 0.0,
+            callbacks=callbacks,
+            **kwargs,
+        )
 
     def evaluate(self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs):
         """Loss and metrics, with Keras's own `evaluate`; data as in `fit`."""

@@ -3,7 +3,7 @@
 import contextvars
 import inspect
 
-from falcon_edu import allocator, samplers
+from falcon_edu import samplers
 
 import jax
 import keras
@@ -99,7 +99,6 @@ class DecodingLoop:
     """
 
     def __init__(self, backbone, sampler, model=None):
-        allocator.watch_compiler()
         self.backbone = backbone
         self.model = model
         self.sampler = sampler
