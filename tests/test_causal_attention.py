@@ -46,8 +46,11 @@ def arguments(data):
 @given(st.data())
 def test_it_equals_attention_in_one_piece(data):
     given_arguments = arguments(data)
+    # Compiled, each draw of sizes is one program and not one for each operation.
     for half, whole in zip(
-        halved(*given_arguments), dot_product_attention(*given_arguments), strict=True
+        jax.jit(halved)(*given_arguments),
+        jax.jit(dot_product_attention)(*given_arguments),
+        strict=True,
     ):
         assert half.dtype == whole.dtype
         np.testing.assert_allclose(half, whole, atol=2e-6)
@@ -55,7 +58,7 @@ def test_it_equals_attention_in_one_piece(data):
 
 @settings(max_examples=6)
 @given(st.data())
-def test_so_do_its_gradients(data):
+def test_gradients_in_halves_are_those_in_one_piece(data):
     query, key, value, bias, mask = arguments(data)
 
     def gradients(attend):
@@ -63,7 +66,7 @@ def test_so_do_its_gradients(data):
             output, weights = attend(query, key, value, bias, mask)
             return (output**2).sum() + (weights**2).sum()
 
-        return jax.grad(loss, argnums=(0, 1, 2))(query, key, value)
+        return jax.jit(jax.grad(loss, argnums=(0, 1, 2)))(query, key, value)
 
     for half, whole in zip(gradients(halved), gradients(dot_product_attention), strict=True):
         np.testing.assert_allclose(half, whole, atol=1e-4, rtol=1e-4)

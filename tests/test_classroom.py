@@ -52,6 +52,8 @@ def test_nbgrader_finds_the_same_scores(path, tmp_path):
     wrong = {task: next(iter(w.values())) for task, w in assignments.wrong_answers(path).items()}
     edited = assignments.answered(notebook, wrong)
     handed_in = {"good": notebook, "wrong": edited, "blank": None}
+    if path != assignments.find()[0]:  # of the others the judge's own test grades all
+        handed_in = {"wrong": edited}
     course = Course.make(tmp_path / "course", EXERCISES)
     release = nbformat.read(course.release(path.stem), as_version=4)
     for student, answers in handed_in.items():
@@ -62,8 +64,9 @@ def test_nbgrader_finds_the_same_scores(path, tmp_path):
         assert course.grade(student, assignment) == ""
 
     full = assignments.tasks(notebook)
-    assert points_of(course, "good") == full
-    assert points_of(course, "blank") == dict.fromkeys(full, 0)
+    if len(handed_in) > 1:
+        assert points_of(course, "good") == full
+        assert points_of(course, "blank") == dict.fromkeys(full, 0)
     got = points_of(course, "wrong")
     assert got == assignments.scores(edited)
     assert 0 < sum(got.values()) < sum(full.values())
