@@ -33,7 +33,7 @@ def test_tiles_make_no_difference(shape, order, tile, columns):
 @given(
     shapes, st.permutations(range(4)), st.integers(1, 2), st.sampled_from(["float16", "float32"])
 )
-def test_nor_do_strides(shape, order, step, dtype):
+def test_values_are_cast_whatever_their_strides(shape, order, step, dtype):
     value = np.arange(np.prod(shape), dtype="float16").reshape(shape)
     value = value.transpose([axis for axis in order if axis < len(shape)])[::step]
     with pytest.MonkeyPatch.context() as patch:

@@ -44,7 +44,7 @@ def arguments(data):
 
 @settings(max_examples=16)
 @given(st.data())
-def test_it_equals_attention_in_one_piece(data):
+def test_attention_in_halves_equals_attention_in_one_piece(data):
     given_arguments = arguments(data)
     # Compiled, each draw of sizes is one program and not one for each operation.
     for half, whole in zip(

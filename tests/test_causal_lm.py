@@ -220,7 +220,7 @@ def test_an_optimizer_of_other_weights_is_refused_in_words():
     model.fit(TEXTS, verbose=0)
 
 
-def test_so_are_as_many_other_weights():
+def test_an_optimizer_of_as_many_other_weights_is_refused():
     """Keras counts them only, and would use the averages of other weights."""
     model = byte_lm()
     (block,) = model.backbone.transformer_layers

@@ -106,7 +106,7 @@ def test_texts_train_in_whatever_they_stand(kind):
 
 
 @pytest.mark.parametrize("kind", IN_BATCHES)
-def test_and_so_they_do_batch_by_batch(kind):
+def test_texts_train_batch_by_batch(kind):
     expected = model().evaluate(TEXTS, batch_size=2, verbose=0)
     make = IN_BATCHES[kind]
     arguments = {"shuffle": False} if "PyDataset" in kind else {}

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 @settings(max_examples=25)  # a compilation each
 @given(st.data())
-def test_it_equals_attention_step_by_step(data):
+def test_fused_attention_equals_attention_step_by_step(data):
     b, k, g, repeats, h = (data.draw(st.integers(1, n)) for n in (2, 6, 2, 3, 5))
     offset = data.draw(st.integers(0, k - 1))
     q, n = k - offset, g * repeats

@@ -261,7 +261,7 @@ def test_nothing_is_compiled_twice(reading, events):
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
-def test_nor_in_fewer_bits(dtype, events):
+def test_nothing_is_compiled_again_in_fewer_bits(dtype, events):
     model = byte_lm("random", num_layers=1, dtype="bfloat16" if dtype == "bfloat16" else "float32")
     if dtype == "int8":
         model.quantize("int8")
@@ -540,7 +540,7 @@ def test_what_can_not_be_continued_is_refused(inputs, arguments, words):
         shared_byte_lm().generate(inputs, **arguments)
 
 
-def test_without_a_preprocessor():
+def test_text_is_refused_without_a_preprocessor():
     model = greedy()
     with pytest.raises(ValueError, match="stop_token_ids=None"):
         model.generate(prompts(9))

@@ -30,7 +30,7 @@ def test_attention_is_one_kernel_and_no_map_is_written(programs):
     assert not maps_in(program, BATCH, TOKENS)
 
 
-def test_nor_in_training(programs):
+def test_training_writes_no_map_either(programs):
     program = programs.gradient(BATCH, TOKENS)
     assert attention_kernels(program) == (LAYERS, LAYERS)
     assert not maps_in(program, BATCH, TOKENS)

@@ -63,7 +63,7 @@ def test_without_weights_none_are_fetched(hub):
 
 
 @pytest.mark.parametrize("kind", ["pytorch_model.bin", "model.weights.h5"])
-def test_other_kinds_of_weights(hub, backbone, tmp_path, kind):
+def test_other_kinds_of_weights_are_fetched_where_alone(hub, backbone, tmp_path, kind):
     del hub.files["model.safetensors"]
     if kind.endswith(".h5"):
         backbone.save_to_preset(tmp_path / "preset")

@@ -247,7 +247,7 @@ def test_overrides(rw, folder, request):
 
 
 @pytest.mark.parametrize("folder", ["in_keras_hub", "in_transformers"])
-def test_without_weights(rw, folder, request):
+def test_a_preset_without_weights_loads_if_none_are_asked_for(rw, folder, request):
     folder = request.getfixturevalue(folder)
     for path in [*folder.glob("*.h5"), *folder.glob("*.safetensors")]:
         path.unlink()

@@ -137,7 +137,7 @@ def test_a_fit_that_is_interrupted_leaves_the_weights_of_some_step(name):
     assert_it_works(model)
 
 
-def test_so_does_a_first_fit_which_is_compiled_meanwhile():
+def test_a_first_fit_that_is_interrupted_leaves_the_weights_as_after_some_step():
     print(f"FALCON_EDU_SEED={SEED}")
     states = states_of_a_fit(head())
     for lines in moments(random.Random(SEED), run, 2, head(), "fit"):

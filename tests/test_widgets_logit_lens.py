@@ -71,7 +71,7 @@ def test_selected_token_is_in_the_window(falcon, token):
     assert f"after {looks} it says" in explorer.figure.alt_text
 
 
-def test_other_text_in_the_box(falcon):
+def test_another_text_in_the_box_is_read_or_refused(falcon):
     explorer = LogitLensExplorer(falcon, TEXT)
     explorer.text_box.value = "Tom."
     assert "5 tokens" in repr(explorer)

@@ -76,7 +76,7 @@ def test_controls_redraw_without_a_run(explorer, monkeypatch):
     assert len(set(alts)) == 5
 
 
-def test_other_texts_in_the_boxes(explorer):
+def test_other_texts_in_the_boxes_are_read_or_refused(explorer):
     before = explorer.figure.alt_text
     explorer.text_boxes["corrupted"].value = "Mi ran to"
     assert "as many tokens. They have 11 and 10" in explorer.message.value

@@ -121,7 +121,7 @@ def test_what_is_no_text_is_refused_in_words(tf, tokenizer, preprocessor):
             next(iter(dataset))
 
 
-def test_as_keras_hub(tf):
+def test_mapped_datasets_have_the_ids_of_keras_hub(tf):
     import keras_hub
 
     ours = make("plain")
