@@ -2,7 +2,7 @@
 
 import falcon_edu
 from benchmarks.keras_works import KerasWorks, repeated, token_dict
-from falcon_edu.activations import pad_to_bucket, run_compiled
+from falcon_edu.inside.activations import pad_to_bucket, run_compiled
 
 import jax
 import numpy as np

@@ -13,6 +13,8 @@ import sys
 from importlib import import_module
 from importlib.metadata import version
 
+from falcon_edu.old_paths import MOVED, install
+
 __version__ = version("falcon_edu")
 
 
@@ -41,31 +43,32 @@ def _use_jax():
 
 
 _use_jax()
+install()
 
 # Where each public name lives. A name is imported when it is first used, so that a program that
 # only generates text does not wait for matplotlib, ipywidgets or a hub's client.
 _HOMES = {
-    "config": ["FalconConfig"],
-    "memory": ["FALCON_FAMILY", "memory_needed"],
-    "allocator": ["keep_freed_memory"],
+    "model.config": ["FalconConfig"],
+    "scale.memory": ["FALCON_FAMILY", "memory_needed"],
+    "fast.allocator": ["keep_freed_memory"],
     "presets": ["merge_peft_adapter"],
-    "positions": ["alibi_bias", "alibi_slopes", "rotary_embedding", "token_positions"],
-    "attention": ["FalconAttention", "dot_product_attention", "make_attention_mask"],
-    "transformer_decoder": ["FalconTransformerDecoder"],
-    "backbone": ["Backbone", "FalconBackbone"],
-    "tokenizer": ["FalconTokenizer"],
-    "preprocessor": ["FalconCausalLMPreprocessor"],
-    "causal_lm": ["FalconCausalLM"],
-    "samplers": [
+    "model.positions": ["alibi_bias", "alibi_slopes", "rotary_embedding", "token_positions"],
+    "model.attention": ["FalconAttention", "dot_product_attention", "make_attention_mask"],
+    "model.decoder": ["FalconTransformerDecoder"],
+    "model.backbone": ["Backbone", "FalconBackbone"],
+    "text.tokenizer": ["FalconTokenizer"],
+    "text.preprocessor": ["FalconCausalLMPreprocessor"],
+    "model.causal_lm": ["FalconCausalLM"],
+    "generation.samplers": [
         "BeamSampler",
         "GreedySampler",
         "RandomSampler",
         "TopKSampler",
         "TopPSampler",
     ],
-    "activations": ["Activations", "record"],
-    "heads": ["head_outputs", "patch_heads"],
-    "interventions": ["ablate_heads", "logit_lens", "patch", "patching_map", "tail_model"],
+    "inside.activations": ["Activations", "record"],
+    "inside.heads": ["head_outputs", "patch_heads"],
+    "inside.interventions": ["ablate_heads", "logit_lens", "patch", "patching_map", "tail_model"],
     "widgets": [
         "AttentionExplorer",
         "LoRAExplorer",
@@ -76,7 +79,8 @@ _HOMES = {
         "PositionExplorer",
     ],
 }
-_MODULES = [*_HOMES, "corpora", "evaluation", "generation", "lora", "patterns", "plots"]
+_MODULES = [*_HOMES, "corpora", "evaluation", "adapt.lora", "inside.patterns", "plots"]
+_ROOMS = ["generation", "plots", "presets", "widgets", "corpora", "evaluation", *MOVED]
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = sorted(_HOME_OF)
@@ -85,7 +89,7 @@ __all__ = sorted(_HOME_OF)
 def __getattr__(name):
     if name in _HOME_OF:
         value = getattr(import_module(f"falcon_edu.{_HOME_OF[name]}"), name)
-    elif name in _MODULES:
+    elif name in _ROOMS:
         value = import_module(f"falcon_edu.{name}")
     else:
         raise AttributeError(f"module 'falcon_edu' has no attribute {name!r}")
@@ -94,4 +98,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted([*globals(), *__all__, *_MODULES])
+    return sorted([*globals(), *__all__, *_ROOMS])

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from falcon_edu import doctor, notebooks
+from falcon_edu.course import doctor, notebooks
 
 
 def main(arguments=None):

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from falcon_edu.inputs import encode
+from falcon_edu.support.inputs import encode
 
 import numpy as np
 

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from falcon_edu import FalconBackbone
-from falcon_edu.config import FalconConfig
+from falcon_edu.model.config import FalconConfig
 from falcon_edu.presets import keras_hub, weights
 
 import numpy as np

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 from falcon_edu import FalconBackbone, FalconCausalLM
-from falcon_edu.preprocessor import FalconCausalLMPreprocessor
+from falcon_edu.text.preprocessor import FalconCausalLMPreprocessor
 from tests.layouts import zeros_for_random_weights
 from tests.small_tokenizers import make
 

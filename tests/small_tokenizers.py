@@ -2,7 +2,7 @@
 
 import json
 
-from falcon_edu.tokenizer import FalconTokenizer
+from falcon_edu.text.tokenizer import FalconTokenizer
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 

@@ -9,8 +9,8 @@ from falcon_edu import (
     record,
     tail_model,
 )
-from falcon_edu.interventions import run_tail
-from falcon_edu.lora import adapted_layers
+from falcon_edu.adapt.lora import adapted_layers
+from falcon_edu.inside.interventions import run_tail
 from tests.layouts import (
     LAYOUTS,
     build,

@@ -6,7 +6,8 @@ import sys
 import threading
 from pathlib import Path
 
-from falcon_edu import allocator, keep_freed_memory
+from falcon_edu import keep_freed_memory
+from falcon_edu.fast import allocator
 
 import jax
 import numpy as np

@@ -7,8 +7,8 @@ The cells that are scored here are those that nbgrader runs (`tools/assignments.
 import re
 import warnings
 
-from falcon_edu.checks import expect
-from falcon_edu.checks.graded import Graded
+from falcon_edu.course.checks import expect
+from falcon_edu.course.checks.graded import Graded
 from tools import assignments
 
 import nbformat

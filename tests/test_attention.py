@@ -2,7 +2,7 @@
 
 import math
 
-from falcon_edu.attention import FalconAttention, dot_product_attention, make_attention_mask
+from falcon_edu.model.attention import FalconAttention, dot_product_attention, make_attention_mask
 from tests.layouts import to_float64
 
 import ml_dtypes

@@ -5,8 +5,8 @@ import inspect
 import json
 
 from falcon_edu import Backbone, FalconBackbone
-from falcon_edu.config import FAMILY_DEFAULTS, FalconConfig
-from falcon_edu.transformer_decoder import FalconTransformerDecoder
+from falcon_edu.model.config import FAMILY_DEFAULTS, FalconConfig
+from falcon_edu.model.decoder import FalconTransformerDecoder
 from tests.layouts import (
     CHECKPOINTS,
     LAYOUTS,

@@ -1,10 +1,10 @@
 """Attention in halves is attention: outputs, maps and gradients, with less work."""
 
-from falcon_edu import attention
-from falcon_edu import causal_attention as in_halves
-from falcon_edu.attention import dot_product_attention, make_attention_mask
-from falcon_edu.causal_attention import LARGE_MAP, can_halve, causal_attention
-from falcon_edu.positions import alibi_bias, token_positions
+from falcon_edu.fast import causal_attention as in_halves
+from falcon_edu.fast.causal_attention import LARGE_MAP, can_halve, causal_attention
+from falcon_edu.model import attention
+from falcon_edu.model.attention import dot_product_attention, make_attention_mask
+from falcon_edu.model.positions import alibi_bias, token_positions
 from tests.layouts import (
     LAYOUTS,
     REAL_TOKENS,

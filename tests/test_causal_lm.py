@@ -3,8 +3,8 @@
 import functools
 
 from falcon_edu import FalconCausalLM, FalconCausalLMPreprocessor, FalconTokenizer
-from falcon_edu.byte_level import byte_alphabet
-from falcon_edu.samplers import TopKSampler
+from falcon_edu.generation.samplers import TopKSampler
+from falcon_edu.text.byte_level import byte_alphabet
 from tests import layouts
 
 import keras

@@ -1,6 +1,6 @@
 """Every check takes the solution of its exercise, and refuses what learners plausibly get wrong.
 
-A module of `falcon_edu.checks` belongs to the notebook of its name. Its solutions are in
+A module of `falcon_edu.course.checks` belongs to the notebook of its name. Its solutions are in
 `notebooks/solutions/NN_name.py`, a plausible wrong answer or more than three for each exercise in
 `tests/wrong_answers/name.py`, as `WRONG = {exercise: {what is wrong: answer}}`.
 """
@@ -12,7 +12,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from falcon_edu.checks import Exercise, exercise, expect, expect_close
+from falcon_edu.course.checks import Exercise, exercise, expect, expect_close
 
 import nbformat
 import numpy as np
@@ -33,7 +33,7 @@ def load(path):
 
 def exercises_of(path):
     """The exercises whose solutions a file has: `{name: Exercise}`."""
-    module = importlib.import_module(f"falcon_edu.checks.{path.stem[3:]}")
+    module = importlib.import_module(f"falcon_edu.course.checks.{path.stem[3:]}")
     return {name: value for name, value in vars(module).items() if isinstance(value, Exercise)}
 
 
@@ -46,7 +46,7 @@ IDS = [f"{path.stem}-{name}" for path, name in EXERCISES]
 
 
 def test_every_check_has_solutions():
-    names = {path.stem for path in (ROOT / "falcon_edu" / "checks").glob("*.py")}
+    names = {path.stem for path in (ROOT / "falcon_edu" / "course" / "checks").glob("*.py")}
     assert {path.stem[3:] for path in SOLUTIONS} == names - {"__init__", "exercise", "graded"}
 
 

@@ -9,7 +9,7 @@ import copy
 import csv
 import re
 
-from falcon_edu.notebooks import course_folder
+from falcon_edu.course.notebooks import course_folder
 from tools import assignments
 
 import nbformat
@@ -18,8 +18,8 @@ from nbformat import v4
 
 pytest.importorskip("nbgrader")
 
-from falcon_edu.classroom.__main__ import grade, main
-from falcon_edu.classroom.course import CONFIG, Course
+from falcon_edu.course.classroom.__main__ import grade, main
+from falcon_edu.course.classroom.course import CONFIG, Course
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kernels_compile_once")]
 
@@ -89,8 +89,8 @@ def test_release_shows_no_solution(path, tmp_path):
 # === What a submission may do to its kernel ===
 
 SETUP = """\
-from falcon_edu.checks.exercise import expect
-from falcon_edu.checks.graded import Graded
+from falcon_edu.course.checks.exercise import expect
+from falcon_edu.course.checks.graded import Graded
 first, second = Graded(), Graded()
 @first.part(1, "the double of 3")
 def _(answer, rng):

@@ -2,7 +2,7 @@
 
 import copy
 
-from falcon_edu.classroom import answers, cells, wire
+from falcon_edu.course.classroom import answers, cells, wire
 from tools import assignments
 
 import numpy as np
@@ -10,17 +10,17 @@ import pytest
 
 pytest.importorskip("nbgrader")
 
-from falcon_edu.classroom.repair import repaired
+from falcon_edu.course.classroom.repair import repaired
 from tests import test_classroom_cheats as small
 
 # === What gets what a blank gets ===
 
 MADE_OF = (
-    "from falcon_edu.checks.patients.stories import STORIES\n"
+    "from falcon_edu.course.checks.patients.stories import STORIES\n"
     "case_1 = STORIES[1].suspect, lambda F: F.made_of[1][1]"
 )
 REPLACED = (
-    "from falcon_edu.checks.patients.stories import STORIES\n_old = check.in_disguise\n"
+    "from falcon_edu.course.checks.patients.stories import STORIES\n_old = check.in_disguise\n"
     "def _spy(n, ok, *a):\n    k = _old(n, ok, *a); k.ok = ok; return k\ncheck.in_disguise = _spy\n"
     "case_1 = STORIES[1].suspect, lambda F: F.ok"
 )
@@ -98,8 +98,8 @@ SIX = {
 
 @pytest.mark.slow
 def test_a_value_of_another_type_crosses_as_what_it_stands_for():
-    from falcon_edu.classroom.answers import Answers
-    from falcon_edu.classroom.student import Student
+    from falcon_edu.course.classroom.answers import Answers
+    from falcon_edu.course.classroom.student import Student
 
     got, lent = {}, []
     with Student() as student:
@@ -185,8 +185,8 @@ def test_a_cell_that_no_parser_likes_defines_nothing(source):
 
 @pytest.mark.slow
 def test_a_notebook_ends_and_its_outputs_too(monkeypatch):
-    from falcon_edu.classroom import execute
-    from falcon_edu.classroom.judge import Judge
+    from falcon_edu.course.classroom import execute
+    from falcon_edu.course.classroom.judge import Judge
 
     monkeypatch.setattr(execute, "KEPT", 1000)
     _, _, nb = small.judged(small.notebook(**small.RIGHT, before=["print('x' * 700)"] * 3))

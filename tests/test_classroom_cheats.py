@@ -14,10 +14,10 @@ from nbformat import v4
 
 pytest.importorskip("nbgrader")
 
-from falcon_edu.classroom.execute import Scored
-from falcon_edu.classroom.judge import Judge
-from falcon_edu.classroom.repair import repaired
-from falcon_edu.classroom.suspicions import in_sources
+from falcon_edu.course.classroom.execute import Scored
+from falcon_edu.course.classroom.judge import Judge
+from falcon_edu.course.classroom.repair import repaired
+from falcon_edu.course.classroom.suspicions import in_sources
 from tests.test_classroom import ANSWER, SETUP, TEST
 
 pytestmark = pytest.mark.slow
@@ -93,16 +93,16 @@ CHEATS = {
         "    __hash__ = int.__hash__\ndef first_answer(x):\n    return E(1)"
     ),
     "expect says nothing": stubs_and(
-        "import falcon_edu.checks.exercise as e\ne.expect = lambda *a: None\n"
+        "import falcon_edu.course.checks.exercise as e\ne.expect = lambda *a: None\n"
         "import __main__\n__main__.expect = e.expect",
-        "import falcon_edu.checks.graded as g\ng.expect = lambda *a: None",
+        "import falcon_edu.course.checks.graded as g\ng.expect = lambda *a: None",
     ),
     "Graded.grade gives all": stubs_and(
-        "from falcon_edu.checks.graded import Graded, Mark\n"
+        "from falcon_edu.course.checks.graded import Graded, Mark\n"
         "Graded.grade = lambda self, answer, seed=0: [Mark(p.points, p) for p in self.parts]"
     ),
     "Graded.__call__ gives all": stubs_and(
-        "from falcon_edu.checks.graded import Graded\n"
+        "from falcon_edu.course.checks.graded import Graded\n"
         "Graded.__call__ = lambda self, answer=None, seed=0: 2"
     ),
     "the parts are emptied": notebook(
@@ -110,7 +110,7 @@ CHEATS = {
         first="first.parts[:] = []\ndef first_answer(x):\n    return 0",
     ),
     "the checks of parts are emptied": notebook(
-        first="from falcon_edu.checks.graded import Part\n"
+        first="from falcon_edu.course.checks.graded import Part\n"
         "first.parts[:] = [Part(2, 't', lambda a, r: None)]\ndef first_answer(x): return 0"
     ),
     "the task has another name": notebook(
@@ -200,7 +200,7 @@ CHEATS = {
         "    while frame.f_back: frame = frame.f_back\n    return frame.f_locals.get('points')"
     ),
     "the error that passes": notebook(
-        first="import falcon_edu.checks.exercise as e\n"
+        first="import falcon_edu.course.checks.exercise as e\n"
         "def first_answer(x):\n    raise SystemExit(0)"
     ),
     "min gives the larger": stubs_and("import builtins\nbuiltins.min = max"),

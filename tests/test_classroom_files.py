@@ -12,9 +12,9 @@ import pytest
 
 pytest.importorskip("nbgrader")
 
-from falcon_edu.classroom import handed_in
-from falcon_edu.classroom.__main__ import grade
-from falcon_edu.classroom.course import CONFIG, Course
+from falcon_edu.course.classroom import handed_in
+from falcon_edu.course.classroom.__main__ import grade
+from falcon_edu.course.classroom.course import CONFIG, Course
 from tests.test_classroom import EXERCISES, hand_in, points_of, tiny
 
 pytestmark = pytest.mark.slow
@@ -124,7 +124,7 @@ def test_a_cheat_is_named_in_the_report(course, tmp_path, capsys):
 
 def test_what_a_notebook_can_reach(course, tmp_path):
     """Not the course, not what others handed in, not this process, not a network."""
-    from falcon_edu.classroom import confine
+    from falcon_edu.course.classroom import confine
 
     if confine.kind() == "limits":
         pytest.skip("this system has no box for a process")

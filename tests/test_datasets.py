@@ -3,9 +3,9 @@
 import functools
 
 from falcon_edu import FalconCausalLM, FalconTokenizer
-from falcon_edu.byte_level import byte_alphabet
-from falcon_edu.datasets import unpack
-from falcon_edu.inputs import texts_of
+from falcon_edu.support.datasets import unpack
+from falcon_edu.support.inputs import texts_of
+from falcon_edu.text.byte_level import byte_alphabet
 from tests import layouts
 from tests.test_causal_lm import byte_lm, byte_preprocessor
 

@@ -9,15 +9,15 @@ import venv
 import zipfile
 from pathlib import Path
 
-from falcon_edu import doctor, notebooks
 from falcon_edu.__main__ import main
-from falcon_edu.doctor import machine, reach, versions
+from falcon_edu.course import doctor, notebooks
+from falcon_edu.course.doctor import machine, reach, versions
 
 import pytest
 from loopback_hub import serve
 
 ROOT = Path(__file__).resolve().parents[1]
-COURSE = "falcon_edu/course/"  # where a wheel has the notebooks
+COURSE = "falcon_edu/course/lessons/"  # where a wheel has the notebooks
 UNREACHABLE = {"HF_ENDPOINT": "http://127.0.0.1:9", "KAGGLE_API_ENDPOINT": "http://127.0.0.1:9"}
 
 

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from falcon_edu import FALCON_FAMILY, FalconBackbone, FalconConfig
-from falcon_edu.distribution import FalconLayoutMap
 from falcon_edu.presets.weights import weight_shapes
+from falcon_edu.scale.distribution import FalconLayoutMap
 
 import keras
 import pytest

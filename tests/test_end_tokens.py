@@ -4,8 +4,8 @@ import json
 import warnings
 
 from falcon_edu import FalconBackbone, FalconCausalLM, FalconTokenizer
-from falcon_edu.preprocessor import FalconCausalLMPreprocessor
 from falcon_edu.presets import export_to_transformers
+from falcon_edu.text.preprocessor import FalconCausalLMPreprocessor
 from tests.small_tokenizers import END, train
 
 import pytest

@@ -8,7 +8,7 @@ import errno
 import shutil
 
 from falcon_edu import FalconBackbone, FalconCausalLM
-from falcon_edu.files import check_space
+from falcon_edu.storage.files import check_space
 from tests import faults
 from tests.layouts import build, inputs
 

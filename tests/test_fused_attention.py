@@ -4,10 +4,10 @@ Where there is no such kernel, Keras computes the same call step by step; so all
 itself is tested without a GPU.
 """
 
-from falcon_edu import attention
-from falcon_edu.attention import dot_product_attention, make_attention_mask
-from falcon_edu.fused_attention import _with_bias_inside, can_fuse, fused_attention
-from falcon_edu.positions import alibi_bias, token_positions
+from falcon_edu.fast.fused_attention import _with_bias_inside, can_fuse, fused_attention
+from falcon_edu.model import attention
+from falcon_edu.model.attention import dot_product_attention, make_attention_mask
+from falcon_edu.model.positions import alibi_bias, token_positions
 from tests.layouts import LAYOUTS, build, difference, inputs, read
 
 import jax

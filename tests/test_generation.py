@@ -2,16 +2,17 @@
 
 import functools
 
-from falcon_edu import (
-    FalconBackbone,
-    FalconCausalLM,
-    FalconCausalLMPreprocessor,
-    FalconTokenizer,
-    decoding,
+from falcon_edu import FalconBackbone, FalconCausalLM, FalconCausalLMPreprocessor, FalconTokenizer
+from falcon_edu.generation import decoding
+from falcon_edu.generation.samplers import (
+    BeamSampler,
+    GreedySampler,
+    RandomSampler,
+    Sampler,
+    TopKSampler,
 )
-from falcon_edu.byte_level import byte_alphabet
-from falcon_edu.generation import Run, align, round_up
-from falcon_edu.samplers import BeamSampler, GreedySampler, RandomSampler, Sampler, TopKSampler
+from falcon_edu.generation.streaming import Run, align, round_up
+from falcon_edu.text.byte_level import byte_alphabet
 from tests import layouts
 
 import jax

@@ -3,7 +3,7 @@
 import re
 
 from falcon_edu import FalconCausalLM
-from falcon_edu.gradients import (
+from falcon_edu.fast.gradients import (
     LayerNormalization,
     NextTokenLoss,
     cross_entropy,
@@ -76,7 +76,7 @@ def test_values_and_gradients_are_the_automatic_ones(name):
 @pytest.mark.parametrize("v", [48, 49, 16])
 def test_long_rows_go_in_parts(monkeypatch, v):
     """If the parts fill the row; with logits far from zero, and ties."""
-    monkeypatch.setattr("falcon_edu.gradients.LONG_ROW", 17)
+    monkeypatch.setattr("falcon_edu.fast.gradients.LONG_ROW", 17)
     logits = (np.random.default_rng(1).normal(size=(2, 3, v)) * 40).astype("float32")
     logits[0, 0] = 1e4
     labels = np.random.default_rng(2).integers(0, v, (2, 3))

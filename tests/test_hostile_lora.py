@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 
-from falcon_edu.lora import adapted_layers
+from falcon_edu.adapt.lora import adapted_layers
 from tests.layouts import build
 
 import h5py

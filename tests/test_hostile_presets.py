@@ -20,7 +20,7 @@ from falcon_edu import Backbone, FalconBackbone
 from falcon_edu.presets import describe_preset
 from falcon_edu.presets.pytorch_files import read_pytorch
 from falcon_edu.presets.safetensors_files import open_safetensors
-from falcon_edu.tokenizer import FalconTokenizer
+from falcon_edu.text.tokenizer import FalconTokenizer
 from tests.layouts import build
 from tests.pytorch_writer import pickled, write_archive, write_pytorch
 from tests.small_tokenizers import make

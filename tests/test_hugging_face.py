@@ -1,8 +1,8 @@
 """Presets from a hub: the real client, and a hub on this machine that can misbehave."""
 
 from falcon_edu import Backbone, FalconCausalLM
-from falcon_edu.preprocessor import FalconCausalLMPreprocessor
 from falcon_edu.presets import hugging_face
+from falcon_edu.text.preprocessor import FalconCausalLMPreprocessor
 from tests.layouts import build
 from tests.loopback_hub import COMMIT, Hub, serve
 from tests.pytorch_writer import write_pytorch

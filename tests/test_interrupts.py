@@ -3,7 +3,7 @@
 import signal
 import threading
 
-from falcon_edu.interrupts import uninterrupted
+from falcon_edu.storage.interrupts import uninterrupted
 
 import pytest
 

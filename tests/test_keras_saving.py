@@ -4,8 +4,8 @@ import copy
 import gc
 
 from falcon_edu import Backbone, FalconBackbone, FalconCausalLM
-from falcon_edu.layer_state import describe
-from falcon_edu.quantization import GroupedInt8QuantizationConfig, policy_of
+from falcon_edu.int8.quantization import GroupedInt8QuantizationConfig, policy_of
+from falcon_edu.support.layer_state import describe
 from tests.layouts import LAYOUTS, build, inputs, to_float64, zeros_for_random_weights
 
 import keras

@@ -6,8 +6,9 @@ import re
 import subprocess
 import sys
 
-from falcon_edu import FalconBackbone, dense
-from falcon_edu.lora import adapted_layers
+from falcon_edu import FalconBackbone
+from falcon_edu.adapt.lora import adapted_layers
+from falcon_edu.fast import dense
 from tests.layouts import LAYOUTS, build, inputs, to_float64
 
 import h5py

@@ -3,7 +3,7 @@
 import json
 import unicodedata
 
-from falcon_edu.tokenizer import FalconTokenizer
+from falcon_edu.text.tokenizer import FalconTokenizer
 from tests.small_tokenizers import END, train
 
 import pytest

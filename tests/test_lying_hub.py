@@ -11,7 +11,7 @@ from email.utils import formatdate
 from pathlib import Path
 
 from falcon_edu import Backbone
-from falcon_edu.doctor.reach import look_at_hubs
+from falcon_edu.course.doctor.reach import look_at_hubs
 from falcon_edu.presets import hugging_face, web
 from falcon_edu.presets.handles import resolve
 from falcon_edu.presets.waiting import PATIENCE

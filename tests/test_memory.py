@@ -3,8 +3,8 @@
 import math
 
 from falcon_edu import FALCON_FAMILY, FalconConfig, memory_needed
-from falcon_edu.decoding import build_cache
-from falcon_edu.gradients import cross_entropy
+from falcon_edu.fast.gradients import cross_entropy
+from falcon_edu.generation.decoding import build_cache
 from tests.layouts import CHECKPOINTS, LAYOUTS, SIZES, build
 
 import jax

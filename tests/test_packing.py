@@ -3,11 +3,12 @@
 import math
 import re
 
-from falcon_edu import FalconBackbone, packing, products
-from falcon_edu.dense import Dense, EinsumDense
-from falcon_edu.packing import pack, packed_product, packed_shape, unpack
-from falcon_edu.products import WIDENED
-from falcon_edu.quantization import GroupedInt8QuantizationConfig, weights_only
+from falcon_edu import FalconBackbone
+from falcon_edu.fast import packing, products
+from falcon_edu.fast.dense import Dense, EinsumDense
+from falcon_edu.fast.packing import pack, packed_product, packed_shape, unpack
+from falcon_edu.fast.products import WIDENED
+from falcon_edu.int8.quantization import GroupedInt8QuantizationConfig, weights_only
 from tests.layouts import build
 
 import jax
@@ -29,7 +30,7 @@ def whole_numbers(rng, shape):
 def test_a_kernel_comes_back_as_it_was(shape, largest_row):
     kernel = whole_numbers(np.random.default_rng(0), shape)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("falcon_edu.packing.LARGEST_ROW", largest_row)
+        patch.setattr("falcon_edu.fast.packing.LARGEST_ROW", largest_row)
         packed = pack(kernel)
         assert packed.shape == packed_shape(shape)
         assert packed.shape[0] == 1 or packed.shape[2] <= largest_row
@@ -60,8 +61,8 @@ def test_products_are_exact(rows, shape, largest_row, block, data):
         wide = wide * np.repeat(steps.reshape(m // size, -1), size, 0)
         arrays.append(steps)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("falcon_edu.packing.LARGEST_ROW", largest_row)
-        patch.setattr("falcon_edu.products.WIDENED", block)
+        patch.setattr("falcon_edu.fast.packing.LARGEST_ROW", largest_row)
+        patch.setattr("falcon_edu.fast.products.WIDENED", block)
         parts = packing.parts_of(m, size or 1)
         packed = [jnp.asarray(pack(array, parts)) for array in arrays]
         np.testing.assert_array_equal(packed_product(x, *packed), x @ wide)
@@ -171,7 +172,7 @@ def test_a_kernel_is_packed_on_one_cpu_alone(layers, monkeypatch):
     own, other = layers
     assert own.shape_of_kernel == tuple(other._kernel.shape)
     assert (tuple(own._kernel.shape) == packed_shape(own.shape_of_kernel)) == packing.should_pack()
-    monkeypatch.setattr("falcon_edu.packing.on_one_cpu", lambda: False)
+    monkeypatch.setattr("falcon_edu.fast.packing.on_one_cpu", lambda: False)
     x = np.random.default_rng(0).normal(size=(2, 5, 8)).astype("float32")
     loaded = type(own).from_config(own.get_config())
     rounded = type(own).from_config({**own.get_config(), "dtype": "float32"})
@@ -224,9 +225,9 @@ def test_a_model_is_filled_as_its_layers_are(tmp_path, monkeypatch):
     backbone.export_to_transformers(tmp_path / "falcon")
     backbone.quantize("int8")
     inputs = {"token_ids": np.array([[3, 4, 5]]), "padding_mask": np.ones((1, 3), "int32")}
-    monkeypatch.setattr("falcon_edu.transformer_decoder.Dense", keras.layers.Dense)
+    monkeypatch.setattr("falcon_edu.model.decoder.Dense", keras.layers.Dense)
     answers = iter([True] * 4 + [False] * 10_000)
-    monkeypatch.setattr("falcon_edu.packing.on_one_cpu", lambda: next(answers))
+    monkeypatch.setattr("falcon_edu.fast.packing.on_one_cpu", lambda: next(answers))
     loaded = FalconBackbone.from_preset(tmp_path / "falcon", dtype="int8")
     for one, another in zip(loaded.transformer_layers, backbone.transformer_layers, strict=True):
         np.testing.assert_array_equal(one.dense_h_to_4h.kernel, another.dense_h_to_4h.kernel)
@@ -302,7 +303,7 @@ def test_groups_go_to_a_file_and_back(in_groups, monkeypatch):
     for is_packed in (True, False):
         with monkeypatch.context() as patch:
             if not is_packed:
-                patch.setattr("falcon_edu.packing.on_one_cpu", lambda: False)
+                patch.setattr("falcon_edu.fast.packing.on_one_cpu", lambda: False)
             again = type(in_groups).from_config(in_groups.get_config())
             again.build(x.shape)
         assert again.is_packed == (is_packed and packing.should_pack())

@@ -1,8 +1,8 @@
 """The small Falcons of the bug hunt: the healthy one is a Falcon, each patient has its defect."""
 
 import falcon_edu
-from falcon_edu.checks.patients import SmallFalcon, patient
-from falcon_edu.checks.patients.stories import STORIES, SUSPECTS
+from falcon_edu.course.checks.patients import SmallFalcon, patient
+from falcon_edu.course.checks.patients.stories import STORIES, SUSPECTS
 
 import numpy as np
 import pytest

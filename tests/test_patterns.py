@@ -1,6 +1,6 @@
 """Patterns of head kinds are what their definitions say, and scores are shares of weight."""
 
-from falcon_edu import patterns
+from falcon_edu.inside import patterns
 
 import numpy as np
 import pytest

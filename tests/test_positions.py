@@ -2,7 +2,7 @@
 
 import math
 
-from falcon_edu.positions import alibi_bias, alibi_slopes, rotary_embedding, token_positions
+from falcon_edu.model.positions import alibi_bias, alibi_slopes, rotary_embedding, token_positions
 from tests.layouts import to_float64
 
 import ml_dtypes

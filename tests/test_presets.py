@@ -12,8 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from falcon_edu import Backbone, FalconBackbone, FalconTokenizer
-from falcon_edu.config import FalconConfig
-from falcon_edu.preprocessor import FalconCausalLMPreprocessor
+from falcon_edu.model.config import FalconConfig
 from falcon_edu.presets import (
     builtin_presets,
     export_to_transformers,
@@ -29,6 +28,7 @@ from falcon_edu.presets import (
 from falcon_edu.presets.safetensors_files import write_safetensors
 from falcon_edu.presets.transformers_config import from_transformers, to_transformers
 from falcon_edu.presets.weights import Tensor, find_weight, weight_shapes
+from falcon_edu.text.preprocessor import FalconCausalLMPreprocessor
 from tests.layouts import LAYOUTS, build, inputs
 from tests.small_tokenizers import END, TALE, make
 

@@ -1,8 +1,8 @@
 """The products for one row, and for weights of fewer bytes, equal the plain ones."""
 
-from falcon_edu import FalconBackbone, FalconCausalLM, decoding
-from falcon_edu.dense import Dense, values_with_bits
-from falcon_edu.products import (
+from falcon_edu import FalconBackbone, FalconCausalLM
+from falcon_edu.fast.dense import Dense, values_with_bits
+from falcon_edu.fast.products import (
     SMALL,
     as_bits,
     is_one_row,
@@ -12,6 +12,7 @@ from falcon_edu.products import (
     row_product_transposed,
     widen,
 )
+from falcon_edu.generation import decoding
 from tests.layouts import LAYOUTS, build
 
 import jax
@@ -31,7 +32,7 @@ def test_a_row_in_parts_or_whole_gives_the_plain_product(m, f, small):
     rng = np.random.default_rng(m * f)
     x, kernel = (jnp.asarray(rng.normal(size=size), "float32") for size in ((1, 1, m), (m, f)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("falcon_edu.products.SMALL", small)
+        patch.setattr("falcon_edu.fast.products.SMALL", small)
         products = row_product(x, kernel), row_product_transposed(x, kernel.T)
     for product in products:
         assert product.shape == (1, 1, f)

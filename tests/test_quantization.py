@@ -4,11 +4,11 @@ import gc
 
 from falcon_edu import FalconBackbone, FalconCausalLM, FalconConfig, record
 from falcon_edu.corpora import tales
-from falcon_edu.dense import Dense, EinsumDense, ReversibleEmbedding
 from falcon_edu.evaluation import evaluate_on_tales
-from falcon_edu.packing import packed_shape, should_pack
-from falcon_edu.products import narrow_product, narrow_product_transposed
-from falcon_edu.quantization import (
+from falcon_edu.fast.dense import Dense, EinsumDense, ReversibleEmbedding
+from falcon_edu.fast.packing import packed_shape, should_pack
+from falcon_edu.fast.products import narrow_product, narrow_product_transposed
+from falcon_edu.int8.quantization import (
     GroupedInt8DTypePolicy,
     GroupedInt8QuantizationConfig,
     policy_of,
@@ -83,7 +83,7 @@ def test_blocks_make_no_difference(monkeypatch, axis):
         return *quantize(weights, axis), *quantize_in_groups(weights, 3, axis)
 
     whole = everything()
-    monkeypatch.setattr("falcon_edu.quantization.BLOCK", 30)
+    monkeypatch.setattr("falcon_edu.int8.quantization.BLOCK", 30)
     for one, other in zip(whole, everything(), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -188,7 +188,7 @@ def test_products_are_exact(b, m, f, block, data):
         wide = wide * np.repeat(steps, size, 0)
         of_rows, of_columns = (steps,), (jnp.asarray(steps.T),)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("falcon_edu.products.WIDENED", block)
+        patch.setattr("falcon_edu.fast.products.WIDENED", block)
         np.testing.assert_array_equal(narrow_product(x, kernel, *of_rows), x @ wide)
         product = narrow_product_transposed(x, jnp.asarray(kernel.T), *of_columns)
         np.testing.assert_array_equal(product, x @ wide)

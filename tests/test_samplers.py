@@ -3,8 +3,9 @@
 import functools
 import itertools
 
-from falcon_edu import FalconCausalLM, decoding, samplers
-from falcon_edu.samplers import (
+from falcon_edu import FalconCausalLM
+from falcon_edu.generation import decoding, samplers
+from falcon_edu.generation.samplers import (
     BeamSampler,
     GreedySampler,
     RandomSampler,

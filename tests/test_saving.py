@@ -12,11 +12,11 @@ import threading
 from pathlib import Path
 
 from falcon_edu import FalconBackbone, FalconCausalLM, FalconTokenizer
-from falcon_edu.drafts import LOCK, PREFIX
-from falcon_edu.files import ACCESS_LISTS, replace_file
-from falcon_edu.preprocessor import FalconCausalLMPreprocessor
 from falcon_edu.presets import bundles, replacement, steady
 from falcon_edu.presets.replacement import replace_folder
+from falcon_edu.storage.drafts import LOCK, PREFIX
+from falcon_edu.storage.files import ACCESS_LISTS, replace_file
+from falcon_edu.text.preprocessor import FalconCausalLMPreprocessor
 from tests import faults
 from tests.layouts import zeros_for_random_weights
 from tests.small_tokenizers import make
@@ -541,7 +541,7 @@ def test_what_root_replaces_stays_the_users(tmp_path, scheme):
 AS_NOBODY = """
 import os, sys
 from pathlib import Path
-from falcon_edu.files import ACCESS_LISTS, replace_file
+from falcon_edu.storage.files import ACCESS_LISTS, replace_file
 from falcon_edu.presets.replacement import replace_folder
 
 if os.geteuid() == 0:

@@ -9,7 +9,7 @@ import sys
 import threading
 
 from falcon_edu import FalconBackbone, FalconCausalLM, record
-from falcon_edu.steady import SteadyModel
+from falcon_edu.support.steady import SteadyModel
 from tests.interrupting import Interrupt, moments
 from tests.test_causal_lm import byte_preprocessor
 

@@ -11,11 +11,11 @@ from falcon_edu import (
     FalconCausalLMPreprocessor,
     FalconTokenizer,
     merge_peft_adapter,
-    notebooks,
     presets,
 )
+from falcon_edu.course import notebooks
 from falcon_edu.presets.pytorch_files import read_pytorch
-from falcon_edu.strangers import plain, shown
+from falcon_edu.storage.strangers import plain, shown
 from tests.layouts import SIZES, build
 from tests.pytorch_writer import pickled, write_archive, write_pytorch
 from tests.small_tokenizers import make

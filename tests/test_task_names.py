@@ -1,7 +1,7 @@
 """Names of KerasHub's tasks: hooks that `generate` uses, samples, weights of a task, a summary."""
 
 from falcon_edu import FalconBackbone, FalconCausalLM
-from falcon_edu.preprocessor import FalconCausalLMPreprocessor
+from falcon_edu.text.preprocessor import FalconCausalLMPreprocessor
 from tests.small_tokenizers import make
 
 import keras

@@ -2,9 +2,9 @@
 
 import json
 
-from falcon_edu.byte_level import byte_alphabet, token_to_bytes
-from falcon_edu.preprocessor import FalconCausalLMPreprocessor
-from falcon_edu.tokenizer import FalconTokenizer
+from falcon_edu.text.byte_level import byte_alphabet, token_to_bytes
+from falcon_edu.text.preprocessor import FalconCausalLMPreprocessor
+from falcon_edu.text.tokenizer import FalconTokenizer
 from tests.small_tokenizers import END, TALE, train
 
 import numpy as np

@@ -3,7 +3,7 @@
 import os
 
 from falcon_edu import FalconBackbone
-from falcon_edu.steady import SteadyModel
+from falcon_edu.support.steady import SteadyModel
 from tests.test_causal_lm import byte_lm
 
 import keras

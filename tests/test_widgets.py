@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import falcon_edu
 from falcon_edu import AttentionExplorer, NextTokenExplorer, widgets
-from falcon_edu.byte_level import byte_alphabet
+from falcon_edu.text.byte_level import byte_alphabet
 from falcon_edu.widgets import explorer as explorer_module
 from falcon_edu.widgets.next_token import _ending
 

@@ -1,8 +1,9 @@
 """LoRAExplorer: what comes next at every strength of an update, the model left as it is."""
 
 import falcon_edu
-from falcon_edu import LoRAExplorer, lora
-from falcon_edu.byte_level import byte_alphabet
+from falcon_edu import LoRAExplorer
+from falcon_edu.adapt import lora
+from falcon_edu.text.byte_level import byte_alphabet
 from falcon_edu.widgets import WIDGET_VIEW
 
 import numpy as np

@@ -2,7 +2,7 @@
 
 import falcon_edu
 from falcon_edu import PatchingExplorer
-from falcon_edu.byte_level import byte_alphabet
+from falcon_edu.text.byte_level import byte_alphabet
 from falcon_edu.widgets import WIDGET_VIEW
 from falcon_edu.widgets import patching as module
 

@@ -2,7 +2,7 @@
 
 import falcon_edu
 from falcon_edu import PositionExplorer
-from falcon_edu.positions import alibi_bias, alibi_slopes, rotary_embedding
+from falcon_edu.model.positions import alibi_bias, alibi_slopes, rotary_embedding
 from falcon_edu.widgets import WIDGET_VIEW
 
 import numpy as np

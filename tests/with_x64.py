@@ -12,7 +12,7 @@ from pathlib import Path
 
 import falcon_edu
 from falcon_edu import FalconBackbone, FalconCausalLM
-from falcon_edu.quantization import GroupedInt8QuantizationConfig
+from falcon_edu.int8.quantization import GroupedInt8QuantizationConfig
 
 import jax
 import keras

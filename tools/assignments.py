@@ -152,8 +152,8 @@ def judged(notebook: NotebookNode) -> Iterator[Callable]:
 
     All answers go to one process, as a notebook's cells do; an edit of one task is taken back.
     """
-    from falcon_edu.classroom import cells
-    from falcon_edu.classroom.judge import Judge, Task
+    from falcon_edu.course.classroom import cells
+    from falcon_edu.course.classroom.judge import Judge, Task
 
     def marked(notebook: NotebookNode) -> dict[str, NotebookNode]:
         found = [cell for cell in notebook.cells if cell.cell_type == "code"]

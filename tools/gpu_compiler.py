@@ -159,7 +159,7 @@ class Programs:
 
     def gradient(self, batch, tokens):
         """Return the gradient of the loss, for all weights."""
-        from falcon_edu.gradients import cross_entropy
+        from falcon_edu.fast.gradients import cross_entropy
 
         def loss(weights, inputs):
             hidden_states = self.run(weights, inputs)
@@ -171,8 +171,8 @@ class Programs:
 
     def decode(self, batch, capacity):
         """Return the loop that appends token after token, with its cache."""
-        from falcon_edu import samplers
-        from falcon_edu.decoding import DecodingLoop
+        from falcon_edu.generation import samplers
+        from falcon_edu.generation.decoding import DecodingLoop
 
         import numpy as np
 

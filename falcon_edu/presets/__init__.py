@@ -5,8 +5,7 @@ import warnings
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from falcon_edu.config import CONFIG_FIELDS, FalconConfig
-from falcon_edu.files import check_space, real_path
+from falcon_edu.model.config import CONFIG_FIELDS, FalconConfig
 from falcon_edu.presets import info, keras_hub, tokenizer_files, transformers, weights
 from falcon_edu.presets.capacity import check_size
 from falcon_edu.presets.folders import read_json
@@ -16,7 +15,8 @@ from falcon_edu.presets.peft import merge_peft_adapter
 from falcon_edu.presets.registry import builtin_presets
 from falcon_edu.presets.replacement import replace_folder
 from falcon_edu.presets.steady import of_one_save, read_steadily
-from falcon_edu.strangers import listed
+from falcon_edu.storage.files import check_space, real_path
+from falcon_edu.storage.strangers import listed
 
 __all__ = [
     "builtin_presets",

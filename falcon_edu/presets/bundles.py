@@ -13,8 +13,8 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from falcon_edu.drafts import PREFIX
-from falcon_edu.files import sync, sync_folder
+from falcon_edu.storage.drafts import PREFIX
+from falcon_edu.storage.files import sync, sync_folder
 
 BUNDLE = f"{PREFIX}bundle-"
 NEW, GONE, GONE_NAMES = "new", "gone", "gone.json"

@@ -4,8 +4,8 @@ import contextlib
 import os
 from pathlib import Path
 
-from falcon_edu.files import size
-from falcon_edu.quantization import GroupedInt8DTypePolicy, policy_of
+from falcon_edu.int8.quantization import GroupedInt8DTypePolicy, policy_of
+from falcon_edu.storage.files import size
 
 import jax
 import keras

@@ -6,8 +6,8 @@ import re
 import stat
 from contextlib import suppress
 
-from falcon_edu.files import check_space, size
 from falcon_edu.presets.web import MOST_SMALL_BYTES, SECONDS, SLOWEST, TRIES, HubError
+from falcon_edu.storage.files import check_space, size
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 PARTIAL, NO_SUCH_RANGE = 206, 416

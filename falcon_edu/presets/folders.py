@@ -4,9 +4,9 @@ import json
 import os
 from pathlib import Path
 
-from falcon_edu.drafts import PREFIX
 from falcon_edu.presets.bundles import current
-from falcon_edu.strangers import listed, plain, refuse_pointer
+from falcon_edu.storage.drafts import PREFIX
+from falcon_edu.storage.strangers import listed, plain, refuse_pointer
 
 # The index of Falcon-180B has some 60 KB, its tokenizer 3 MB. Read, `{},` takes 25 times its size.
 MOST_JSON_BYTES = {"tokenizer.json": 10 * 1024**2}

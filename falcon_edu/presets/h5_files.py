@@ -2,10 +2,10 @@
 
 from contextlib import ExitStack, contextmanager
 
-from falcon_edu.hdf5 import BROKEN, open_datasets
 from falcon_edu.presets.folders import file_in, shard_paths
 from falcon_edu.presets.weights import Tensor
-from falcon_edu.strangers import listed, plain
+from falcon_edu.storage.hdf5 import BROKEN, open_datasets
+from falcon_edu.storage.strangers import listed, plain
 
 import ml_dtypes
 

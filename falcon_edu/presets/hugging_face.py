@@ -11,7 +11,6 @@ import warnings
 from pathlib import Path
 from urllib.parse import quote
 
-from falcon_edu.files import check_space, size
 from falcon_edu.presets import listing
 from falcon_edu.presets.downloads import SHA256, check_hash, download, git_hash, real_folder
 from falcon_edu.presets.hub_cache import HubCache
@@ -24,6 +23,7 @@ from falcon_edu.presets.hub_files import (
 )
 from falcon_edu.presets.progress import bar_of_bytes
 from falcon_edu.presets.web import MOST_SMALL_BYTES, HubError, Web, is_refusal, shown
+from falcon_edu.storage.files import check_space, size
 
 HUB = "https://huggingface.co"
 # As git has it; and no part is empty or begins with a dot, since it becomes a path.

@@ -4,9 +4,9 @@ import dataclasses
 import math
 import re
 
-from falcon_edu.files import size
 from falcon_edu.presets.registry import builtin_presets
-from falcon_edu.strangers import listed, plain
+from falcon_edu.storage.files import size
+from falcon_edu.storage.strangers import listed, plain
 
 import numpy as np
 

@@ -5,14 +5,14 @@ import re
 from contextlib import contextmanager
 from pathlib import Path
 
-from falcon_edu.interrupts import uninterrupted
 from falcon_edu.presets.finite import is_finite
 from falcon_edu.presets.folders import file_in, read_json
 from falcon_edu.presets.pytorch_files import read_pytorch
 from falcon_edu.presets.safetensors_files import open_safetensors
 from falcon_edu.presets.transformers import weight_table
 from falcon_edu.presets.weights import find_variable
-from falcon_edu.strangers import listed, plain, shown
+from falcon_edu.storage.interrupts import uninterrupted
+from falcon_edu.storage.strangers import listed, plain, shown
 
 import numpy as np
 

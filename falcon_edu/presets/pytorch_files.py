@@ -21,7 +21,7 @@ from typing import Any
 
 from falcon_edu.presets.folders import file_in, shard_paths
 from falcon_edu.presets.weights import Tensor
-from falcon_edu.strangers import listed, plain, shown
+from falcon_edu.storage.strangers import listed, plain, shown
 
 import ml_dtypes
 import numpy as np

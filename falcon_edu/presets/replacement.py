@@ -14,11 +14,11 @@ import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from falcon_edu.drafts import PREFIX, draft_of
-from falcon_edu.files import keep_rights, real_path, sync, sync_folder
-from falcon_edu.interrupts import uninterrupted
 from falcon_edu.presets.bundles import finish, move_in
 from falcon_edu.presets.folders import fail, files_below
+from falcon_edu.storage.drafts import PREFIX, draft_of
+from falcon_edu.storage.files import keep_rights, real_path, sync, sync_folder
+from falcon_edu.storage.interrupts import uninterrupted
 
 import psutil
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from falcon_edu.presets.folders import file_in, shard_paths, write_json
 from falcon_edu.presets.progress import bar_of_bytes
 from falcon_edu.presets.weights import Tensor
-from falcon_edu.strangers import listed, plain, shown
+from falcon_edu.storage.strangers import listed, plain, shown
 
 import ml_dtypes  # noqa: F401  (with it, NumPy knows bfloat16)
 import numpy as np

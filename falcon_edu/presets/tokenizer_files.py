@@ -5,8 +5,8 @@ import json
 import warnings
 
 from falcon_edu.presets.folders import file_in, read_json, write_json
-from falcon_edu.strangers import shown
-from falcon_edu.tokenizer_definition import END_OF_TEXT, check_definition, make_definition
+from falcon_edu.storage.strangers import shown
+from falcon_edu.text.tokenizer_definition import END_OF_TEXT, check_definition, make_definition
 
 import tokenizers
 

@@ -16,7 +16,7 @@ from falcon_edu.presets.weights import (
     weight_shapes,
     weight_value,
 )
-from falcon_edu.strangers import listed
+from falcon_edu.storage.strangers import listed
 
 import numpy as np
 

@@ -1,6 +1,6 @@
 """Falcon's configuration in the words of transformers, old and new, and back."""
 
-from falcon_edu.strangers import shown
+from falcon_edu.storage.strangers import shown
 
 OLD_DIALECT = ("RefinedWeb", "RefinedWebModel")
 FLAGS = (

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from falcon_edu import allocator, packing
-from falcon_edu.distribution import variable_sharding
-from falcon_edu.interrupts import uninterrupted
+from falcon_edu.fast import allocator, packing
+from falcon_edu.int8.quantization import quantize, quantize_in_groups
 from falcon_edu.presets.casting import Caster, cast_to_numpy
 from falcon_edu.presets.finite import is_finite
 from falcon_edu.presets.progress import QUICK, bar_of_bytes
-from falcon_edu.quantization import quantize, quantize_in_groups
-from falcon_edu.strangers import listed, plain, shown
+from falcon_edu.scale.distribution import variable_sharding
+from falcon_edu.storage.interrupts import uninterrupted
+from falcon_edu.storage.strangers import listed, plain, shown
 
 import jax
 import keras

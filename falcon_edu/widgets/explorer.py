@@ -5,8 +5,8 @@ import contextlib
 import html
 from typing import Any
 
-from falcon_edu.activations import record
-from falcon_edu.inputs import encode
+from falcon_edu.inside.activations import record
+from falcon_edu.support.inputs import encode
 
 import ipywidgets
 

@@ -1,8 +1,8 @@
 """LogitLensExplorer: what a model would say after each of its layers."""
 
 from falcon_edu import plots
-from falcon_edu.inputs import backbone_of, tokenizer_of
-from falcon_edu.interventions import run_tail
+from falcon_edu.inside.interventions import run_tail
+from falcon_edu.support.inputs import backbone_of, tokenizer_of
 from falcon_edu.widgets.explorer import TextExplorer, slider
 
 import ipywidgets

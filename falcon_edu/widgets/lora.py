@@ -1,8 +1,9 @@
 """LoRAExplorer: what a model would say next, from its base to its update and beyond."""
 
-from falcon_edu import lora, plots
-from falcon_edu.activations import run
-from falcon_edu.inputs import backbone_of, tokenizer_of
+from falcon_edu import plots
+from falcon_edu.adapt import lora
+from falcon_edu.inside.activations import run
+from falcon_edu.support.inputs import backbone_of, tokenizer_of
 from falcon_edu.widgets.explorer import TextExplorer, slider
 
 import ipywidgets

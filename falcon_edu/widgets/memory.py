@@ -1,7 +1,7 @@
 """MemoryExplorer: what a member of the family needs in memory, and what of it."""
 
 from falcon_edu import plots
-from falcon_edu.memory import BYTES, FALCON_FAMILY, USES, memory_needed
+from falcon_edu.scale.memory import BYTES, FALCON_FAMILY, USES, memory_needed
 from falcon_edu.widgets.explorer import Explorer, slider
 
 import ipywidgets

@@ -1,7 +1,8 @@
 """NextTokenExplorer: what may come next, and what the samplers leave of it."""
 
-from falcon_edu import plots, samplers
-from falcon_edu.inputs import tokenizer_of
+from falcon_edu import plots
+from falcon_edu.generation import samplers
+from falcon_edu.support.inputs import tokenizer_of
 from falcon_edu.widgets.explorer import TextExplorer, slider
 
 import ipywidgets

@@ -3,8 +3,8 @@
 import html
 
 from falcon_edu import plots
-from falcon_edu.inputs import encode, tokenizer_of
-from falcon_edu.interventions import patching_map
+from falcon_edu.inside.interventions import patching_map
+from falcon_edu.support.inputs import encode, tokenizer_of
 from falcon_edu.widgets.explorer import MAX_TOKENS, Explorer, slider
 
 import ipywidgets

@@ -3,9 +3,9 @@
 import math
 
 from falcon_edu import plots
-from falcon_edu.inputs import backbone_of
+from falcon_edu.model.positions import alibi_slopes
 from falcon_edu.plots.style import count
-from falcon_edu.positions import alibi_slopes
+from falcon_edu.support.inputs import backbone_of
 from falcon_edu.widgets.explorer import Explorer, slider
 
 import ipywidgets

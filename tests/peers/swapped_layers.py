@@ -6,9 +6,9 @@ Importing it swaps nothing: pytest imports every file here, for the examples in 
 
 def pytest_configure(config):
     """Swap the layers, and explain the markers that Keras's own configuration does."""
-    from falcon_edu import packing
-    from falcon_edu.dense import Dense, EinsumDense, ReversibleEmbedding
-    from falcon_edu.gradients import LayerNormalization
+    from falcon_edu.fast import packing
+    from falcon_edu.fast.dense import Dense, EinsumDense, ReversibleEmbedding
+    from falcon_edu.fast.gradients import LayerNormalization
 
     from keras.src import layers
 

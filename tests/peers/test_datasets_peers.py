@@ -1,6 +1,6 @@
 """Tokenizer and preprocessor in datasets of TensorFlow, as KerasHub's documentation has them."""
 
-from falcon_edu.preprocessor import FalconCausalLMPreprocessor
+from falcon_edu.text.preprocessor import FalconCausalLMPreprocessor
 from tests.small_tokenizers import END, TALE, make
 
 import numpy as np

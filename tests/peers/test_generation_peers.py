@@ -1,7 +1,7 @@
 """Generation gives the tokens of KerasHub and of transformers, where theirs is right."""
 
 from falcon_edu import FalconCausalLM
-from falcon_edu.samplers import BeamSampler
+from falcon_edu.generation.samplers import BeamSampler
 from tests.layouts import LAYOUTS, build
 from tests.peers.models import keras_hub_falcon, transformers_falcon
 

@@ -10,13 +10,8 @@ import sys
 import types
 
 import falcon_edu
-from falcon_edu import (
-    FalconBackbone,
-    FalconCausalLM,
-    FalconCausalLMPreprocessor,
-    FalconTokenizer,
-    samplers,
-)
+from falcon_edu import FalconBackbone, FalconCausalLM, FalconCausalLMPreprocessor, FalconTokenizer
+from falcon_edu.generation import samplers
 
 import keras
 import numpy as np

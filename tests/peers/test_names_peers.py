@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from falcon_edu import Backbone, FalconBackbone, FalconCausalLM, FalconTokenizer
-from falcon_edu.preprocessor import FalconCausalLMPreprocessor
+from falcon_edu.text.preprocessor import FalconCausalLMPreprocessor
 from tests.small_tokenizers import make
 
 import pytest

@@ -3,8 +3,8 @@
 The second half keeps our text honest: it fails on the day that they mend what we say is broken.
 """
 
-from falcon_edu.config import FalconConfig
-from falcon_edu.positions import alibi_bias, alibi_slopes
+from falcon_edu.model.config import FalconConfig
+from falcon_edu.model.positions import alibi_bias, alibi_slopes
 from tests import reference
 from tests.layouts import (
     CHECKPOINTS,

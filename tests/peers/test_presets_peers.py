@@ -8,8 +8,8 @@ import json
 from dataclasses import asdict, replace
 
 from falcon_edu import Backbone, FalconBackbone, FalconCausalLM, FalconTokenizer
-from falcon_edu.preprocessor import FalconCausalLMPreprocessor
 from falcon_edu.presets import export_to_transformers, save_causal_lm
+from falcon_edu.text.preprocessor import FalconCausalLMPreprocessor
 from tests.layouts import LAYOUTS, build, difference, inputs, read
 from tests.peers.models import (
     keras_hub_falcon,

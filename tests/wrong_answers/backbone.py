@@ -1,6 +1,6 @@
 """Plausible wrong answers to the exercises of 06_backbone."""
 
-from falcon_edu.checks.backbone import _numpy_7b
+from falcon_edu.course.checks.backbone import _numpy_7b
 
 import keras
 import numpy as np

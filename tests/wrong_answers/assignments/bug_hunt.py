@@ -4,7 +4,7 @@
 `new`; with `None` for old, all of the solution (beside a diagnosis: of the examination).
 """
 
-from falcon_edu.checks.patients.stories import STORIES
+from falcon_edu.course.checks.patients.stories import STORIES
 
 
 def _suspects(number, *keys):

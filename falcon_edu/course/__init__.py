@@ -1,0 +1,1 @@
+"""The course: checks of exercises, the classroom, the doctor, the notebooks."""

@@ -1,0 +1,1 @@
+"""What makes it quick and changes no number."""

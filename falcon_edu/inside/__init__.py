@@ -1,0 +1,1 @@
+"""Looking inside: record, heads, interventions, patterns."""

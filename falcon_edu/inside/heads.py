@@ -1,0 +1,172 @@
+"""Read what each attention head computes, and run a model in which some give something else.
+
+Heads are separate up to the output projection, where what they found is joined and written into
+the residual stream. There a head of one run can take the place of the same head of another run.
+"""
+
+from weakref import WeakKeyDictionary
+
+from falcon_edu.inside.activations import BUCKET, pad_to_bucket, run_compiled
+from falcon_edu.model.attention import make_attention_mask
+from falcon_edu.model.positions import token_positions
+from falcon_edu.support.inputs import backbone_of, encode
+
+import keras
+import numpy as np
+from keras import ops
+
+# The models that the functions below run, kept as long as the backbone.
+_GRAPHS: WeakKeyDictionary = WeakKeyDictionary()
+
+
+def head_outputs(model, inputs):
+    """Return what every head gives to the output projection of its layer.
+
+    Args:
+        model, inputs: as in `record`.
+
+    Returns:
+        `(layers, b, t, n, h)`, NumPy, float32.
+
+    Raises:
+        ValueError: the inputs are not as they must be.
+
+    Example:
+
+    >>> import falcon_edu
+    >>> falcon = falcon_edu.FalconCausalLM.from_preset("falcon_tales_rw_en")
+    >>> layers, batch, length, heads, width = head_outputs(falcon, "Once upon a time").shape
+    >>> layers == falcon.backbone.num_layers and heads == falcon.backbone.num_attention_heads
+    True
+
+    Elhage et al. 2021, https://transformer-circuits.pub/2021/framework, "Attention heads are
+    independent and additive".
+    """
+    backbone, inputs = backbone_of(model), encode(model, inputs)
+    nothing = np.zeros(_shape(backbone, inputs), "float32")
+    return _run(backbone, inputs, nothing, nothing[..., :1])["head_outputs"]
+
+
+def patch_heads(model, inputs, outputs, heads, positions=None):
+    """Run a model in which some heads give other outputs, and all after them follows from these.
+
+    Args:
+        model, inputs: as in `record`.
+        outputs: `(layers, b, t, n, h)`, `head_outputs` of another run; of its numbers only those of
+            the chosen heads are used.
+        heads: pairs `(layer, head)`.
+        positions: indices into the sequence; `None` for all.
+
+    Returns:
+        logits `(b, t, v)`, NumPy, float32.
+
+    Raises:
+        ValueError: there is no such head, or inputs or outputs are not as they must be.
+
+    Example:
+
+    >>> import falcon_edu
+    >>> falcon = falcon_edu.FalconCausalLM.from_preset("falcon_tales_rw_en")
+    >>> other = head_outputs(falcon, "Tom had a red kite")
+    >>> logits = patch_heads(falcon, "Mia had a red kite", other, [(2, 1), (3, 0)], positions=[-1])
+
+    Wang et al. 2022, https://arxiv.org/abs/2211.00593, section 3.1.
+    """
+    backbone, inputs = backbone_of(model), encode(model, inputs)
+    shape = _shape(backbone, inputs)
+    if np.shape(outputs) != shape:
+        raise ValueError(
+            "`outputs` must be the head outputs of a run of this model on as many texts and "
+            f"tokens, {shape}. Received: {np.shape(outputs)}"
+        )
+    chosen = np.zeros((*shape[:-1], 1), "float32")  # (layers, b, t, n, 1)
+    at = slice(None) if positions is None else list(positions)
+    for layer, head in heads:
+        check_head(backbone, layer, head)
+        chosen[layer, :, :, head][:, at] = 1
+    return _run(backbone, inputs, outputs, chosen)["logits"]
+
+
+def check_head(backbone, layer, head):
+    """Refuses a head that a model doesn't have."""
+    if not (0 <= layer < backbone.num_layers and 0 <= head < backbone.num_attention_heads):
+        raise ValueError(
+            f"There is no head {head} in layer {layer}: the model has layers 0 to "
+            f"{backbone.num_layers - 1} with heads 0 to {backbone.num_attention_heads - 1}."
+        )
+
+
+def _shape(backbone, inputs):
+    config = backbone.config
+    batch, length = inputs["token_ids"].shape
+    return config.num_layers, batch, length, config.num_attention_heads, config.head_dim
+
+
+def _run(backbone, inputs, outputs, chosen):
+    if backbone not in _GRAPHS:
+        _GRAPHS[backbone] = _PatchedModel(backbone)
+    length = inputs["token_ids"].shape[1]
+    extra = ((0, 0), (0, 0), (0, -length % BUCKET), (0, 0), (0, 0))
+    given = {
+        **pad_to_bucket(inputs),
+        "outputs": np.pad(np.asarray(outputs, "float32"), extra),
+        "chosen": np.pad(chosen, extra),
+    }
+    results = run_compiled(_GRAPHS[backbone], given)
+    return {
+        "head_outputs": np.stack(results["head_outputs"])[:, :, :length],
+        "logits": results["logits"][:, :length],
+    }
+
+
+class _PatchedModel(keras.Model):
+    """The forward pass, in which chosen heads give what they are told to.
+
+    It holds the layers but not the backbone, so that it does not keep the backbone alive.
+    """
+
+    def __init__(self, backbone):
+        super().__init__()
+        self.token_embedding = backbone.token_embedding
+        self.transformer_layers = backbone.transformer_layers
+        self.final_layernorm = backbone.final_layernorm
+
+    def call(self, inputs):
+        padding_mask = inputs["padding_mask"]
+        hidden_states = self.token_embedding(inputs["token_ids"])  # (b, t, m)
+        head_outputs = []
+        for layer, outputs, chosen in zip(
+            self.transformer_layers, inputs["outputs"], inputs["chosen"], strict=True
+        ):
+            x = layer.input_layernorm(hidden_states)
+            own = _heads_of(layer.attention_layer, x, padding_mask)  # (b, t, n, h)
+            head_outputs.append(own)
+            joined = ops.where(chosen > 0, ops.cast(outputs, own.dtype), own)
+            joined = ops.reshape(joined, hidden_states.shape)
+            hidden_states = _rest_of(
+                layer, hidden_states, x, layer.attention_layer.output_dense(joined)
+            )
+        logits = self.token_embedding(self.final_layernorm(hidden_states), reverse=True)
+        return {"head_outputs": head_outputs, "logits": logits}
+
+
+def _heads_of(attention, x, padding_mask):
+    """Return what the heads found, from their weights and the values: `(b, t, n, h)`."""
+    _, weights = attention(
+        x,
+        positions=token_positions(padding_mask),
+        attention_mask=make_attention_mask(padding_mask),
+    )
+    value = attention.value_dense(x)  # (b, k, g, h)
+    value = ops.repeat(value, weights.shape[1] // value.shape[2], axis=2)  # (b, k, n, h)
+    return ops.einsum("bnqk,bknh->bqnh", ops.cast(weights, value.dtype), value)
+
+
+def _rest_of(layer, hidden_states, x, attention_output):
+    """Compute a block from its attention's output on, as `FalconTransformerDecoder.call` has it."""
+    if not layer.parallel_attention:
+        x = hidden_states + attention_output
+        return x + layer.mlp(layer.post_attention_layernorm(x))
+    if layer.num_parallel_layer_norms == 2:
+        x = layer.mlp_layernorm(hidden_states)
+    return hidden_states + attention_output + layer.mlp(x)

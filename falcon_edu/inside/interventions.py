@@ -1,0 +1,230 @@
+"""Intervening: patch the residual stream, ablate heads, run the tail of the model or skip it.
+
+A head writes through its own rows of the output projection, so ablating it is a change of weights
+for one run. Everything after a hidden state is a model of its own, so patching is running that.
+"""
+
+from weakref import WeakKeyDictionary
+
+from falcon_edu.inside.activations import BUCKET, record, run, run_compiled
+from falcon_edu.inside.heads import check_head
+from falcon_edu.support.inputs import backbone_of, encode
+
+import keras
+import numpy as np
+from keras import ops
+
+# The tails of a backbone by layer, kept as long as the backbone.
+_TAILS: WeakKeyDictionary = WeakKeyDictionary()
+
+
+def ablate_heads(model, inputs, heads):
+    """Record a run in which some attention heads write nothing into the residual stream.
+
+    A head's only way out is through its own rows of the output projection. They are set to zero,
+    in a copy of the weights that lives for this one run.
+
+    Args:
+        model, inputs: as in `record`.
+        heads: pairs `(layer, head)`.
+
+    Returns:
+        `Activations`; the ablated heads' own attention weights are still computed and returned.
+
+    Raises:
+        ValueError: there is no such head, or the inputs are not as they must be.
+
+    Example:
+
+    >>> import falcon_edu
+    >>> falcon = falcon_edu.FalconCausalLM.from_preset("falcon_tales_rw_en")
+    >>> activations = falcon_edu.ablate_heads(falcon, "Once upon a time", [(0, 1), (2, 3)])
+
+    Michel et al. 2019, https://arxiv.org/abs/1905.10650, section 2.2.
+    """
+    backbone = backbone_of(model)
+    return run(model, inputs, replaced=_without_heads(backbone, heads))
+
+
+def patch(model, inputs, layer, position, value):
+    """Replace the residual stream at one place and let the rest of the model run on.
+
+    Args:
+        model, inputs: as in `record`.
+        layer: index into `hidden_states`: 0 is the embedding, `num_layers` the last block's output.
+        position: index into the sequence; negative ones count from the end.
+        value: `(m,)` or `(b, m)`, usually from another run's `hidden_states`.
+
+    Returns:
+        logits `(b, t, v)`.
+
+    Raises:
+        ValueError: the layer, the position or the shape of the value does not exist in this model.
+
+    Example:
+
+    >>> import falcon_edu
+    >>> falcon = falcon_edu.FalconCausalLM.from_preset("falcon_tales_rw_en")
+    >>> other = falcon_edu.record(falcon, "Tom had a red kite")
+    >>> value = other.hidden_states[2][:, -1]
+    >>> logits = falcon_edu.patch(falcon, "Mia had a red kite", layer=2, position=-1, value=value)
+
+    Meng et al. 2022, https://arxiv.org/abs/2202.05262, section 2.1 (causal tracing).
+    """
+    activations = record(model, inputs)
+    _check_layer(backbone_of(model), layer)
+    hidden_states = activations.hidden_states[layer].copy()  # (b, t, m)
+    batch, length, width = hidden_states.shape
+    if not -length <= position < length:
+        raise ValueError(f"`position` must be in a sequence of {length}. Received: {position}")
+    if np.shape(value) not in ((width,), (batch, width)):
+        raise ValueError(
+            f"`value` must have shape ({width},) or ({batch}, {width}). Received: {np.shape(value)}"
+        )
+    hidden_states[:, position] = value
+    return run_tail(model, layer, hidden_states, activations.padding_mask)
+
+
+def patching_map(model, clean, corrupted, positions):
+    """Patches every place, one at a time, with the state that another run has there.
+
+    Args:
+        model: as in `record`.
+        clean, corrupted: one text each, or token dicts of one sequence, with as many tokens. The
+            model runs on `corrupted`, and a state of `clean` is put into it.
+        positions: indices into the sequence, from 0.
+
+    Returns:
+        logits after the last token, `(num_layers + 1, positions, v)`.
+
+    Raises:
+        ValueError: the inputs have different lengths, or a position is outside of them.
+
+    Example:
+
+    >>> import falcon_edu
+    >>> falcon = falcon_edu.FalconCausalLM.from_preset("falcon_tales_rw_en")
+    >>> logits = patching_map(falcon, "Mia had a red kite", "Tom had a red kite", range(3, 6))
+    >>> logits.shape == (falcon.backbone.num_layers + 1, 3, falcon.backbone.vocabulary_size)
+    True
+
+    Meng et al. 2022, https://arxiv.org/abs/2202.05262, section 2.1 (causal tracing).
+    """
+    clean, corrupted = (encode(model, inputs) for inputs in (clean, corrupted))
+    shapes = [inputs["token_ids"].shape for inputs in (clean, corrupted)]
+    if shapes[0] != shapes[1] or shapes[0][0] != 1:
+        raise ValueError(
+            "`clean` and `corrupted` must be one sequence each, with as many tokens. "
+            f"Received shapes: {shapes[0]} and {shapes[1]}"
+        )
+    length = shapes[0][1]
+    positions = np.asarray(positions, dtype=int)
+    if not len(positions) or not ((positions >= 0) & (positions < length)).all():
+        raise ValueError(f"`positions` must be in 0..{length - 1}. Received: {positions.tolist()}")
+    sources, targets = (record(model, inputs).hidden_states for inputs in (clean, corrupted))
+    padding = ((0, 0), (0, -length % BUCKET), (0, 0))
+    rows = np.arange(len(positions))
+    padding_mask = np.pad(corrupted["padding_mask"], padding[:2]).repeat(len(rows), axis=0)
+    logits = []
+    for layer, (source, target) in enumerate(zip(sources, targets, strict=True)):
+        states = np.pad(target, padding).repeat(len(rows), axis=0)  # a row for each patch
+        states[rows, positions] = source[0, positions]
+        logits.append(run_tail(model, layer, states, padding_mask)[:, length - 1])
+    return np.stack(logits)
+
+
+def logit_lens(model, activations):
+    """Return what the model would say if it stopped after each layer: final norm and output head.
+
+    Args:
+        model: a `FalconCausalLM` or a `FalconBackbone`.
+        activations: what `record` of this model gave.
+
+    Returns:
+        logits `(num_layers + 1, b, t, v)`; the last are the model's own.
+
+    Example:
+
+    >>> import falcon_edu
+    >>> falcon = falcon_edu.FalconCausalLM.from_preset("falcon_tales_rw_en")
+    >>> activations = falcon_edu.record(falcon, "Once upon a time")
+    >>> lens = falcon_edu.logit_lens(falcon, activations)
+    >>> np.testing.assert_allclose(lens[-1], activations.logits, rtol=1e-4, atol=1e-4)
+
+    nostalgebraist 2020, https://www.lesswrong.com/posts/AcKRB8wDpdaN6v6ru.
+    """
+    last = backbone_of(model).num_layers
+    states = activations.hidden_states
+    return np.stack([run_tail(model, last, x, activations.padding_mask) for x in states])
+
+
+def tail_model(model, layer):
+    """Return the rest of the model as a Keras model: from a hidden state to the logits.
+
+    Args:
+        model: a `FalconCausalLM` or a `FalconBackbone`.
+        layer: index into `hidden_states`.
+
+    Returns:
+        A `keras.Model` of `[hidden_states (b, t, m), padding_mask (b, t)]` to logits `(b, t, v)`.
+
+    Raises:
+        ValueError: there is no such layer.
+
+    Example:
+
+    >>> import falcon_edu
+    >>> backbone = falcon_edu.FalconBackbone.from_preset("falcon_tales_rw_en")
+    >>> tail = falcon_edu.tail_model(backbone, backbone.num_layers)
+    >>> tail.count_params() < backbone.count_params()
+    True
+    """
+    backbone = backbone_of(model)
+    _check_layer(backbone, layer)
+    tails = _TAILS.setdefault(backbone, {})
+    if layer not in tails:
+        hidden_states = keras.Input((None, backbone.hidden_dim), name="hidden_states")
+        padding_mask = keras.Input((None,), dtype="int32", name="padding_mask")
+        x = hidden_states
+        for transformer_layer in backbone.transformer_layers[layer:]:
+            x, _ = transformer_layer(x, padding_mask=padding_mask)
+        # After the last layer nothing needs the mask, and Keras 3.13 wants every input to be read.
+        ops.cast(padding_mask, "bool")
+        logits = backbone.token_embedding(backbone.final_layernorm(x), reverse=True)
+        tails[layer] = keras.Model([hidden_states, padding_mask], logits)
+    return tails[layer]
+
+
+def run_tail(model, layer, hidden_states, padding_mask):
+    """Run `tail_model` compiled.
+
+    Args:
+        model, layer: as in `tail_model`.
+        hidden_states: `(b, t, m)`.
+        padding_mask: `(b, t)`.
+
+    Returns:
+        logits `(b, t, v)`, NumPy, float32.
+    """
+    inputs = [np.asarray(hidden_states), np.asarray(padding_mask, dtype="int32")]
+    return run_compiled(tail_model(model, layer), inputs)
+
+
+def _without_heads(backbone, heads):
+    """Output projections with the rows of some heads set to zero: `{variable path: array}`."""
+    replaced: dict = {}
+    width = backbone.config.head_dim
+    for layer, head in heads:
+        check_head(backbone, layer, head)
+        for variable in backbone.transformer_layers[layer].attention_layer.output_dense.variables:
+            # With LoRA the kernel is `kernel + a @ b`: a has a head's rows too.
+            if variable.name in ("kernel", "lora_kernel_a"):
+                value = replaced.get(variable.path, variable.value)
+                rows = slice(head * width, (head + 1) * width)
+                replaced[variable.path] = value.at[rows].set(0)
+    return replaced
+
+
+def _check_layer(backbone, layer):
+    if not 0 <= layer <= backbone.num_layers:
+        raise ValueError(f"`layer` must be in 0..{backbone.num_layers}. Received: {layer}")

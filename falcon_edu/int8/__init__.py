@@ -1,0 +1,1 @@
+"""Weights of eight bits: what they are, and the layers that hold them."""

@@ -1,0 +1,1 @@
+"""The lesson, read in this order: config, positions, attention, decoder, backbone, causal_lm."""

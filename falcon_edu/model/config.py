@@ -1,0 +1,185 @@
+"""FalconConfig: the numbers that define one member of the Falcon family."""
+
+from dataclasses import asdict, dataclass, fields
+
+from falcon_edu.storage.strangers import shown
+
+POSITION_ENCODINGS = ("alibi", "rope")
+MOST = 2**31 - 1  # sizes are indices, and JAX counts with 32 bits
+FLOAT32 = (1.2e-38, 3.4e38)  # what float32 can hold, in which norms and positions are computed
+ROPE_BASES = (1e-20, 1e30)  # beyond them an angle overflows
+ALIBI_DTYPES = (None, "float32", "bfloat16", "float16")
+
+# The family arguments that KerasHub's FalconBackbone does not have. At these values a
+# configuration is a Falcon-RW, the one layout that KerasHub can represent.
+FAMILY_DEFAULTS = {
+    "num_key_value_heads": None,
+    "position_encoding": "alibi",
+    "rope_max_wavelength": 10_000,
+    "parallel_attention": False,
+    "num_parallel_layer_norms": 1,
+    "use_bias": True,
+    "tie_word_embeddings": True,
+    "alibi_dtype": None,
+}
+
+
+@dataclass(frozen=True)
+class FalconConfig:
+    """One member of the Falcon family, validated once, when it is made.
+
+    Args:
+        vocabulary_size: number of token ids, `v`.
+        num_layers: number of decoder blocks.
+        num_attention_heads: number of query heads, `n`; divides `hidden_dim`.
+        hidden_dim: width of the residual stream, `m`.
+        intermediate_dim: width of the feed-forward layer, `f`.
+        layer_norm_epsilon: added to the variance in every layer norm.
+        attention_dropout_rate: share of attention weights and of attention outputs that is
+            dropped in training, in [0, 1).
+        feedforward_dropout_rate: share of feed-forward outputs dropped in training, in [0, 1).
+        num_key_value_heads: number of key/value heads, `g`; divides `num_attention_heads`.
+            `None` means one for each query head (multi-head attention); 1 is multi-query.
+        position_encoding: `"alibi"` or `"rope"`.
+        rope_max_wavelength: base of RoPE's frequencies.
+        parallel_attention: attention and MLP read the same input, instead of one after the other.
+        num_parallel_layer_norms: with `parallel_attention`, 1 shared norm or 2 separate ones.
+        use_bias: whether the dense layers have biases.
+        tie_word_embeddings: whether logits come from the embedding matrix, not a head of their own.
+        alibi_dtype: precision in which ALiBi biases are computed; `None` is float32.
+            `"bfloat16"` reproduces the transformers library.
+
+    Raises:
+        ValueError: an argument is impossible; the message says which and what would do.
+
+    Example:
+
+    >>> config = FalconConfig(50304, 24, 32, 2048, 8192)
+    >>> config.head_dim, config.num_parameters
+    (64, 1311625216)
+
+    Almazrouei et al. 2023, https://arxiv.org/abs/2311.16867, section 4.
+    """
+
+    vocabulary_size: int
+    num_layers: int
+    num_attention_heads: int
+    hidden_dim: int
+    intermediate_dim: int
+    layer_norm_epsilon: float = 1e-5
+    attention_dropout_rate: float = 0
+    feedforward_dropout_rate: float = 0
+    num_key_value_heads: int | None = None
+    position_encoding: str = "alibi"
+    rope_max_wavelength: float = 10_000
+    parallel_attention: bool = False
+    num_parallel_layer_norms: int = 1
+    use_bias: bool = True
+    tie_word_embeddings: bool = True
+    alibi_dtype: str | None = None
+
+    def __post_init__(self):
+        for name in (
+            "vocabulary_size",
+            "num_layers",
+            "num_attention_heads",
+            "hidden_dim",
+            "intermediate_dim",
+        ):
+            _check_positive_integer(name, getattr(self, name))
+        if self.num_key_value_heads is not None:
+            _check_positive_integer("num_key_value_heads", self.num_key_value_heads)
+        for name in (
+            "parallel_attention",
+            "use_bias",
+            "tie_word_embeddings",
+        ):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(
+                    f"`{name}` must be true or false. Received: {shown(getattr(self, name))}"
+                )
+        _check_number("layer_norm_epsilon", self.layer_norm_epsilon, *FLOAT32)
+        _check_number("rope_max_wavelength", self.rope_max_wavelength, *ROPE_BASES)
+        for name in ("attention_dropout_rate", "feedforward_dropout_rate"):
+            _check_number(name, getattr(self, name), 0, 1 - 1e-9, "of at least 0 and below 1")
+        _check_choice("position_encoding", self.position_encoding, POSITION_ENCODINGS)
+        _check_choice("num_parallel_layer_norms", self.num_parallel_layer_norms, (1, 2))
+        _check_choice("alibi_dtype", self.alibi_dtype, ALIBI_DTYPES)
+        if self.hidden_dim % self.num_attention_heads:
+            raise ValueError(
+                "`hidden_dim` must be a multiple of `num_attention_heads`. Received: "
+                f"hidden_dim={self.hidden_dim}, num_attention_heads={self.num_attention_heads}"
+            )
+        if self.num_attention_heads % self.key_value_heads:
+            raise ValueError(
+                "`num_attention_heads` must be a multiple of `num_key_value_heads`. Received: "
+                f"num_attention_heads={self.num_attention_heads}, "
+                f"num_key_value_heads={self.num_key_value_heads}"
+            )
+        if self.position_encoding == "rope" and self.head_dim % 2:
+            raise ValueError(
+                "RoPE rotates pairs, so `hidden_dim / num_attention_heads` must be even. Received: "
+                f"{self.hidden_dim} / {self.num_attention_heads} = {self.head_dim}"
+            )
+        if self.num_parallel_layer_norms == 2 and not self.parallel_attention:
+            raise ValueError(
+                "`num_parallel_layer_norms=2` needs `parallel_attention=True`: "
+                "a sequential block always has two norms, one before each half."
+            )
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one head, `h`."""
+        return self.hidden_dim // self.num_attention_heads
+
+    @property
+    def key_value_heads(self) -> int:
+        """Number of key/value heads, `g`, with the default filled in."""
+        return self.num_key_value_heads or self.num_attention_heads
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of weights of the backbone, from the formula (the head counts if it is untied)."""
+        m, f, bias = self.hidden_dim, self.intermediate_dim, self.use_bias
+        key_value_width = self.key_value_heads * self.head_dim
+        query_key_value = (m + bias) * (m + 2 * key_value_width)
+        attention_output = (m + bias) * m
+        mlp = (m + bias) * f + (f + bias) * m
+        norms = 2 * m * (self.num_parallel_layer_norms if self.parallel_attention else 2)
+        block = query_key_value + attention_output + mlp + norms
+        embeddings = self.vocabulary_size * m * (1 if self.tie_word_embeddings else 2)
+        return embeddings + self.num_layers * block + 2 * m
+
+    def to_dict(self) -> dict:
+        """The arguments of `FalconBackbone`, family arguments only where not Falcon-RW's."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in FAMILY_DEFAULTS or value != FAMILY_DEFAULTS[name]
+        }
+
+    @property
+    def is_keras_hub_compatible(self) -> bool:
+        """True if KerasHub's own `FalconBackbone` can represent this configuration."""
+        return not set(self.to_dict()) & set(FAMILY_DEFAULTS)
+
+
+CONFIG_FIELDS = tuple(field.name for field in fields(FalconConfig))
+
+
+def _check_positive_integer(name, value):
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
+        raise ValueError(f"`{name}` must be a whole number of at least 1. Received: {shown(value)}")
+    if value > MOST:
+        raise ValueError(f"`{name}` must be at most {MOST:,}. Received: {shown(value)}")
+
+
+def _check_number(name, value, low, high, words="above 0 that float32 can compute with"):
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high:
+        raise ValueError(f"`{name}` must be a number {words}. Received: {shown(value)}")
+
+
+def _check_choice(name, value, choices):
+    if isinstance(value, bool) or value not in choices:
+        raise ValueError(f"`{name}` must be one of {list(choices)}. Received: {shown(value)}")

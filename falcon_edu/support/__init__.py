@@ -1,0 +1,1 @@
+"""What every model has around it: checked inputs, datasets, steps, state, export."""
