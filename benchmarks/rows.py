@@ -1,6 +1,7 @@
 """The rows of the benchmark: what is compared with what, and what we want to reach."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -66,6 +67,26 @@ def training(work, size, name, goals, is_quick=False):
         is_quick=is_quick,
     )
 
+
+def learner(row_name, unit, work, goal=None, **arguments):
+    """Make a row of what a learner waits for, on one core."""
+    run = {"who": "learner", "work": work, "arguments": arguments}
+    return Row(f"learner: {row_name}", unit, run, goal=goal)
+
+
+NOTEBOOKS = sorted(
+    path.stem for path in (Path(__file__).resolve().parents[1] / "notebooks").glob("[0-9]*.ipynb")
+)
+
+EXPLORERS = [
+    "AttentionExplorer",
+    "LogitLensExplorer",
+    "LoRAExplorer",
+    "MemoryExplorer",
+    "NextTokenExplorer",
+    "PatchingExplorer",
+    "PositionExplorer",
+]
 
 WEIGHTS_1B = 1_311_625_216 * 4 / 1e6  # megabytes in float32
 
@@ -161,6 +182,10 @@ ROWS = [
         Row(f"rounding to {dtype}, 1.3B", "%", ours("rounding", "1.3B", dtype), goal=0.02)
         for dtype in ("int8", "int8/32")
     ),
+    learner("first attention map", "s", "first_attention_map", goal=2.0),
+    learner("first streamed word", "s", "first_word"),
+    *(learner(f"redraw of {name}", "ms", "redraw", explorer=name) for name in EXPLORERS),
+    *(learner(f"notebook {name}", "s", "notebook", name=name) for name in NOTEBOOKS),
     # PyTorch is the CPU's here, so that on a GPU only KerasHub is beside us.
     *(
         Row(
@@ -214,6 +239,8 @@ def _lines(row, results):
     own, own_peak = _median(results["ours"])
     shown = f"{row.name} ({len(results['ours'])}) | {_number(own, row.unit)} | {own_peak:,.0f} MB"
     lines = []
+    if not (row.goal or row.peak_goal or row.peers):
+        lines.append(f"| {shown} | | | | | | |")
     if row.goal:
         met = "yes" if own <= row.goal else "no"
         lines.append(f"| {shown} | | | | | ≤ {_number(row.goal, row.unit)} | {met} |")

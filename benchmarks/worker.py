@@ -39,6 +39,10 @@ def works_of(who, folder, dtype):
         from benchmarks.transformers_works import TransformersWorks
 
         return TransformersWorks(folder, dtype)
+    if who == "learner":
+        from benchmarks.learner_works import LearnerWorks
+
+        return LearnerWorks()
     from benchmarks.keras_works import KerasWorks
 
     if who == "keras_hub":

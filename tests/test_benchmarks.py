@@ -2,13 +2,19 @@
 
 from benchmarks.__main__ import rounded, together
 from benchmarks.keras_works import KerasWorks
+from benchmarks.learner_works import LearnerWorks
 from benchmarks.our_works import OurWorks
-from benchmarks.rows import ROWS, Row, table
+from benchmarks.rows import EXPLORERS, ROWS, Row, table
 from benchmarks.transformers_works import TransformersWorks
 
 import pytest
 
-WORKS = {"falcon_edu": OurWorks, "keras_hub": KerasWorks, "transformers": TransformersWorks}
+WORKS = {
+    "falcon_edu": OurWorks,
+    "keras_hub": KerasWorks,
+    "transformers": TransformersWorks,
+    "learner": LearnerWorks,
+}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -94,3 +100,17 @@ def test_what_is_written_has_four_digits():
     assert rounded({"runs": [{"value": 1234.567, "who": "we"}]}) == {
         "runs": [{"value": 1235.0, "who": "we"}]
     }
+
+
+@pytest.mark.parametrize("explorer", EXPLORERS)
+def test_an_explorer_is_redrawn_with_another_value(explorer, monkeypatch):
+    monkeypatch.setattr("os.sched_setaffinity", lambda *_: None, raising=False)  # for one test
+    assert LearnerWorks(redraws=1).redraw(explorer) > 0
+
+
+def test_a_row_without_peers_or_goals_has_a_line():
+    row = Row("learner: waits", "s", {})
+    about = {"cores": "2", "read_bandwidth": 30, "gemm_rate": 200, "versions": {"jax": "1"}}
+    results = {"learner: waits": {"ours": [{"value": 2, "peak": 10}]}}
+    lines = table([row], results, about, "today")
+    assert "| learner: waits (1) | 2.00 s | 10 MB |" in lines
