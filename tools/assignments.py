@@ -30,23 +30,23 @@ STUB = "...  # your code"  # as in `nbgrader_config.py`
 
 
 def find() -> list[Path]:
-    """The source notebooks, in order."""
+    """Return the source notebooks, in order."""
     return sorted(SOURCE.glob("*/*.ipynb"))
 
 
 def read(path: Path) -> NotebookNode:
-    """A source notebook."""
+    """Return a source notebook."""
     return nbformat.read(path, as_version=4)
 
 
 def tasks(notebook: NotebookNode) -> dict[str, int]:
-    """What each task of an assignment is worth: `{name: points}`."""
+    """Return what each task of an assignment is worth: `{name: points}`."""
     cells = [cell.metadata.get("nbgrader", {}) for cell in notebook.cells]
     return {c["grade_id"].removesuffix("-test"): c["points"] for c in cells if c.get("grade")}
 
 
 def wrong_answers(path: Path) -> dict[str, dict[str, tuple]]:
-    """The plausible wrong answers to an assignment: `{task: {what is wrong: edit}}`."""
+    """Return the plausible wrong answers to an assignment: `{task: {what is wrong: edit}}`."""
     module_file = WRONG_ANSWERS / f"{path.stem[3:]}.py"
     spec = importlib.util.spec_from_file_location(path.stem, module_file)
     assert spec is not None
@@ -60,7 +60,7 @@ def wrong_answers(path: Path) -> dict[str, dict[str, tuple]]:
 
 
 def answered(notebook: NotebookNode, edits: dict[str, tuple]) -> NotebookNode:
-    """The notebook with some solutions edited: `{task: edit}`."""
+    """Return the notebook with some solutions edited: `{task: edit}`."""
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
         name = cell.metadata.get("nbgrader", {}).get("grade_id")
@@ -70,7 +70,7 @@ def answered(notebook: NotebookNode, edits: dict[str, tuple]) -> NotebookNode:
 
 
 def blank(notebook: NotebookNode) -> NotebookNode:
-    """The notebook without its solutions, as a learner gets it."""
+    """Return the notebook without its solutions, as a learner gets it."""
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
         cell.source = REGION.sub(rf"\1{STUB}", cell.source)
@@ -78,7 +78,7 @@ def blank(notebook: NotebookNode) -> NotebookNode:
 
 
 def edited(source: str, edit: tuple) -> str:
-    """The source of a solution cell after an edit.
+    """Return the source of a solution cell after an edit.
 
     Raises:
         ValueError: what should be replaced is not there.
@@ -101,7 +101,7 @@ def edited(source: str, edit: tuple) -> str:
 
 
 def scores(notebook: NotebookNode, only: str | None = None) -> dict[str, float]:
-    """The points of each task, computed as nbgrader does, but in this process.
+    """Return the points of each task, computed as nbgrader does, but in this process.
 
     Args:
         notebook: an assignment with answers.
@@ -125,7 +125,7 @@ def scores(notebook: NotebookNode, only: str | None = None) -> dict[str, float]:
 
 
 def score(source: str, space: dict[str, Any]) -> float:
-    """The value of a test cell; an error is worth nothing."""
+    """Return the value of a test cell; an error is worth nothing."""
     try:
         return float(run(source, space))
     except Exception:
@@ -148,7 +148,7 @@ def run(source: str, space: dict[str, Any]) -> Any:
 
 @contextlib.contextmanager
 def judged(notebook: NotebookNode) -> Iterator[Callable]:
-    """A function of an edited notebook and a task, or none: its points, from the judge apart.
+    """Return a function of an edited notebook and a task or none: the judge's points.
 
     All answers go to one process, as a notebook's cells do; an edit of one task is taken back.
     """

@@ -47,7 +47,7 @@ def enable(backbone, rank, target_layer_names=None):
 
 @uninterrupted()
 def merge(backbone):
-    """Adds every update to the kernel it belongs to: the same outputs with factors of zero.
+    """Add every update to the kernel it belongs to: the same outputs with factors of zero.
 
     Args:
         backbone: a backbone with LoRA enabled.
@@ -73,7 +73,7 @@ def merge(backbone):
 
 @uninterrupted()
 def unmerge(backbone):
-    """Takes merged updates out of the kernels and puts the factors back: `merge` undone.
+    """Take merged updates out of the kernels and put the factors back: `merge` undone.
 
     Args:
         backbone: a backbone whose LoRA was merged.
@@ -92,7 +92,7 @@ def unmerge(backbone):
 
 
 def at_strength(backbone, strength):
-    """The factors that make the update of a backbone weaker or stronger, for one run.
+    """Return the factors that make the update of a backbone weaker or stronger, for one run.
 
     The update is a product, so scaling one of its two factors scales the whole.
 
@@ -123,7 +123,7 @@ def at_strength(backbone, strength):
 
 
 def save(backbone, filepath):
-    """Saves the factors in KerasHub's file format, with what they belong to as an attribute.
+    """Save the factors in KerasHub's file format, with what they belong to as an attribute.
 
     Args:
         backbone: a backbone with LoRA enabled.
@@ -160,7 +160,7 @@ def save(backbone, filepath):
 
 
 def load(backbone, filepath):
-    """Loads factors from a `.lora.h5` file, enabling LoRA on the file's layers where it is not.
+    """Load factors from a `.lora.h5` file, enabling LoRA on the file's layers where it is not.
 
     Everything is compared before anything changes.
 
@@ -202,7 +202,7 @@ def load(backbone, filepath):
 
 
 def adapted_layers(backbone):
-    """The layers of a backbone that have LoRA factors, in order."""
+    """Return the layers of a backbone that have LoRA factors, in order."""
     return [layer for layer in _layers(backbone) if getattr(layer, "lora_enabled", False)]
 
 
@@ -283,7 +283,7 @@ def _require_adapted_layers(backbone):
 
 
 def _factors(layer):
-    """The two factor variables of an adapted layer: a, which reads, and b, which writes."""
+    """Return the two factor variables of an adapted layer: a, which reads, and b, which writes."""
     return sorted(
         (variable for variable in layer.variables if variable.name.startswith("lora_")),
         key=lambda variable: variable.name,
@@ -318,7 +318,7 @@ def _check_suffix(filepath):
 
 
 def _read_description(filepath, datasets, text):
-    """A file's rank, alpha and base, of which KerasHub's files have the first alone."""
+    """Return a file's rank, alpha and base, of which KerasHub's files have the first alone."""
     try:
         rank = datasets["lora/vars/rank"]
         if rank.size != 1 or rank.dtype.kind not in "iuf":
@@ -345,7 +345,7 @@ def _read_description(filepath, datasets, text):
 
 
 def _find_factors(filepath, datasets, layers):
-    """A file's factors, not read yet: `{layer index: (a, b)}`."""
+    """Return a file's factors, not read yet: `{layer index: (a, b)}`."""
     factors: dict[int, dict] = {}
     for name in sorted(datasets):
         found = re.fullmatch(r"lora/(0|[1-9][0-9]{0,5})/vars/lora_(kernel|embeddings)_[ab]", name)
@@ -366,7 +366,7 @@ def _find_factors(filepath, datasets, layers):
 
 
 def _read_factor(filepath, dataset, dtype):
-    """A factor in float32, if all its numbers are finite in the dtype that will hold it."""
+    """Return a factor in float32, if all its numbers are finite in the dtype that will hold it."""
     name = plain(dataset.name)
     try:
         is_bfloat16 = dataset.dtype.str == "|V2"  # how HDF5 keeps one
@@ -416,7 +416,7 @@ def _check_enabled(filepath, rank, targets, adapted):
 
 
 def _check_all_blocks(filepath, targets, layers):
-    """A file for fewer blocks would fit the first ones, and leave the others as they are."""
+    """Refuse a file for fewer blocks, which would leave the last ones as they are."""
     names = {layer.name for layer in targets}
     there, here = len(targets), sum(layer.name in names for layer in layers)
     if there != here:

@@ -12,7 +12,7 @@ COPIED = (".ipynb", ".md", ".py")
 
 
 def main(folder):
-    """Copies the course and says what became of it; returns the exit status."""
+    """Copy the course and say what became of it; return the exit status."""
     try:
         copied, kept = copy_notebooks(folder)
     except (OSError, ValueError) as error:
@@ -27,7 +27,7 @@ def main(folder):
 
 
 def copy_notebooks(folder):
-    """Copies notebooks, exercises and solutions into a folder. What is there stays as it is.
+    """Copy notebooks, exercises and solutions into a folder. What is there stays as it is.
 
     Args:
         folder: path of a folder; it is made if need be.
@@ -66,7 +66,7 @@ def copy_notebooks(folder):
 
 
 def course_folder():
-    """The folder of the course: inside an installed package, or beside it in the repository."""
+    """Return the folder of the course, inside an installed package or beside it."""
     for folder in COURSE:
         if (folder / "00_welcome.ipynb").is_file():
             return folder
@@ -77,7 +77,7 @@ def course_folder():
 
 
 def course_files(course):
-    """The paths of the course's files, relative to its folder, in order."""
+    """Return the paths of the course's files, relative to its folder, in order."""
     found = (path.relative_to(course) for path in sorted(course.rglob("*")) if path.is_file())
     return [
         path.as_posix()

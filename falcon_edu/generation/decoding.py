@@ -17,7 +17,7 @@ LOOP_MASK: contextvars.ContextVar = contextvars.ContextVar("loop_mask", default=
 
 
 def build_cache(backbone, batch_size, max_length):
-    """An empty cache: room for the keys and values of every block.
+    """Return an empty cache: room for the keys and values of every block.
 
     Args:
         backbone: a `FalconBackbone`.
@@ -40,7 +40,7 @@ def build_cache(backbone, batch_size, max_length):
 
 
 def _zeros(backbone, b, k):
-    """The empty cache, of NumPy: one zero, seen everywhere. JAX would compile a program for it."""
+    """Return an empty cache of NumPy, one zero seen everywhere: JAX would compile a program."""
     shape = (b, k, backbone.config.key_value_heads, backbone.config.head_dim)
     return [
         (np.broadcast_to(np.zeros((), layer.compute_dtype), shape),) * 2  # keys and values
@@ -49,7 +49,7 @@ def _zeros(backbone, b, k):
 
 
 def call_with_cache(backbone, token_ids, cache, cache_update_index, padding_mask=None):
-    """The backbone's forward pass for some new tokens, given the keys and values of earlier ones.
+    """Run the backbone on some new tokens, given the keys and values of earlier ones.
 
     Args:
         backbone: a `FalconBackbone`.
@@ -107,7 +107,7 @@ class DecodingLoop:
         self.decode = jax.jit(self._decode, donate_argnames="state")
 
     def initial_state(self, prompts, start, ends, capacity):
-        """The state of the loop before anything is read.
+        """Return the state of the loop before anything is read.
 
         Args:
             prompts: `{"token_ids": (b, t), "padding_mask": (b, t)}`, NumPy.
@@ -147,7 +147,7 @@ class DecodingLoop:
         return rows * columns * token <= LOOP_READS
 
     def _prefill(self, weights, state, width):
-        """Reads the prompts in one pass, all but their last column, with which the loop begins.
+        """Read the prompts in one pass, all but their last column, with which the loop begins.
 
         Args:
             weights: values of the variables of the backbone, from `dense.values_with_bits`.
@@ -260,7 +260,7 @@ class DecodingLoop:
         return isinstance(self.sampler, samplers.BeamSampler)
 
     def _variables(self, weights, seeds=()):
-        """A scope in which the variables have these values, so that they are no constants."""
+        """Return a scope where the variables have these values, so that they are no constants."""
         owner = self.model or self.backbone
         variables = [*owner.variables, *(self.sampler.variables if seeds else ())]
         scope = keras.StatelessScope()
@@ -274,7 +274,7 @@ class DecodingLoop:
 
 
 def _start_beams(state, num_beams):
-    """Makes `num_beams` equal rows of each; so at first only one of them may be extended."""
+    """Make `num_beams` equal rows of each; so at first only one of them may be extended."""
     rows = jax.tree.map(lambda x: np.repeat(x, num_beams, axis=0), state["rows"])
     log_probs = np.where(np.arange(num_beams) == 0, 0.0, -1e9).astype("float32")
     b = len(rows["ends"]) // num_beams
@@ -282,7 +282,7 @@ def _start_beams(state, num_beams):
 
 
 def _choose_beams(state, next_log_probs):
-    """Keeps the most probable of all extensions of the beams: new state, and their last tokens."""
+    """Keep the most probable of all extensions of the beams: new state, and their last tokens."""
     rows = state["rows"]
     b, num_beams = state["log_probs"].shape
     v = next_log_probs.shape[-1]
@@ -297,5 +297,5 @@ def _choose_beams(state, next_log_probs):
 
 
 def _write(x, column, values):
-    """Puts `(b,)` values into a column of `(b, k)`."""
+    """Put `(b,)` values into a column of `(b, k)`."""
     return jax.lax.dynamic_update_slice_in_dim(x, values[:, None], column, axis=1)

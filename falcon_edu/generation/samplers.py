@@ -77,7 +77,7 @@ class Sampler:
         return [g.state for g in generators if isinstance(g, keras.random.SeedGenerator)]
 
     def distribution(self, logits):
-        """The probabilities that this sampler draws from.
+        """Return the probabilities that this sampler draws from.
 
         Args:
             logits: `(b, v)`.
@@ -88,7 +88,7 @@ class Sampler:
         return self.restrict(self.compute_probabilities(logits))
 
     def compute_probabilities(self, logits):
-        """The softmax of `(b, v)` logits at this sampler's temperature, in float32."""
+        """Return the softmax of `(b, v)` logits at this sampler's temperature, in float32."""
         return ops.softmax(ops.cast(logits, "float32") / self.temperature, axis=-1)
 
     def restrict(self, probabilities):
@@ -305,7 +305,7 @@ SAMPLERS = {
 
 
 def get(identifier):
-    """The sampler that a name, a class, a configuration or a sampler stands for.
+    """Return the sampler that a name, a class, a configuration or a sampler stands for.
 
     Args:
         identifier: `"greedy"`, `"random"`, `"top_k"`, `"top_p"` or `"beam"`; a sampler class; what
@@ -335,7 +335,7 @@ def get(identifier):
 
 
 def serialize(sampler):
-    """The configuration of a sampler, for `get`."""
+    """Return the configuration of a sampler, for `get`."""
     return keras.saving.serialize_keras_object(sampler)
 
 

@@ -52,7 +52,7 @@ class Run:
             self.state = self.loop.prefill(weights, self.state, width=width)
 
     def decode(self, until):
-        """Appends tokens up to the column `until`, or until every row is finished."""
+        """Append tokens up to the column `until`, or until every row is finished."""
         sampler = self.model.sampler
         seeds, self.state = self.loop.decode(
             self.weights,
@@ -78,7 +78,7 @@ class Run:
         return bool(np.asarray(self.state["rows"]["finished"]).all())
 
     def tokens(self, column):
-        """The ids in a column, `(b,)`."""
+        """Return the ids in a column, `(b,)`."""
         return np.array(self.state["rows"]["token_ids"])[:, column]
 
     def outputs(self, strip_prompt=False):
@@ -218,7 +218,7 @@ def _pieces(model, prompts, max_length, stop_token_ids):
 
 
 def align(prompts):
-    """Moves the real tokens of every row to the right, and cuts columns that no row needs.
+    """Move the real tokens of every row to the right, and cut columns that no row needs.
 
     Example:
 
@@ -233,7 +233,7 @@ def align(prompts):
 
 
 def round_up(length):
-    """The number of columns made for `length` tokens, so that similar lengths share a program.
+    """Return the number of columns for `length` tokens: similar lengths share a program.
 
     Example:
 
@@ -245,7 +245,7 @@ def round_up(length):
 
 
 def loop_of(model):
-    """The compiled loop of a model and its sampler; samplers that differ in seed alone share it."""
+    """Return the compiled loop of a model and its sampler, whatever the sampler's seed."""
     sampler = model.sampler
     key = sampler
     if type(sampler) in samplers.SAMPLERS.values():
@@ -261,7 +261,7 @@ def loop_of(model):
 
 
 def _prepare(model, inputs, max_length, stop_token_ids):
-    """Checked arguments of `Run`: prompts, `max_length` and stop token ids."""
+    """Check the arguments of `Run`, and return them: prompts, `max_length` and stop token ids."""
     prompts = encode(model, inputs)
     if max_length is None and isinstance(inputs, dict):
         max_length = prompts["token_ids"].shape[1]
@@ -298,7 +298,7 @@ def _stop_token_ids(model, stop_token_ids):
 
 
 def _texts(model, outputs):
-    """The text of every row; for all beams a list of texts for every row."""
+    """Return the text of every row; for all beams a list of texts for every row."""
     if outputs["token_ids"].ndim == 2:
         return model.preprocessor.generate_postprocess(outputs)
     keys = ("token_ids", "padding_mask")

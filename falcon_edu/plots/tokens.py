@@ -78,7 +78,7 @@ def token_boxes_alt(lines, labels=None, title=""):
 
 
 def _places(line):
-    """The left edge and the width of each box, in inches."""
+    """Return the left edge and the width of each box, in inches."""
     places, left = [], 0.0
     for text in line:
         wide = text_width(text, SIZE / 72) + 0.11

@@ -63,7 +63,7 @@ OUTDATED_TOKENIZER = (f"{tokenizer_files.ASSETS}/*",)
 
 
 def load_backbone(cls, preset, load_weights=True, **overrides):
-    """Makes a backbone from a preset; what `Backbone.from_preset` does.
+    """Make a backbone from a preset; what `Backbone.from_preset` does.
 
     Everything is checked before anything is allocated: configuration, names, shapes, types.
 
@@ -109,7 +109,7 @@ def load_backbone(cls, preset, load_weights=True, **overrides):
 
 
 def _load_another(cls, arguments, folder, load_weights):
-    """A backbone of somebody's own class, which alone knows what weights it has."""
+    """Return a backbone of somebody's own class, which alone knows what weights it has."""
     backbone = cls.from_config(arguments)
     if load_weights:
         keras_hub.load_weights(folder, backbone)
@@ -160,7 +160,7 @@ def naming(preset, folder):
 
 
 def exact_preset(preset):
-    """A preset with the commit or version that its hub has now: `"hf://owner/name@commit"`.
+    """Return a preset with the commit or version that its hub has now: `"hf://owner/name@commit"`.
 
     What is made of several loads is then of one commit, even if the branch moves on in between.
 
@@ -171,7 +171,7 @@ def exact_preset(preset):
 
 
 def load_tokenizer(cls, preset, **overrides):
-    """Makes the tokenizer of a preset; what `FalconTokenizer.from_preset` does."""
+    """Make the tokenizer of a preset; what `FalconTokenizer.from_preset` does."""
     folder = resolve(preset, weights=False)
     with naming(preset, folder):
         return _read(
@@ -182,7 +182,7 @@ def load_tokenizer(cls, preset, **overrides):
 
 
 def load_preprocessor(cls, preset, **overrides):
-    """Makes the preprocessor of a preset; what `FalconCausalLMPreprocessor.from_preset` does."""
+    """Make the preprocessor of a preset; what `FalconCausalLMPreprocessor.from_preset` does."""
     folder = resolve(preset, weights=False)
 
     def read():
@@ -215,7 +215,7 @@ def _configure(cls, folder, overrides):
 
 
 def _read_config(folder, cls):
-    """The format of a preset, the class that it holds, and the arguments for it."""
+    """Return the format of a preset, the class that it holds, and the arguments for it."""
     config, source = read_json(folder, "config.json"), f"{folder}/config.json"
     file_format, _ = _format_of(config, source)
     found, arguments = file_format.read_config(config, source, cls.registry)
@@ -262,7 +262,7 @@ def _format_of(config, source):
 
 
 def save_backbone(backbone, preset_dir, max_shard_size=10):
-    """Saves a backbone in KerasHub's format; what `Backbone.save_to_preset` does.
+    """Save a backbone in KerasHub's format; what `Backbone.save_to_preset` does.
 
     Args:
         backbone: a `Backbone`. With LoRA enabled, the merged weights are saved, as Keras does.
@@ -283,7 +283,7 @@ def save_backbone(backbone, preset_dir, max_shard_size=10):
 
 
 def save_tokenizer(tokenizer, preset_dir):
-    """Saves a tokenizer in KerasHub's format; the other files of the folder stay."""
+    """Save a tokenizer in KerasHub's format; the other files of the folder stay."""
     _check_target(preset_dir, "KerasHub")
     replace_folder(
         preset_dir,
@@ -293,7 +293,7 @@ def save_tokenizer(tokenizer, preset_dir):
 
 
 def save_preprocessor(preprocessor, preset_dir):
-    """Saves a preprocessor and its tokenizer in KerasHub's format; other files stay."""
+    """Save a preprocessor and its tokenizer in KerasHub's format; other files stay."""
     _check_target(preset_dir, "KerasHub")
     replace_folder(
         preset_dir,
@@ -303,7 +303,7 @@ def save_preprocessor(preprocessor, preset_dir):
 
 
 def save_causal_lm(causal_lm, preset_dir, max_shard_size=10):
-    """Saves backbone, preprocessor and tokenizer in KerasHub's format, all or none.
+    """Save backbone, preprocessor and tokenizer in KerasHub's format, all or none.
 
     Args:
         causal_lm: has a `backbone`, and a `preprocessor` that may be `None`.
@@ -321,7 +321,7 @@ def save_causal_lm(causal_lm, preset_dir, max_shard_size=10):
 
 
 def export_to_transformers(backbone, path, tokenizer=None, max_shard_size=5, add_start_token=False):
-    """Saves a backbone in transformers' format; what `Backbone.export_to_transformers` does.
+    """Save a backbone in transformers' format; what `Backbone.export_to_transformers` does.
 
     transformers computes ALiBi in bfloat16: it agrees best with an `alibi_dtype` of `"bfloat16"`.
 
@@ -349,7 +349,7 @@ def export_to_transformers(backbone, path, tokenizer=None, max_shard_size=5, add
 
 
 def export_tokenizer(tokenizer, path, add_start_token=False):
-    """Saves a tokenizer in transformers' format; the other files of the folder stay."""
+    """Save a tokenizer in transformers' format; the other files of the folder stay."""
     _check_target(path, "transformers")
     replace_folder(
         path,

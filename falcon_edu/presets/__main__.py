@@ -8,7 +8,7 @@ from falcon_edu.presets.info import table
 
 
 def main(arguments=None):
-    """The command line; the exit status is 1 where a preset can't be read."""
+    """Run the command line; the exit status is 1 where a preset can't be read."""
     parser = argparse.ArgumentParser(prog="python -m falcon_edu.presets", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="the built-in presets")

@@ -22,7 +22,7 @@ MOST_NAMES = 256 * 1024  # bytes of gone.json, which names the files of one pres
 
 
 def current(folder, name):
-    """The path of a file of a preset as the last whole save has it, or `None` if it has none.
+    """Return the path of a preset's file as the last whole save has it, or `None`.
 
     Args:
         folder: path of the preset.
@@ -38,7 +38,7 @@ def current(folder, name):
 
 
 def bundles(folder):
-    """The bundles in a folder, links left out."""
+    """Return the bundles in a folder, links left out."""
     with suppress(OSError):
         found = [Path(folder) / name for name in os.listdir(folder) if name.startswith(BUNDLE)]
         return [bundle for bundle in found if not bundle.is_symlink()]
@@ -94,7 +94,7 @@ def _move(folder, old, new):
 
 
 def _files(folder):
-    """The relative paths of the files in a folder of ours, which holds files and folders only."""
+    """Return the relative paths of the files in a folder of ours, which holds no links."""
     return [path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir()]
 
 

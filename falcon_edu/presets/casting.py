@@ -74,7 +74,7 @@ class Caster:
         return self._turn(borrowed, tuple(np.argsort(as_it_lies)), dtype).block_until_ready()
 
     def _aligned(self, value):
-        """A copy where JAX can read it without one of its own: in a file hardly anything lies so.
+        """Return a copy that JAX can read without one of its own, as it seldom can a file.
 
         It is in a buffer that stays: the system would have to hand out new memory for each copy.
         """
@@ -95,7 +95,7 @@ class Caster:
 
 
 def _cast_unaligned(value, dtype):
-    """A NumPy array that JAX can't borrow, so that it has to copy it.
+    """Return a NumPy array that JAX can't borrow, so that it has to copy it.
 
     A copy that it is asked for is a program, which takes 10 ms to compile for each shape.
     """
@@ -108,7 +108,7 @@ def _cast_unaligned(value, dtype):
 
 
 def cast_to_numpy(value, dtype):
-    """An array in another dtype, C-contiguous, in memory of its own.
+    """Return an array in another dtype, C-contiguous, in memory of its own.
 
     Example:
 
@@ -121,7 +121,7 @@ def cast_to_numpy(value, dtype):
 
 
 def fill(target, source):
-    """Copies an array into another of the same shape, a tile at a time.
+    """Copy an array into another of the same shape, a tile at a time.
 
     Args:
         target: an array, C-contiguous.

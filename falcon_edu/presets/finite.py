@@ -36,7 +36,7 @@ def is_finite(value, dtype=None):
 
 
 def _first_beyond(source, target):
-    """The bits, as a whole number, of the first number of a dtype that another one can't hold."""
+    """Return the bits of the first number of a dtype that another one can't hold."""
     most = min(float(ml_dtypes.finfo(dtype).max) for dtype in (source, target))
     nearest = np.array(most, source)
     bits = int(nearest.view(f"u{source.itemsize}"))

@@ -15,7 +15,7 @@ MOST_NAME = 255  # characters, as in all file systems
 
 
 def file_in(folder, name):
-    """The path of a file of a preset, or `None` if there is none.
+    """Return the path of a file of a preset, or `None` if there is none.
 
     Args:
         folder: path of the preset.
@@ -49,7 +49,7 @@ def _homes(folder):
 
 
 def read_json(folder, name):
-    """The JSON object in a file of a preset.
+    """Return the JSON object in a file of a preset.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -70,7 +70,7 @@ def read_json(folder, name):
 
 
 def shard_names(folder, index):
-    """The names of the files that an index names, in order.
+    """Return the names of the files that an index names, in order.
 
     Raises:
         ValueError: the index is broken.
@@ -85,7 +85,7 @@ def shard_names(folder, index):
 
 
 def shard_paths(folder, index):
-    """The files that an index names, in order.
+    """Return the files that an index names, in order.
 
     Raises:
         FileNotFoundError: one of them is missing.
@@ -100,13 +100,13 @@ def shard_paths(folder, index):
 
 
 def write_json(folder, name, content):
-    """Writes an object as readable JSON."""
+    """Write an object as readable JSON."""
     text = json.dumps(content, indent=2, ensure_ascii=False)
     (Path(folder) / name).write_text(text + "\n", encoding="utf-8")
 
 
 def files_below(folder):
-    """The relative paths of all that is in a folder and no folder itself; drafts do not count.
+    """Return the relative paths of all files in a folder; drafts do not count.
 
     Raises:
         OSError: a folder may not be read.
@@ -120,5 +120,5 @@ def files_below(folder):
 
 
 def fail(error):
-    """Raises an error: what `os.walk` does with one is to pass over it."""
+    """Raise an error: what `os.walk` does with one is to pass over it."""
     raise error

@@ -16,7 +16,7 @@ LAYERS, OLD_LAYERS = "layers/", "_layer_checkpoint_dependencies/"
 
 @contextmanager
 def open_h5(folder):
-    """The tensors of a preset in KerasHub's format, while the block lasts.
+    """Return the tensors of a preset in KerasHub's format, while the block lasts.
 
     Args:
         folder: path of the preset.

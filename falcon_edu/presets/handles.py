@@ -14,7 +14,7 @@ FORMS = (
 
 
 def resolve(preset, weights=True, most=None):
-    """The folder that holds a preset's files, downloaded or from the cache if need be.
+    """Return the folder that holds a preset's files, downloaded or from the cache if need be.
 
     Args:
         preset: a built-in id, a `kaggle://` or `hf://` handle, or the path of a folder.

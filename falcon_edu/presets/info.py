@@ -12,7 +12,7 @@ import numpy as np
 
 
 def describe(source, folder, format_name, file_format, config):
-    """The lines of `python -m falcon_edu.presets info`.
+    """Return the lines of `python -m falcon_edu.presets info`.
 
     Args:
         source: where the preset is from.
@@ -43,7 +43,7 @@ def describe(source, folder, format_name, file_format, config):
 
 
 def architecture(config):
-    """A layout in words.
+    """Return a layout in words.
 
     >>> from falcon_edu import FalconConfig
     >>> rope = {"position_encoding": "rope", "parallel_attention": True, "use_bias": False}
@@ -67,7 +67,7 @@ def architecture(config):
 
 
 def table():
-    """The built-in presets: lines of id, parameters, and what they are."""
+    """Return the built-in presets: lines of id, parameters, and what they are."""
     lines = []
     for name, known in builtin_presets().items():
         metadata = known["metadata"]
@@ -84,7 +84,7 @@ def _itemsize(dtype):
 
 
 def _weights(folder, file_format, config):
-    """The weights in a line, and the configuration, without a tie that the weights do not keep."""
+    """Describe the weights in a line; return it, and the configuration, tied only if they are."""
     try:
         with file_format.open_weights(folder, config) as tensors:
             dtypes = sorted({plain(tensor.dtype) for tensor in tensors.values()})

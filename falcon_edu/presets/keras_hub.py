@@ -43,7 +43,7 @@ def recognizes(config):
 
 
 def read_config(config, source, classes):
-    """The class and the arguments in a `config.json`, which is read as data and never run.
+    """Return the class and the arguments in a `config.json`, which is read as data and never run.
 
     Args:
         config: the JSON object.
@@ -79,7 +79,7 @@ def read_config(config, source, classes):
 
 
 def argument_names(cls):
-    """The names of the arguments that a backbone class takes.
+    """Return the names of the arguments that a backbone class takes.
 
     Example:
 
@@ -99,7 +99,7 @@ def argument_names(cls):
 
 
 def weight_table(config):
-    """The weight-name table of the format: a list of `Entry`.
+    """Return the weight-name table of the format: a list of `Entry`.
 
     Example:
 
@@ -124,7 +124,7 @@ def _name_in_file(path):
 
 @contextmanager
 def open_weights(folder, config, tie=False):
-    """The tensors of a preset that belong to a model, while the block lasts; `tie` has no use."""
+    """Return the tensors of a preset that belong to a model, while the block lasts."""
     with open_h5(folder) as tensors:
         # Not weights: the state of an optimizer, of metrics, and of dropout's random numbers.
         yield {
@@ -155,7 +155,7 @@ def holds_more(folder, cls, config):
 
 
 def load_weights(folder, backbone):
-    """Loads the weights of a preset whose table nobody knows but the backbone's class.
+    """Load the weights of a preset whose table nobody knows but the backbone's class.
 
     Args:
         folder: path of the preset.
@@ -176,7 +176,7 @@ def load_weights(folder, backbone):
 
 
 def write_backbone(folder, backbone, max_shard_size=10):
-    """Writes `config.json`, `metadata.json` and the weights; LoRA is merged into the kernels.
+    """Write `config.json`, `metadata.json` and the weights; LoRA is merged into the kernels.
 
     Args:
         folder: path of an empty folder.

@@ -41,7 +41,7 @@ PLAIN = re.compile(r"[\w.]+")
 
 
 def merge_peft_adapter(backbone, path):
-    """Adds a LoRA adapter that was trained with the peft library to the weights of a backbone.
+    """Add a LoRA adapter that was trained with the peft library to the weights of a backbone.
 
     Each update is `scaling * B @ A`, where scaling is alpha / rank (or alpha / sqrt(rank) for
     rank-stabilised LoRA). It is added in float32 to the kernels that transformers keeps fused:
@@ -92,7 +92,7 @@ def merge_peft_adapter(backbone, path):
 
 @contextmanager
 def _open_weights(folder):
-    """The factors by name, in either of the files that peft writes."""
+    """Return the factors by name, in either of the files that peft writes."""
     if file_in(folder, WEIGHTS):
         with open_safetensors(folder, WEIGHTS) as tensors:
             yield tensors
@@ -181,7 +181,7 @@ def _check_factors(folder, config, backbone, tensors):
 
 
 def _pairs(tensors, entries):
-    """The factors by module, `{module: {"A": tensor, "B": tensor}}`, and what fits nowhere."""
+    """Return `{module: {"A": tensor, "B": tensor}}`, and what fits nowhere."""
     factors: dict[str, dict] = {}
     problems = []
     for name, tensor in tensors.items():

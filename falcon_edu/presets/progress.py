@@ -10,7 +10,7 @@ PATIENCE = 1  # seconds before it is drawn
 
 
 def bar_of_bytes(total, what):
-    """A bar that its user moves on by `update(bytes)`, and that closes with its `with` block.
+    """Return a bar that moves on by `update(bytes)`, and closes with its `with` block.
 
     Args:
         total: number of bytes there will be. If they are few, the bar stays invisible.
@@ -27,7 +27,7 @@ def bar_of_bytes(total, what):
 
 @contextmanager
 def bar_of_growth(folder, total, what):
-    """A bar that follows how a folder grows, while the block writes into it in its own way.
+    """Return a bar that follows how a folder grows, while the block writes into it in its own way.
 
     Args:
         folder: path of the folder.

@@ -58,7 +58,7 @@ OPCODES = frozenset(
 
 @contextmanager
 def open_pytorch(folder):
-    """The tensors of a checkpoint, while the block lasts; the files are mapped, not read.
+    """Return the tensors of a checkpoint, while the block lasts; the files are mapped, not read.
 
     Args:
         folder: path of the checkpoint.
@@ -81,7 +81,7 @@ def open_pytorch(folder):
 
 
 def read_pytorch(path):
-    """The tensors in one file: `{name: Tensor}`.
+    """Return the tensors in one file: `{name: Tensor}`.
 
     Args:
         path: path of the file.
@@ -126,7 +126,7 @@ class _Archive(io.FileIO):
 
 
 def _root(entries):
-    """The folder inside the archive, with a slash: `archive/` or the file's first name."""
+    """Return the folder inside the archive, with a slash: `archive/` or the file's first name."""
     roots = [name[: -len("data.pkl")] for name in entries if name.endswith("/data.pkl")]
     if len(roots) != 1:
         raise ValueError("it has no data.pkl, or more than one")
@@ -235,7 +235,7 @@ def _ordered_dict():
 
 
 def _rebuild_tensor(storage, offset, shape, strides, *rest):
-    """A `Tensor` that looks at a part of a storage; checked, so that it can't look beyond."""
+    """Return a `Tensor` over a part of a storage, checked not to look beyond it."""
     if not isinstance(storage, _Storage):
         raise ValueError("a tensor without a storage")
     if max(len(shape), len(strides)) > MOST_AXES:
@@ -318,7 +318,7 @@ class _Storages:
         return self.opened[name, dtype]
 
     def part(self, info, dtype="uint8"):
-        """A part of the archive: behind a header of its own, which repeats its name."""
+        """Return a part of the archive: behind a header of its own, which repeats its name."""
         header = self.content[info.header_offset : info.header_offset + 30].tobytes()
         name = plain(info.filename)
         if len(header) < 30 or header[:4] != b"PK\x03\x04":

@@ -46,7 +46,7 @@ BUILTIN_PRESETS: dict[str, dict] = {
 
 
 def builtin_presets(class_names=("FalconBackbone",)):
-    """The built-in presets of some classes, with all that is known of them.
+    """Return the built-in presets of some classes, with all that is known of them.
 
     Args:
         class_names: names of backbone classes.
@@ -69,7 +69,7 @@ def builtin_presets(class_names=("FalconBackbone",)):
 
 
 def shipped_folder(name):
-    """The folder of a preset that ships with the package, or `None`."""
+    """Return the folder of a preset that ships with the package, or `None`."""
     folder = DATA / name
     return folder if (folder / "config.json").is_file() else None
 

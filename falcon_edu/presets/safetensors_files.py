@@ -20,7 +20,7 @@ DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float6
 
 @contextmanager
 def open_safetensors(folder, single=SINGLE):
-    """The tensors of a checkpoint, while the block lasts.
+    """Return the tensors of a checkpoint, while the block lasts.
 
     Args:
         folder: path of the checkpoint.
@@ -101,7 +101,7 @@ def _tensor(entry, data):
 
 
 def write_safetensors(folder, tensors, max_shard_size=5):
-    """Writes tensors one after the other, in one file or in shards with an index.
+    """Write tensors one after the other, in one file or in shards with an index.
 
     Args:
         folder: path of a folder.
@@ -139,7 +139,7 @@ def _size(tensor):
 
 
 def _write_file(path, tensors, bar):
-    """The format: length of the header, header, then the bytes of every tensor.
+    """Return the format: length of the header, header, then the bytes of every tensor.
 
     The library's own writer would want all tensors in memory at once. See
     https://github.com/huggingface/safetensors#format.

@@ -17,7 +17,7 @@ MODULES = "keras_hub.src.models.falcon"
 
 
 def read_tokenizer(cls, folder, overrides):
-    """The tokenizer of a preset; `tokenizer.json` itself says in which format.
+    """Return the tokenizer of a preset; `tokenizer.json` itself says in which format.
 
     Args:
         cls: `FalconTokenizer` or a subclass.
@@ -112,7 +112,7 @@ def _end_tokens(folder, definition):
 
 
 def read_preprocessor(cls, folder, tokenizer, overrides):
-    """The preprocessor of a preset; without a `preprocessor.json`, one with default arguments."""
+    """Return the preprocessor of a preset, with default arguments if it says none."""
     known = set(inspect.signature(cls.__init__).parameters) - {"self", "tokenizer", "kwargs"}
     check_overrides(overrides, known, "the preprocessor")
     arguments = {}
@@ -159,7 +159,7 @@ def _arguments(content, class_name, source):
 
 
 def write_keras_hub_tokenizer(folder, tokenizer):
-    """Writes `tokenizer.json` and the vocabulary as KerasHub does.
+    """Write `tokenizer.json` and the vocabulary as KerasHub does.
 
     A tokenizer that splits text by other rules than vocabulary and merges imply also leaves its
     whole definition, which KerasHub does not look at.
@@ -211,7 +211,7 @@ def _serialized_tokenizer(tokenizer):
 
 
 def write_keras_hub_preprocessor(folder, preprocessor):
-    """Writes `preprocessor.json` as KerasHub does, and the files of the tokenizer."""
+    """Write `preprocessor.json` as KerasHub does, and the files of the tokenizer."""
     arguments = {
         "tokenizer": _serialized_tokenizer(preprocessor.tokenizer),
         "sequence_length": preprocessor.sequence_length,
@@ -243,7 +243,7 @@ def _serialized(module, class_name, config_file, thing, arguments, dtype):
 
 
 def write_transformers_tokenizer(folder, tokenizer, add_start_token=False):
-    """Writes `tokenizer.json` and `tokenizer_config.json` as transformers does."""
+    """Write `tokenizer.json` and `tokenizer_config.json` as transformers does."""
     definition = {**tokenizer.definition, "post_processor": _start(tokenizer, add_start_token)}
     write_json(folder, "tokenizer.json", definition)
     special = dict.fromkeys(("eos_token", "unk_token"), tokenizer.end_token)

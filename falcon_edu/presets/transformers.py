@@ -34,7 +34,7 @@ def recognizes(config):
 
 
 def read_config(config, source, classes):
-    """The class and the arguments in a `config.json`; as `keras_hub.read_config`."""
+    """Return the class and the arguments in a `config.json`; as `keras_hub.read_config`."""
     return classes["FalconBackbone"], from_transformers(config, source)
 
 
@@ -53,7 +53,7 @@ LAYER_NAMES = {
 
 
 def weight_table(config):
-    """The weight-name table of the format: a list of `Entry`.
+    """Return the weight-name table of the format: a list of `Entry`.
 
     Example:
 
@@ -94,7 +94,7 @@ def _transposed_entry(name, shape, path):
 
 
 def _fused_entry(name, paths, config):
-    """Queries, keys and values in one tensor.
+    """Join queries, keys and values in one tensor.
 
     The three layouts of Falcon are one: for each of the `g` key/value heads come its `n / g` query
     heads, its key and its value. Multi-head has `g = n`, multi-query has `g = 1`.
@@ -124,7 +124,7 @@ def _fused_entry(name, paths, config):
 
 @contextmanager
 def open_weights(folder, config, tie=False):
-    """The tensors of a checkpoint that belong to a model, while the block lasts.
+    """Return the tensors of a checkpoint that belong to a model, while the block lasts.
 
     The head of a classifier is left out with a warning. If the configuration ties the head for
     words to the embedding, it is left out too, unless it holds something else.
@@ -187,7 +187,7 @@ def _open_files(folder):
 
 
 def write_backbone(folder, backbone, tokenizer=None, max_shard_size=5):
-    """Writes `config.json`, `generation_config.json` and the weights; LoRA is merged.
+    """Write `config.json`, `generation_config.json` and the weights; LoRA is merged.
 
     Args:
         folder: path of an empty folder.

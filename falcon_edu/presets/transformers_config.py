@@ -20,7 +20,7 @@ REFUSED = {
 
 
 def from_transformers(config, source):
-    """The arguments of `FalconBackbone` in a `config.json` of transformers.
+    """Return the arguments of `FalconBackbone` in a `config.json` of transformers.
 
     Args:
         config: the JSON object.
@@ -136,7 +136,7 @@ def _positions(get, source):
 
 
 def to_transformers(config):
-    """A `config.json` of transformers for a `FalconConfig`.
+    """Return a `config.json` of transformers for a `FalconConfig`.
 
     Raises:
         ValueError: transformers has no Falcon of this layout.

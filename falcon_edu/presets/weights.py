@@ -101,7 +101,7 @@ def weight_shapes(config):
 
 
 def find_weight(backbone, path):
-    """The weight at a path; with LoRA enabled, a kernel of floats has its update added."""
+    """Return the weight at a path; with LoRA enabled, a kernel of floats has its update added."""
 
     def step(thing, name):
         return thing[int(name)] if name.isdigit() else getattr(thing, name)
@@ -110,19 +110,19 @@ def find_weight(backbone, path):
 
 
 def find_variable(backbone, path):
-    """The variable that holds the weight at a path, without any update; it may be packed."""
+    """Return the variable that holds the weight at a path, without any update; it may be packed."""
     layer = find_weight(backbone, path.rpartition(".")[0])
     is_kernel = path.endswith(".kernel") and hasattr(layer, "_kernel")
     return layer._kernel if is_kernel else find_weight(backbone, path)
 
 
 def weight_value(backbone, path):
-    """The value of the weight at a path, as a NumPy array."""
+    """Return the value of the weight at a path, as a NumPy array."""
     return keras.ops.convert_to_numpy(find_weight(backbone, path))
 
 
 def check_tensors(tensors, table, source):
-    """Compares what a file holds with what a configuration needs, before anything is read.
+    """Compare what a file holds with what a configuration needs, before anything is read.
 
     Args:
         tensors: dictionary of name to `Tensor`.
@@ -158,7 +158,7 @@ def check_tensors(tensors, table, source):
 
 
 def load_backbone(make, tensors, table, source="the files"):
-    """Makes a backbone whose weights come straight from a file, one tensor after the other.
+    """Make a backbone whose weights come straight from a file, one tensor after the other.
 
     Inside a stateless scope Keras puts the first values of variables off until the scope ends. By
     then each variable has an initializer that reads its tensor, so random numbers are never drawn,
@@ -289,7 +289,7 @@ class _Rounded:
 
 
 def _readers(backbone, path, source):
-    """The variables that hold the weight at a path, each with a function that reads its value."""
+    """Return the variables of the weight at a path, each with a function that reads its value."""
     weight = find_variable(backbone, path)
     if weight.dtype != "int8":
         source.dtype = weight.dtype
@@ -332,7 +332,7 @@ class _Reader:
         )
 
     def shards(self, shape, dtype, sharding):
-        """The weight as an array over several devices, each part cast on its way."""
+        """Return the weight as an array over several devices, each part cast on its way."""
 
         def spread(value):
             return jax.make_array_from_callback(

@@ -22,7 +22,7 @@ class Refusal(ValueError):
 
 @contextmanager
 def open_datasets(path, attribute=None):
-    """The datasets of a file, while the block lasts: none is read before it is asked for.
+    """Return the datasets of a file, while the block lasts: none is read before it is asked for.
 
     Args:
         path: path of the file.
@@ -90,7 +90,7 @@ def _datasets(file, path):
 
 
 def _text(file, name, path):
-    """An attribute that is one text of a fixed, short length; the others are not looked at.
+    """Return an attribute that is one text of a fixed, short length; the others are not looked at.
 
     Where the length is not fixed, libhdf5 believes what a file says of it, and may take gigabytes.
     To go through all attributes would take minutes where there are many.

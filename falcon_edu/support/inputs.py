@@ -62,7 +62,7 @@ def check_inputs(inputs, vocabulary_size):
 
 
 def prepare_inputs(inputs, vocabulary_size):
-    """Checks inputs and makes int32 tensors of arrays and lists; symbolic tensors stay as they are.
+    """Check inputs and make int32 tensors of arrays and lists; symbolic tensors stay.
 
     Args:
         inputs: `{"token_ids": (b, t), "padding_mask": (b, t)}`.
@@ -101,7 +101,7 @@ def encode(model, inputs):
 
 
 def texts_of(x):
-    """The texts that a model is given, as a list of strings; `None` if `x` is something else.
+    """Return the texts that a model is given, as a list; `None` if `x` is something else.
 
     Args:
         x: a text or several: strings, or bytes in UTF-8, in a list, an array, or a column of a data
@@ -150,7 +150,7 @@ NUMBERS = re.compile(r"(<dtype: '|torch\.)?(u?int|b?float|bool|complex|double)\d
 
 
 def _text(x):
-    """A text as a string; `None` if `x` is none."""
+    """Return a text as a string; `None` if `x` is none."""
     if hasattr(x, "as_py"):  # a value of a pyarrow column
         x = x.as_py()
     elif hasattr(x, "numpy"):
@@ -191,7 +191,7 @@ def _encode_texts(model, texts):
 
 
 def backbone_of(model):
-    """The backbone of a `FalconCausalLM`, or the `FalconBackbone` itself."""
+    """Return the backbone of a `FalconCausalLM`, or the `FalconBackbone` itself."""
     backbone = getattr(model, "backbone", model)
     if not hasattr(backbone, "attention_weights"):
         raise ValueError(
@@ -201,7 +201,7 @@ def backbone_of(model):
 
 
 def tokenizer_of(model):
-    """The tokenizer of a `FalconCausalLM`, or `None` where there is none."""
+    """Return the tokenizer of a `FalconCausalLM`, or `None` where there is none."""
     return getattr(getattr(model, "preprocessor", None), "tokenizer", None)
 
 

@@ -37,7 +37,7 @@ def describe(layer):
 
 
 def restore(layer, state):
-    """Does again what `describe` found.
+    """Do again what `describe` found.
 
     Args:
         layer: a built layer, or a model, made as the one that was described.
@@ -84,7 +84,7 @@ class Remembers:
         self.restore_state()
 
     def restore_state(self):
-        """Does to the layer, now that it is built, what its configuration told of."""
+        """Do to the layer, now that it is built, what its configuration told of."""
         restore(self, self._state_to_restore)
         self._state_to_restore = {}
 
@@ -107,7 +107,7 @@ class Remembers:
 
 
 def mixed_policy(layer, root=""):
-    """The policy from which a copy gets the dtypes of all layers inside.
+    """Return the policy from which a copy gets the dtypes of all layers inside.
 
     Args:
         layer: a layer or a model.
@@ -135,7 +135,7 @@ def mixed_policy(layer, root=""):
 
 
 def policy_at(policy, path):
-    """The policy of one layer, from one that may be Keras's map."""
+    """Return the policy of one layer, from one that may be Keras's map."""
     is_map = isinstance(policy, keras.dtype_policies.DTypePolicyMap)
     return policy[path or ""] if is_map else policy
 
@@ -174,7 +174,7 @@ def _own_state(layer, outer):
 
 
 def _default_quantization(layer):
-    """The configuration that a layer has when it is made with its policy."""
+    """Return the configuration that a layer has when it is made with its policy."""
     return getattr(layer, "default_quantization_config", lambda: None)()
 
 

@@ -190,7 +190,7 @@ class Step:
         self.calls_python = {}  # whether a program does, by the shapes of its data
 
     def variables(self):
-        """The groups of variables in the order that Keras's step takes their values."""
+        """Return the groups of variables in the order that Keras's step takes their values."""
         raise NotImplementedError
 
     def run(self, state, data):
@@ -198,7 +198,7 @@ class Step:
         raise NotImplementedError
 
     def __call__(self, state, data):
-        """The outputs of a step for some data, and the state after it.
+        """Return the outputs of a step for some data, and the state after it.
 
         The values of `state` may be outdated; the variables' are not.
         """
@@ -313,7 +313,7 @@ def _state_of(groups):
 
 
 def _put(groups, owned, changed):
-    """Gives variables their new values: whole groups, and single ones by their places."""
+    """Give variables their new values: whole groups, and single ones by their places."""
     for i, values in owned.items():
         for variable, value in zip(groups[i], values, strict=True):
             variable._value = value  # `assign` would take longer than a small model's step

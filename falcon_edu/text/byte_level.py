@@ -5,7 +5,7 @@ import functools
 
 @functools.cache
 def byte_alphabet():
-    """The printable character that stands for each byte in a vocabulary, as in GPT-2.
+    """Return the printable character that stands for each byte in a vocabulary, as in GPT-2.
 
     Bytes that print keep their own character. The others (space, newline, control bytes and so on)
     take the characters from U+0100 on, so that no token holds white space.
@@ -34,7 +34,7 @@ def _character_bytes():
 
 
 def token_to_bytes(token):
-    """The bytes that a token of a byte-level vocabulary stands for.
+    """Return the bytes that a token of a byte-level vocabulary stands for.
 
     A token with characters outside the alphabet, such as a special token with a space in it,
     stands for its own text.

@@ -102,7 +102,7 @@ class FalconCausalLMPreprocessor(PreprocessingLayer):
         return {"token_ids": token_ids, "padding_mask": padding_mask}
 
     def generate_postprocess(self, x):
-        """The texts of what was generated, without padding and special tokens.
+        """Return the texts of what was generated, without padding and special tokens.
 
         Args:
             x: `{"token_ids": (b, t), "padding_mask": (b, t)}`, or both without the batch axis.
@@ -140,7 +140,7 @@ class FalconCausalLMPreprocessor(PreprocessingLayer):
 
     @classmethod
     def from_preset(cls, preset, **kwargs):
-        """Makes the preprocessor of a preset.
+        """Make the preprocessor of a preset.
 
         Args:
             preset: as in `Backbone.from_preset`.
@@ -155,13 +155,13 @@ class FalconCausalLMPreprocessor(PreprocessingLayer):
         return load_preprocessor(cls, preset, **kwargs)
 
     def save_to_preset(self, preset_dir):
-        """Saves the preprocessor and its tokenizer, beside what `preset_dir` holds already."""
+        """Save the preprocessor and its tokenizer, beside what `preset_dir` holds already."""
         from falcon_edu.presets import save_preprocessor
 
         save_preprocessor(self, preset_dir)
 
     def export_to_transformers(self, path):
-        """Saves the tokenizer in transformers' format, beside what `path` holds already.
+        """Save the tokenizer in transformers' format, beside what `path` holds already.
 
         There it starts a text with the start token if this preprocessor does.
         """

@@ -102,7 +102,7 @@ class FalconTokenizer(PreprocessingLayer):
         name="falcon_tokenizer",
         end_tokens=None,
     ):
-        """Makes a tokenizer from the `tokenizer.json` of transformers, with its splitting rules.
+        """Make a tokenizer from the `tokenizer.json` of transformers, with its splitting rules.
 
         Args:
             path: path of the file, or its content as a dictionary.
@@ -133,7 +133,7 @@ class FalconTokenizer(PreprocessingLayer):
 
     @classmethod
     def from_preset(cls, preset, **kwargs):
-        """Makes the tokenizer of a preset, in KerasHub's or transformers' format.
+        """Make the tokenizer of a preset, in KerasHub's or transformers' format.
 
         Args:
             preset: as in `Backbone.from_preset`.
@@ -150,13 +150,13 @@ class FalconTokenizer(PreprocessingLayer):
         return load_tokenizer(cls, preset, **kwargs)
 
     def save_to_preset(self, preset_dir):
-        """Saves the tokenizer in KerasHub's format, beside what `preset_dir` holds already."""
+        """Save the tokenizer in KerasHub's format, beside what `preset_dir` holds already."""
         from falcon_edu.presets import save_tokenizer
 
         save_tokenizer(self, preset_dir)
 
     def export_to_transformers(self, path):
-        """Saves the tokenizer in transformers' format, beside what `path` holds already."""
+        """Save the tokenizer in transformers' format, beside what `path` holds already."""
         from falcon_edu.presets import export_tokenizer
 
         export_tokenizer(self, path)
@@ -277,7 +277,7 @@ class FalconTokenizer(PreprocessingLayer):
     # === Ids to text ===
 
     def detokenize(self, inputs):
-        """The text of ids, exactly. Bytes that are no whole character become U+FFFD.
+        """Return the text of ids, exactly. Bytes that are no whole character become U+FFFD.
 
         Args:
             inputs: an id, a list or array `(t,)` of ids, or a batch of them.
@@ -311,7 +311,7 @@ class FalconTokenizer(PreprocessingLayer):
         return call_in_graph(lambda x: [np.array(self.detokenize(x), object)], [ids], outputs)[0]
 
     def token_bytes(self, token_id):
-        """The bytes of one token; a character may need several tokens."""
+        """Return the bytes of one token; a character may need several tokens."""
         self.id_to_token(token_id)
         return self._bytes[int(token_id)]
 
@@ -334,15 +334,15 @@ class FalconTokenizer(PreprocessingLayer):
     # === Vocabulary ===
 
     def get_vocabulary(self):
-        """The tokens, as the vocabulary writes them."""
+        """Return the tokens, as the vocabulary writes them."""
         return self.vocabulary.keys()
 
     def vocabulary_size(self):
-        """The number of tokens. A model may have more rows than that, which no text reaches."""
+        """Return the number of tokens. A model may have more rows, which no text reaches."""
         return len(self.vocabulary)
 
     def id_to_token(self, id):
-        """The token of an id, as the vocabulary writes it: `Ġ` stands for a space."""
+        """Return the token of an id, as the vocabulary writes it: `Ġ` stands for a space."""
         if not hasattr(id, "__index__") or int(id) not in self._tokens:
             raise ValueError(
                 f"Id {id!r} is not in the vocabulary, which has {len(self._tokens)} tokens, "
@@ -351,7 +351,7 @@ class FalconTokenizer(PreprocessingLayer):
         return self._tokens[int(id)]
 
     def token_to_id(self, token):
-        """The id of a token, as the vocabulary writes it."""
+        """Return the id of a token, as the vocabulary writes it."""
         if token not in self.vocabulary:
             raise ValueError(f"Token {token!r} is not in the vocabulary.")
         return self.vocabulary[token]
@@ -397,7 +397,7 @@ class FalconTokenizer(PreprocessingLayer):
         return self
 
     def _check_texts(self, inputs):
-        """The texts as a list, and whether they came as several."""
+        """Return the texts as a list, and whether they came as several."""
         texts, batched = read_texts(inputs)
         for text in texts:
             try:
@@ -429,7 +429,7 @@ def _as_list(ids):
 
 
 def check_length(length):
-    """A number of tokens that a sequence can have, as it came.
+    """Return a number of tokens that a sequence can have, as it came.
 
     Raises:
         ValueError: it is none.

@@ -15,7 +15,7 @@ END_OF_TEXT = "<|endoftext|>"
 
 
 def make_definition(vocabulary, merges, add_prefix_space=False, special_tokens=()):
-    """The definition of a byte-level BPE tokenizer, as `tokenizer.json` of transformers holds it.
+    """Return the definition of a byte-level BPE tokenizer, as in `tokenizer.json`.
 
     Args:
         vocabulary: dictionary of token to id, or path of a `vocabulary.json`.
@@ -60,7 +60,7 @@ def make_definition(vocabulary, merges, add_prefix_space=False, special_tokens=(
 
 
 def read_definition(path):
-    """Reads a `tokenizer.json` of transformers; see `check_definition`.
+    """Read a `tokenizer.json` of transformers; see `check_definition`.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -70,7 +70,7 @@ def read_definition(path):
 
 
 def check_definition(definition, source="the definition"):
-    """A definition whose merges are written as `"left right"`, if it is byte-level BPE.
+    """Return a definition whose merges are written as `"left right"`, if it is byte-level BPE.
 
     Args:
         definition: dictionary in the format of the tokenizers library.
@@ -101,7 +101,7 @@ def check_definition(definition, source="the definition"):
 
 
 def make_encoder(definition, unsplittable_tokens, vocabulary):
-    """The encoder of the tokenizers library for a definition.
+    """Return the encoder of the tokenizers library for a definition.
 
     Args:
         definition: as from `make_definition` or `check_definition`.
@@ -133,13 +133,13 @@ def make_encoder(definition, unsplittable_tokens, vocabulary):
 
 
 def added_token(token, vocabulary):
-    """The entry of a special token in a definition's `added_tokens`."""
+    """Return the entry of a special token in a definition's `added_tokens`."""
     flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
     return {"id": vocabulary[token], "content": token, **flags, "special": True}
 
 
 def check_vocabulary(vocabulary):
-    """Returns the vocabulary if it maps strings to different whole numbers from 0 on."""
+    """Return the vocabulary if it maps strings to different whole numbers from 0 on."""
     if not isinstance(vocabulary, dict) or not vocabulary:
         raise ValueError(
             "A vocabulary must be a dictionary of token to id that is not empty. "
@@ -234,7 +234,7 @@ def _check_steps(definition, source):
 
 
 def _steps(definition, field):
-    """The steps of a field in their order, without the sequences around them."""
+    """Return the steps of a field in their order, without the sequences around them."""
     steps = [definition.get(field)]
     while steps:
         step = steps.pop()

@@ -95,7 +95,7 @@ class Graded:
         return sum(part.points for part in self.parts)
 
     def part(self, points: int, title: str, is_whole: bool = False):
-        """Makes the function below a part of the task.
+        """Make the function below a part of the task.
 
         Args:
             points, title, is_whole: as in `Part`.
@@ -116,7 +116,7 @@ class Graded:
         return got
 
     def grade(self, answer, seed: int = 0) -> list[Mark]:
-        """The mark of every part, printing nothing.
+        """Return the mark of every part, printing nothing.
 
         Args:
             answer: what the learner made: a function, an array, a number, a class.

@@ -182,7 +182,7 @@ class Answers:
             return {"error": f"{type(error).__name__}: {error}"[:2000]}, []
 
     def _error(self, said: Any) -> BaseException:
-        """The error that was raised there: of the first kind that Python has, or ours."""
+        """Return the error that was raised there: of the first kind that Python has, or ours."""
         if not isinstance(said, dict):
             raise wire.WireError("An error arrived that is none.")
         names, message = said.get("names") or ["Exception"], str(said.get("message"))[:2000]

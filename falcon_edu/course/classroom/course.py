@@ -47,7 +47,7 @@ class Course:
         self.nbgrader = NbGraderAPI(config=config)
 
     def _plain_path(self) -> Path:
-        """The folder by a name that is no pattern: to nbgrader, brackets in a path are one."""
+        """Return the folder by a name without brackets, which are a pattern to nbgrader."""
         if re.fullmatch(r"[\w/\\:. -]+", str(self.folder)):
             return self.folder
         self._link = tempfile.TemporaryDirectory()
@@ -57,7 +57,7 @@ class Course:
 
     @classmethod
     def make(cls, folder: str | Path, exercises: Path) -> "Course":
-        """A course folder with settings and source notebooks. What is there stays as it is.
+        """Make a course folder with settings and source notebooks. What is there stays as it is.
 
         Args:
             folder: where it should be.
@@ -78,7 +78,7 @@ class Course:
         return sorted(path.parent.name for path in (self.folder / "source").glob("*/*.ipynb"))
 
     def release(self, assignment: str) -> Path:
-        """Writes the students' copy of an assignment, without solutions and hidden tests.
+        """Write the students' copy of an assignment, without solutions and hidden tests.
 
         Returns:
             Its path.
@@ -137,7 +137,7 @@ class Course:
         return handed_in.look_through(Path(submissions), self.assignments)
 
     def grade(self, student: str, assignment: str) -> str:
-        """Runs and scores a submission, and writes the feedback for the student.
+        """Run and score a submission, and write the feedback for the student.
 
         Returns:
             Why it could not be scored; empty if it was.
@@ -152,7 +152,7 @@ class Course:
         return "" if result["success"] else why(result)
 
     def scores(self) -> Iterator[Score]:
-        """The score of every task of every submission that could be graded."""
+        """Return the score of every task of every submission that could be graded."""
         return (score for score in self._in_gradebook() if self._is_graded(score))
 
     def without_score(self) -> list[tuple[str, str]]:
@@ -172,7 +172,7 @@ class Course:
         return (self.folder / "autograded" / student / score.assignment).is_dir()
 
     def write_scores(self) -> Path:
-        """Writes `scores.csv`, a line for each student and task; returns its path."""
+        """Write `scores.csv`, a line for each student and task, and return its path."""
         path = self.folder / "scores.csv"
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)

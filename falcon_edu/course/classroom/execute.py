@@ -96,7 +96,7 @@ class Scored:
                 self._write(cell)
 
     def _kept(self, outputs: list) -> list:
-        """These outputs, or a word where there are too many in the notebook by now."""
+        """Return these outputs, or a word where there are too many in the notebook by now."""
         self.kept += len(json.dumps(outputs))
         if self.kept <= KEPT:
             return outputs
@@ -191,7 +191,7 @@ def shown(reply: dict, printed: str) -> list:
 
 
 def _picture(text: object) -> str | None:
-    """A picture, as it was coded, if it is one."""
+    """Return a picture, as it was coded, if it is one."""
     try:
         content = base64.b64decode(text, validate=False)  # type: ignore[arg-type]
     except (ValueError, TypeError):

@@ -95,7 +95,7 @@ class Judge:
             self.student = None
 
     def _alive(self) -> Student:
-        """The student's process; if it died, a new one in which the same cells ran."""
+        """Return the student's process; if it died, a new one in which the same cells ran."""
         if time.monotonic() > self.until:
             raise Died("Not run: the notebook took too long as a whole.")
         if self.student and self.student.is_alive:

@@ -138,7 +138,7 @@ def _marked(source: dict, text: str | None = None):
 
 
 def _plain(cell: Any) -> tuple | None:
-    """A cell without outputs, attachments and others' marks, and the name in nbgrader's mark."""
+    """Return a cell without outputs and others' marks, and the name in nbgrader's mark."""
     try:
         kind, text, metadata = cell["cell_type"], cell["source"], cell.get("metadata", {})
         text = "".join(text) if isinstance(text, list) else str(text)

@@ -23,7 +23,7 @@ class Score(NamedTuple):
 
 
 def scores_of(gradebook: Any) -> Iterator[Score]:
-    """The scores in a gradebook of nbgrader.
+    """Return the scores in a gradebook of nbgrader.
 
     Args:
         gradebook: an open `nbgrader.api.Gradebook`.

@@ -24,7 +24,7 @@ ANEW = "in a new environment, pip install git+https://github.com/falcon-edu/falc
 
 
 def main(checks=None):
-    """Prints a line for each check, and a verdict.
+    """Print a line for each check, and a verdict.
 
     Args:
         checks: `{name: function that returns a Finding}`; `None` for all.

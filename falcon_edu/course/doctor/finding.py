@@ -18,7 +18,7 @@ class Finding:
     is_ready: bool = True
 
     def line(self, name):
-        """The finding as it is printed.
+        """Return the finding as it is printed.
 
         >>> Finding("0.5 GB free", "close other programs", is_ready=False).line("memory")
         'NO   memory      0.5 GB free: close other programs'

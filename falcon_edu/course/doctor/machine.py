@@ -72,7 +72,7 @@ def look_at_disk(free=None):
 
 
 def look_at_model():
-    """A shipped Falcon, loaded and asked for a few words."""
+    """Load a shipped Falcon, and ask it for a few words."""
     from falcon_edu.model.causal_lm import FalconCausalLM
 
     start = time.monotonic()

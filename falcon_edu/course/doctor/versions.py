@@ -11,7 +11,7 @@ SHOWN = ("keras", "jax", "numpy", "matplotlib", "tokenizers")
 
 
 def look_at_python():
-    """The interpreter, which must be one that the package was tested on."""
+    """Check the interpreter, which must be one that the package was tested on."""
     text = f"{platform.python_version()} on {platform.system()}, {platform.machine()}"
     if (3, 11) <= sys.version_info < (3, 14):
         return Finding(text)
@@ -19,7 +19,7 @@ def look_at_python():
 
 
 def look_at_package():
-    """This package, and where it lies: is it the one that was meant?"""
+    """Name this package and where it lies: is it the one that was meant?"""
     return Finding(f"{metadata.version('falcon_edu')} in {Path(__file__).parents[2]}")
 
 
@@ -53,7 +53,7 @@ def look_at_packages(wanted=None):
 
 
 def installed(name):
-    """The version of an installed package, or `None`.
+    """Return the version of an installed package, or `None`.
 
     >>> installed("no_such_package") is None
     True

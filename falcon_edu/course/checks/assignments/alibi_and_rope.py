@@ -31,7 +31,7 @@ def _(answer, rng):
 
 
 def _bias(answer, slopes, queries, keys):
-    """Compares where a query may look: at its own key and those before."""
+    """Compare where a query may look: at its own key and those before."""
     got = np.asarray(given(answer(slopes, queries, keys)), dtype="float64")
     shape = (len(slopes), queries, keys)
     expect(got.shape == shape, f"the bias should have shape {shape}, but yours has {got.shape}.")

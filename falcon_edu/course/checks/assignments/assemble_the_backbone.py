@@ -68,7 +68,7 @@ VOCABULARY, WIDTH, INNER = 11, 8, 12
 
 @cache
 def _falcon(seed, layers=2, heads=2):
-    """A Falcon-RW with random weights everywhere, in scales and biases too."""
+    """Return a Falcon-RW with random weights everywhere, in scales and biases too."""
     model = FalconBackbone(VOCABULARY, layers, heads, WIDTH, INNER)
     rng = np.random.default_rng(seed)
     for weight in model.weights:
@@ -86,7 +86,7 @@ def _drawn(rng):
 
 
 def _give(layer, weights):
-    """Puts arrays into a layer, if they fit in number and shape."""
+    """Put arrays into a layer, if they fit in number and shape."""
     wanted = [array.shape for array in weights]
     got = [tuple(weight.shape) for weight in layer.weights]
     expect(got, "the layer has no weights, once it was called.")
@@ -224,7 +224,7 @@ def _(answer, rng):
 
 
 def _arrays(falcon, rng):
-    """A Falcon's arrays by name, in any order, as a file may give them."""
+    """Return a Falcon's arrays by name, in any order, as a file may give them."""
     weights = [falcon.weights[i] for i in rng.permutation(len(falcon.weights))]
     return {weight.path: np.asarray(weight) for weight in weights}
 
@@ -248,7 +248,7 @@ def _(answer, rng):
 
 
 def _refuses(answer, arrays, name, what):
-    """A `ValueError` with the name in it, where the whole arrays are taken."""
+    """Expect a `ValueError` with the name in it, where the whole arrays are taken."""
     try:
         answer(arrays)
     except ValueError as error:

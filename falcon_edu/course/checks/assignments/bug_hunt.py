@@ -129,7 +129,7 @@ def finds_fault(examine, falcon):
 
 
 def _expect_found(number, examine, rng):
-    """That an examination stops a patient and no healthy Falcon, in any order."""
+    """Check that an examination stops a patient and no healthy Falcon, in any order."""
     expect(callable(examine), "an examination is a function of a class.")
     fault, missed = "your examination finds fault with", STORIES[number].missed
     if number == 9:

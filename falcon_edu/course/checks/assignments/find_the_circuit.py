@@ -265,7 +265,7 @@ HEADS = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)]
 
 
 def _toy_score(worth, asked):
-    """A toy circuit: the two heads worth most bring the same, and one of them is enough."""
+    """Return a toy circuit: the two heads worth most bring the same, and one of them is enough."""
     twins = set(sorted(worth, key=worth.get)[-2:])
 
     def score(heads):

@@ -21,7 +21,7 @@ load_adapters = Graded()
 
 
 def fingerprint(kernels):
-    """A short text that two sets of kernels share only if they are equal.
+    """Return a short text that two sets of kernels share only if they are equal.
 
     Args:
         kernels: `{name: array}`.
