@@ -101,6 +101,25 @@ def test_generate_uses_a_step_of_ones_own(name):
         model.stream("a")
 
 
+def test_generate_uses_a_function_assigned_to_it_until_the_model_is_compiled_again():
+    model, seen = build(), []
+    expected = model.generate(PROMPTS, max_length=15)
+    first = model.generate_function
+    assert model.make_generate_function() is first
+
+    def mine(inputs, stop_token_ids=None):
+        seen.append(stop_token_ids)
+        return first(inputs, stop_token_ids)
+
+    model.generate_function = mine
+    assert model.generate(PROMPTS, max_length=15) == expected
+    assert seen == [[model.preprocessor.tokenizer.end_token_id]]
+    model.compile(sampler="greedy")
+    assert model.generate_function is None
+    assert model.generate(PROMPTS, max_length=15) == expected
+    assert len(seen) == 1
+
+
 def test_samples_are_what_the_preprocessor_makes_of_them():
     model = build()
     x, y, sample_weight = model.preprocess_samples(PROMPTS)
@@ -113,6 +132,15 @@ def test_samples_are_what_the_preprocessor_makes_of_them():
     assert model.preprocess_samples(1) == 1
 
 
+class Headed(FalconCausalLM):
+    """One with a layer beside the backbone."""
+
+    def __init__(self, *args, units=2, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.head = keras.layers.Dense(units)
+        self.head.build((None, 8))
+
+
 def test_the_weights_of_a_task(tmp_path):
     model = build()
     assert not model.has_task_weights()
@@ -121,13 +149,6 @@ def test_the_weights_of_a_task(tmp_path):
             call(tmp_path / "task.weights.h5")
         with pytest.raises(ValueError, match=r"must end in `\.weights\.h5`"):
             call(tmp_path / "task.h5")
-
-    class Headed(FalconCausalLM):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
-            self.head = keras.layers.Dense(2)
-            self.head.build((None, 8))
-            self._layers.append(self.head)
 
     model, other = build(Headed), build(Headed)
     assert model.has_task_weights()
@@ -138,6 +159,36 @@ def test_the_weights_of_a_task(tmp_path):
     other.load_task_weights(tmp_path / "task.weights.h5")
     np.testing.assert_array_equal(other.head.kernel, model.head.kernel)
     assert all(map(np.array_equal, before, other.backbone.get_weights()))
+
+
+def test_a_preset_holds_the_weights_of_a_task(tmp_path):
+    model = build(Headed)
+    model.save_to_preset(tmp_path / "mine")
+    restored = Headed.from_preset(tmp_path / "mine")
+    np.testing.assert_array_equal(restored.head.kernel, model.head.kernel)
+    parts = {"backbone": model.backbone, "preprocessor": None}
+    restored = Headed.from_preset(tmp_path / "mine", **parts)
+    np.testing.assert_array_equal(restored.head.kernel, model.head.kernel)
+    other = Headed.from_preset(tmp_path / "mine", load_weights=False)
+    assert not np.array_equal(other.head.kernel, model.head.kernel)
+    with pytest.warns(UserWarning, match="for which FalconCausalLM has no place"):
+        FalconCausalLM.from_preset(tmp_path / "mine")
+    build().save_to_preset(tmp_path / "mine")  # nothing is left of the other
+    assert not (tmp_path / "mine/task.weights.h5").exists()
+    Headed.from_preset(tmp_path / "mine")  # with a new head, as from any preset
+
+
+def test_weights_of_a_task_that_do_not_fit_are_refused(tmp_path):
+    class Wide(Headed):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, units=3, **kwargs)
+
+    build(Headed).save_to_preset(tmp_path)
+    with pytest.raises(ValueError, match=r"task\.weights\.h5"):
+        Wide.from_preset(tmp_path)
+    (tmp_path / "task.weights.h5").write_bytes(b"none")
+    with pytest.raises(ValueError, match=r"task\.weights\.h5 is no whole HDF5 file"):
+        Headed.from_preset(tmp_path)
 
 
 def test_a_summary_shows_the_preprocessor():

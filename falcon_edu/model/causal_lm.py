@@ -71,6 +71,7 @@ class FalconCausalLM(Task, SteadyModel):
         if trainable is not None:  # not before: Keras would freeze a model that has no layers yet
             self.trainable = trainable
         self.sampler = samplers.get("top_k")
+        self.generate_function = None
         if compile:
             self.compile()
 
@@ -126,6 +127,10 @@ class FalconCausalLM(Task, SteadyModel):
             FileNotFoundError: there is no such preset, or a file of it is missing.
             ValueError: a file is broken.
 
+        Warns:
+            UserWarning: a subclass with a head of its own has saved it there, and this class has
+                none.
+
         Example:
 
         >>> causal_lm = FalconCausalLM.from_preset("falcon_tales_rw_en")
@@ -138,7 +143,7 @@ class FalconCausalLM(Task, SteadyModel):
 
     @classmethod
     def _from_preset(cls, preset, load_weights, **kwargs):
-        from falcon_edu.presets import exact_preset
+        from falcon_edu.presets import exact_preset, load_task_weights
 
         task = {name: kwargs.pop(name) for name in TASK_ARGUMENTS if name in kwargs}
         if not {"preprocessor", "backbone"} <= kwargs.keys():
@@ -151,7 +156,10 @@ class FalconCausalLM(Task, SteadyModel):
         backbone = kwargs.pop("backbone", None)
         if backbone is None:
             backbone = FalconBackbone.from_preset(preset, load_weights, **kwargs)
-        return cls(backbone, preprocessor, **task)
+        model = cls(backbone, preprocessor, **task)
+        if load_weights:
+            load_task_weights(model, preset)
+        return model
 
     def save_to_preset(self, preset_dir, max_shard_size=10):
         """Saves backbone, tokenizer and preprocessor in KerasHub's format.
@@ -240,6 +248,7 @@ class FalconCausalLM(Task, SteadyModel):
             ValueError: the sampler is unknown.
         """
         self.sampler = samplers.get(sampler)
+        self.generate_function = None
         if optimizer == "auto":
             optimizer = keras.optimizers.Adam(2e-5)
         if loss == "auto":
@@ -430,8 +439,14 @@ class FalconCausalLM(Task, SteadyModel):
         return generation.generate_step(self, inputs, stop_token_ids)
 
     def make_generate_function(self):
-        """Return the function that `generate` calls for one batch; what it needs is compiled."""
-        return self.generate_step
+        """Return `generate_function`, which `generate` calls for one batch.
+
+        It is `generate_step`, which compiles what it needs, or what was assigned to it since the
+        last `compile`.
+        """
+        if self.generate_function is None:
+            self.generate_function = self.generate_step
+        return self.generate_function
 
     def own_forward(self):
         """Return the `call_with_cache` of a subclass, which `generate` then uses, or `None`."""
@@ -440,12 +455,10 @@ class FalconCausalLM(Task, SteadyModel):
         return None if is_ours else method
 
     def own_step(self):
-        """Return what a subclass has in place of `generate_step`, or `None`."""
-        methods = (self.generate_step, self.make_generate_function)
-        ours = (FalconCausalLM.generate_step, FalconCausalLM.make_generate_function)
-        if tuple(getattr(method, "__func__", None) for method in methods) == ours:
-            return None
-        return self.make_generate_function()
+        """Return what there is in place of our `generate_step`, or `None`."""
+        function = self.make_generate_function()
+        is_ours = getattr(function, "__func__", None) is FalconCausalLM.generate_step
+        return None if is_ours else function
 
     def stream(self, prompt, max_length=None, stop_token_ids="auto"):
         """Continues one text piece by piece, as the tokens are chosen.

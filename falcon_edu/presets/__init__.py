@@ -1,6 +1,7 @@
 """Presets: folders that hold a model, read and written in KerasHub's and transformers' formats."""
 
 import dataclasses
+import os
 import warnings
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from falcon_edu.model.config import CONFIG_FIELDS, FalconConfig
 from falcon_edu.presets import info, keras_hub, tokenizer_files, transformers, weights
 from falcon_edu.presets.capacity import check_size
-from falcon_edu.presets.folders import read_json
+from falcon_edu.presets.folders import file_in, read_json
 from falcon_edu.presets.handles import exact_source, resolve
 from falcon_edu.presets.hub_files import most_weight_bytes
 from falcon_edu.presets.peft import merge_peft_adapter
@@ -16,6 +17,7 @@ from falcon_edu.presets.registry import builtin_presets
 from falcon_edu.presets.replacement import replace_folder
 from falcon_edu.presets.steady import of_one_save, read_steadily
 from falcon_edu.storage.files import check_space, real_path
+from falcon_edu.storage.hdf5 import open_datasets
 from falcon_edu.storage.strangers import listed
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "export_tokenizer",
     "load_backbone",
     "load_preprocessor",
+    "load_task_weights",
     "load_tokenizer",
     "merge_peft_adapter",
     "of_one_save",
@@ -36,6 +39,7 @@ __all__ = [
     "save_tokenizer",
 ]
 
+TASK_WEIGHTS = "task.weights.h5"
 FORMATS = {"KerasHub": keras_hub, "transformers": transformers}
 
 # What a new backbone leaves no use for. A tokenizer, a README and so on stay where they are.
@@ -46,7 +50,7 @@ OUTDATED = {
         "model.weights.json",
         "model_[0-9]*.weights.h5",
         "task.json",
-        "task.weights.h5",
+        TASK_WEIGHTS,
     ),
     "transformers": (
         "model.safetensors",
@@ -114,6 +118,39 @@ def _load_another(cls, arguments, folder, load_weights):
     if load_weights:
         keras_hub.load_weights(folder, backbone)
     return backbone
+
+
+def load_task_weights(causal_lm, preset):
+    """Loads the weights that a subclass of a task has beside its backbone, if a folder has them.
+
+    Args:
+        causal_lm: a `FalconCausalLM` of the preset.
+        preset: as in `load_backbone`; of hubs' presets no such weights are fetched.
+
+    Raises:
+        ValueError: they don't fit.
+
+    Warns:
+        UserWarning: there are such weights, and the model has no place for them.
+    """
+    folder = Path(os.path.expanduser(preset))
+    if not (os.path.isdir(folder) and (path := file_in(folder, TASK_WEIGHTS))):
+        return
+    if not causal_lm.has_task_weights():
+        warnings.warn(
+            f"{path} holds weights beside those of the backbone, for which "
+            f"{type(causal_lm).__name__} has no place: load the preset with the class that saved "
+            "it.",
+            stacklevel=4,
+        )
+        return
+    with open_datasets(path):  # no links
+        try:
+            causal_lm.load_task_weights(path)
+        except ValueError as error:
+            raise ValueError(
+                f"The weights in {path} do not fit the {type(causal_lm).__name__}: {error}"
+            ) from None
 
 
 def describe_preset(preset):
@@ -314,6 +351,8 @@ def save_causal_lm(causal_lm, preset_dir, max_shard_size=10):
 
     def write(folder):
         keras_hub.write_backbone(folder, causal_lm.backbone, max_shard_size)
+        if causal_lm.has_task_weights():
+            causal_lm.save_task_weights(folder / TASK_WEIGHTS)
         if causal_lm.preprocessor is not None:
             tokenizer_files.write_keras_hub_preprocessor(folder, causal_lm.preprocessor)
 

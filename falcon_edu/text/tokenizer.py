@@ -69,6 +69,7 @@ class FalconTokenizer(PreprocessingLayer):
     """
 
     backbone_cls = FalconBackbone
+    file_assets = ("vocabulary.json", "merges.txt")  # of a preset, in `assets/tokenizer`
 
     def __init__(
         self,

@@ -1,17 +1,23 @@
 """KerasHub's test harness, run on our classes.
 
 Its wheel has the harness that all its models share, `keras_hub.src.tests.test_case`, and not the
-tests that use it: of what those ask of Falcon and of samplers, a part is asked here.
+tests that use it: what those ask of Falcon, its samplers and its base classes is asked here, in the
+same order. Whatever fails stands in `NOT_HERE` with the reason, and must go on failing so; the
+page of names counts both.
 """
 
 import functools
 import importlib.util
+import os
 import sys
 import types
+from pathlib import Path
+from unittest import mock
 
 import falcon_edu
 from falcon_edu import FalconBackbone, FalconCausalLM, FalconCausalLMPreprocessor, FalconTokenizer
 from falcon_edu.generation import samplers
+from falcon_edu.text.byte_level import byte_alphabet
 
 import keras
 import numpy as np
@@ -32,27 +38,59 @@ IDS = {"token_ids": np.ones((2, 5), "int32"), "padding_mask": np.ones((2, 5), "i
 PRESET = "falcon_tales_rw_en"
 MERGES = "k i|t e|ki te|Ġ kite|Ġ a|m y|Ġ my|f l|fl y|Ġ fly".split("|")
 
+# Why a check does not hold here: a part of what is said when it fails, and the reason.
+NOT_HERE = {
+    "backbone_keeps_to_each_precision": (
+        "float16",
+        "attention weights are float32 in every precision, and so is the dropout on them",
+    ),
+    "exported_to_litert": (
+        "supported on the PyTorch backend only",
+        "Keras exports to LiteRT from PyTorch alone, and KerasHub skips the check on JAX",
+    ),
+    "tokenizer_in_datasets": (
+        "The vocabulary can't spell ' my kite<|endoftext|>'",
+        "bytes without a token are refused, and `<|endoftext|>` in a text is text: "
+        "`all_bytes_in_datasets` is the check with a whole vocabulary",
+    ),
+    "task_saved_as_a_preset": (
+        "task.json",
+        "KerasHub makes the task of config.json and preprocessor.json, and task.json would say "
+        "both again: `task_saved_for_keras_hub` is the check that it does",
+    ),
+}
+
 
 @pytest.fixture
 def harness(monkeypatch):
     """An instance of KerasHub's `TestCase`.
 
-    It imports Grain, a loader of data that the peers' environment has not. So without that, what
-    the harness does with Grain is left out.
+    It imports Grain, a loader of data that the peers' environment has not. Where that is missing,
+    the datasets of Grain are a stand-in that does what the harness asks of them.
     """
     if importlib.util.find_spec("grain") is None:
-        monkeypatch.setitem(sys.modules, "grain", types.ModuleType("grain"))
+        grain = types.ModuleType("grain")
+        grain.MapDataset = MapDataset
+        monkeypatch.setitem(sys.modules, "grain", grain)
     from keras_hub.src.tests.test_case import TestCase
 
     class Harness(TestCase):
         def runTest(self):  # so that it can be made without a test's name
             pass
 
-        def run_grain_preprocessing_test(self, *arguments):
-            if hasattr(sys.modules["grain"], "MapDataset"):
-                super().run_grain_preprocessing_test(*arguments)
-
     return Harness()
+
+
+class MapDataset(list):
+    """Records that a function maps and that another puts together, as Grain does."""
+
+    source = classmethod(lambda cls, records: cls(records))
+
+    def map(self, function):
+        return MapDataset(map(function, self))
+
+    def batch(self, size, batch_fn):
+        return MapDataset([batch_fn(self[i : i + size]) for i in range(0, len(self), size)])
 
 
 def tokenizer():
@@ -97,6 +135,10 @@ def backbone_is_called_predicts_and_serializes(harness):
     )
 
 
+def backbone_keeps_to_each_precision(harness):
+    harness.run_precision_test(FalconBackbone, dict(SMALL), IDS)
+
+
 def backbone_takes_quantized_policies(harness):
     harness.run_quantization_test(FalconBackbone(**SMALL), FalconBackbone, dict(SMALL), IDS)
 
@@ -127,7 +169,56 @@ def task_of_a_preset(harness):
     harness.run_preset_test(FalconCausalLM, PRESET, IDS)
 
 
+def generates(harness, dtype="float32"):
+    """Texts begin with their prompts, and so do ids, without a preprocessor."""
+    causal_lm = FalconCausalLM(**task_parts(dtype=dtype))
+    assert TEXTS[0] in causal_lm.generate(TEXTS[0])
+    prompt = causal_lm.preprocessor.generate_preprocess([TEXTS[0]])
+    causal_lm.preprocessor = None
+    outputs = causal_lm.generate(prompt, stop_token_ids=None)
+    for name, ids in prompt.items():
+        harness.assertAllEqual(outputs[name][:, :3], ids[:, :3])
+
+
+def stops_where_call_with_cache_says_so(harness):
+    causal_lm = FalconCausalLM(**task_parts())
+    own, end = causal_lm.call_with_cache, causal_lm.preprocessor.tokenizer.end_token_id
+
+    def ending(*args, **kwargs):
+        logits, *others = own(*args, **kwargs)
+        return ops.where(ops.arange(logits.shape[-1]) == end, 1e9, logits), *others
+
+    with mock.patch.object(causal_lm, "call_with_cache", wraps=ending):
+        assert causal_lm.generate(TEXTS) == TEXTS
+
+
+def one_generate_function_until_compiled_again(harness):
+    causal_lm = FalconCausalLM(**task_parts())
+    causal_lm.generate(TEXTS[0])
+    first = causal_lm.generate_function
+    causal_lm.generate(TEXTS[0])
+    assert causal_lm.generate_function == first
+    causal_lm.compile(sampler="greedy")
+    assert causal_lm.generate_function is None
+
+
+def exported_to_litert(harness):
+    parts = task_parts()
+    harness.run_litert_export_test(FalconCausalLM, parts, parts["preprocessor"](SPACED)[0])
+
+
 # === Preprocessor and tokenizer ===
+
+
+def preprocessor_in_datasets(harness):
+    harness.init_kwargs = {"tokenizer": FalconTokenizer(**tokenizer()), "sequence_length": 8}
+    end, my, kite = ids_of("<|endoftext|>", "my", "Ġkite")
+    row = [end, my, kite, end, 0, 0, 0, 0]
+    mask = [1, 1, 1, 1, 0, 0, 0, 0]
+    expected = ({"token_ids": [row], "padding_mask": [mask]}, [[*row[1:], 0]], [[*mask[1:], 0]])
+    harness.run_preprocessor_test(
+        FalconCausalLMPreprocessor, harness.init_kwargs, TEXTS[:1], expected
+    )
 
 
 def preprocessor_without_start_and_end(harness):
@@ -156,6 +247,38 @@ def generate_postprocess_of_one_text(harness):
 
 def preprocessor_of_a_preset(harness):
     harness.run_preset_test(FalconCausalLMPreprocessor, PRESET, TEXTS)
+
+
+def tokenizer_in_datasets(harness):
+    harness.run_preprocessing_layer_test(
+        FalconTokenizer,
+        tokenizer(),
+        [" my kite<|endoftext|>", " a kite fly"],
+        [ids_of("Ġmy", "Ġkite", "<|endoftext|>"), ids_of("Ġa", "Ġkite", "Ġfly")],
+        [" my kite<|endoftext|>", " a kite fly"],
+    )
+
+
+def all_bytes_in_datasets(harness):
+    vocabulary = {byte: i for i, byte in enumerate(byte_alphabet().values())}
+    ids = {"<|endoftext|>": 256, "Ġk": 257}
+    harness.run_preprocessing_layer_test(
+        FalconTokenizer,
+        {
+            "vocabulary": {**vocabulary, **ids},
+            "merges": ["Ġ k"],
+            "unsplittable_tokens": ["<|endoftext|>"],
+        },
+        [" k<|endoftext|>", "i k"],
+        [[257, 256], [vocabulary["i"], 257]],
+        [" k<|endoftext|>", "i k"],
+    )
+
+
+def tokenizer_needs_the_end_token(harness):
+    for vocabulary in (["a", "b", "c"], {"a": 0, "b": 1, "c": 2}):
+        with pytest.raises(ValueError, match="vocabulary"):
+            FalconTokenizer(vocabulary=vocabulary, merges=[])
 
 
 def tokenizer_of_a_preset(harness):
@@ -194,6 +317,63 @@ def preset_that_is_not_there(harness):
     for cls in (FalconBackbone, FalconCausalLM, FalconTokenizer, FalconCausalLMPreprocessor):
         with pytest.raises((ValueError, FileNotFoundError), match="no_such_preset"):
             cls.from_preset("no_such_preset")
+
+
+def task_saved_as_a_preset(harness):
+    folder = harness.get_temp_dir()
+    FalconCausalLM(**task_parts()).save_to_preset(folder)
+    files = {"config.json", "metadata.json", "model.weights.h5", "task.json", "preprocessor.json"}
+    assert files <= set(os.listdir(folder)), sorted(os.listdir(folder))
+
+
+def task_saved_for_keras_hub(harness):
+    """Read here and there, a preset has everything back."""
+    import keras_hub
+
+    task, folder = FalconCausalLM(**task_parts()), harness.get_temp_dir()
+    task.save_to_preset(folder)
+    restored = FalconCausalLM.from_preset(folder)
+    assert restored.preprocessor.get_config() == task.preprocessor.get_config()
+    there = keras_hub.models.CausalLM.from_preset(folder)
+    assert type(there) is keras_hub.models.FalconCausalLM
+    assert there.preprocessor.sequence_length == task.preprocessor.sequence_length
+    for other in (restored, there):
+        harness.assertAllClose(other.predict(SPACED), task.predict(SPACED), atol=1e-5)
+
+
+def parts_saved_as_a_preset(harness):
+    parts, folder = task_parts(), harness.get_temp_dir()
+    parts["preprocessor"].save_to_preset(folder)
+    parts["backbone"].save_to_preset(folder)
+    restored = FalconCausalLMPreprocessor.from_preset(folder)
+    assert restored.get_config() == parts["preprocessor"].get_config()
+    assert set(restored.tokenizer.file_assets) == {"vocabulary.json", "merges.txt"}
+
+
+def summary_shows_the_preprocessor(harness):
+    lines = []
+    FalconCausalLM(**task_parts()).summary(print_fn=lambda x, line_break=False: lines.append(x))
+    assert "Preprocessor" in "\n".join(lines)
+
+
+def lora_trains_factors_alone(harness):
+    backbone = FalconBackbone(**SMALL)
+    backbone.enable_lora(4)
+    assert len(backbone.trainable_weights) == 2 * 2 * SMALL["num_layers"]
+    target = np.ones((2, 5, 16), "float32")
+    backbone.compile("sgd", "mse")
+    backbone.fit(IDS, target, verbose=0)
+    path = os.path.join(harness.get_temp_dir(), "a.lora.h5")
+    backbone.save_lora_weights(path)
+    other = FalconBackbone(**SMALL)
+    for ours, theirs in zip(frozen(other), frozen(backbone), strict=True):
+        ours.assign(theirs)
+    other.load_lora_weights(path)
+    harness.assertAllClose(other(IDS), backbone(IDS))
+
+
+def frozen(backbone):
+    return [weight for weight in backbone.weights if "lora" not in weight.name]
 
 
 # === Samplers, called by themselves ===
@@ -281,26 +461,41 @@ CHECKS = {
     check.__name__: check
     for check in (
         backbone_is_called_predicts_and_serializes,
+        backbone_keeps_to_each_precision,
         backbone_takes_quantized_policies,
         backbone_is_saved_and_loaded,
         backbone_of_a_preset,
         task_predicts_and_fits_on_texts_and_datasets,
         task_is_saved_and_loaded,
         task_of_a_preset,
+        stops_where_call_with_cache_says_so,
+        one_generate_function_until_compiled_again,
+        exported_to_litert,
+        preprocessor_in_datasets,
         preprocessor_without_start_and_end,
         generate_preprocess_of_one_text,
         generate_postprocess_of_one_text,
         preprocessor_of_a_preset,
+        tokenizer_in_datasets,
+        all_bytes_in_datasets,
+        tokenizer_needs_the_end_token,
         tokenizer_of_a_preset,
         presets_are_those_of_the_class,
         base_class_finds_the_class_of_a_preset,
         preset_takes_a_dtype,
         preset_takes_a_sequence_length,
         preset_that_is_not_there,
+        task_saved_as_a_preset,
+        task_saved_for_keras_hub,
+        parts_saved_as_a_preset,
+        summary_shows_the_preprocessor,
+        lora_trains_factors_alone,
         all_beams_are_returned_in_order,
         samplers_are_serialized,
     )
 }
+for dtype in ("float32", "bfloat16", "mixed_float16"):
+    CHECKS[f"generates_in_{dtype}"] = functools.partial(generates, dtype=dtype)
 for check in (
     samples_without_state,
     samples_with_state,
@@ -313,6 +508,18 @@ for check in (
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_keras_hubs_checks_hold(name, harness):
+def test_keras_hubs_checks_hold_or_it_is_said_why_not(name, harness):
     keras.utils.set_random_seed(0)
-    CHECKS[name](harness)
+    if name not in NOT_HERE:
+        CHECKS[name](harness)
+        return
+    said, _ = NOT_HERE[name]
+    with pytest.raises((Exception, pytest.skip.Exception)) as failure:
+        CHECKS[name](harness)
+    assert said in f"{failure.type.__name__}: {failure.value}"
+
+
+def test_the_page_of_names_counts_the_checks():
+    page = (Path(__file__).resolve().parents[2] / "docs/kerashub.md").read_text("utf-8")
+    assert f"Of {len(CHECKS)} checks {len(CHECKS) - len(NOT_HERE)} hold" in page
+    assert all(f"`{name}`" in page for name in NOT_HERE)
