@@ -126,9 +126,10 @@ def _positions(get, source):
     if get("alibi", default=False):
         return {"position_encoding": "alibi", "alibi_dtype": "bfloat16"}
     rope = get("rope_parameters", default={})
-    if not isinstance(rope, dict) or rope.get("rope_type", rope.get("type")) not in USUAL_ROPE:
+    kind = rope.get("rope_type", rope.get("type")) if isinstance(rope, dict) else rope
+    if not isinstance(rope, dict) or kind not in USUAL_ROPE:
         raise ValueError(
-            f"`rope_parameters` in {source} must be of type 'default'. Received: {shown(rope)}"
+            f"`rope_parameters` in {source} must be of type 'default'. Received: {shown(kind)}"
         )
     theta = rope.get("rope_theta")
     theta = get("rope_theta", default=10_000) if theta is None else theta
