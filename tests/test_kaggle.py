@@ -5,12 +5,16 @@ Models that come this way are in `test_hubs.py`; here files are files, whatever 
 
 import json
 import shutil
+import warnings
 
+from falcon_edu import Backbone
 from falcon_edu.presets.handles import exact_source, resolve
 from falcon_edu.presets.kaggle import _connected as connected
+from tests.layouts import build
 from tests.loopback_kaggle import CONFIG, Kaggle, serve, unreachable, use
 
 import kagglehub
+import numpy as np
 import pytest
 from kagglesdk import kaggle_env
 
@@ -159,6 +163,23 @@ def test_a_whole_version_is_not_lost_when_a_newer_one_has_no_weights_yet(kaggle,
     assert [resolve(HANDLE, weights=weights).name for weights in (False, True)] == ["2", "2"]
 
 
+def test_the_version_before_is_loaded_where_the_newest_is_refused(kaggle, tmp_path):
+    backbone = build("7b")
+    backbone.save_to_preset(tmp_path / "preset")
+    files = {path.name: path.read_bytes() for path in (tmp_path / "preset").iterdir()}
+    kaggle.versions[2] = files
+    Backbone.from_preset(HANDLE)
+    for number, broken in [(3, {"model.weights.h5": b"no HDF5"}), (4, {"config.json": b"{}"})]:
+        kaggle.versions[number] = {**files, **broken}
+        said = rf"{HANDLE}/2 is loaded.*has moved to {HANDLE}/{number}, which can't"
+        with pytest.warns(UserWarning, match=said):
+            loaded = Backbone.from_preset(HANDLE)
+        assert loaded.loaded_from == f"{HANDLE}/2"
+        assert all(map(np.array_equal, loaded.get_weights(), backbone.get_weights()))
+        with pytest.raises(ValueError, match=f"{HANDLE}/{number}"):
+            Backbone.from_preset(f"{HANDLE}/{number}")
+
+
 # === Refusals ===
 
 
@@ -300,8 +321,12 @@ def test_the_token_never_goes_over_an_open_line(monkeypatch):
     sent = {}
     for address in ("http://kaggle.test", "https://kaggle.test", "http://127.0.0.1:9"):
         monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.LOCAL, address)
-        with connected(is_patient=False) as kaggle:
+        with warnings.catch_warnings(record=True) as said, connected(is_patient=False) as kaggle:
+            warnings.simplefilter("always")
             sent[address] = "secret" in str(kaggle.web.token_headers)
+        assert ["is not sent: http://kaggle.test" in str(w.message) for w in said] == (
+            [] if sent[address] else [True]
+        )
     assert list(sent.values()) == [False, True, True]
 
 

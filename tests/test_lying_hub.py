@@ -10,18 +10,21 @@ from contextlib import suppress
 from email.utils import formatdate
 from pathlib import Path
 
-from falcon_edu import Backbone
+from falcon_edu import Backbone, FalconCausalLM
 from falcon_edu.course.doctor.reach import look_at_hubs
 from falcon_edu.presets import hugging_face, web
 from falcon_edu.presets.handles import resolve
 from falcon_edu.presets.waiting import PATIENCE
+from falcon_edu.text.preprocessor import FalconCausalLMPreprocessor
 from tests.layouts import build
 from tests.loopback_hub import COMMIT, Hub, etag, serve
+from tests.small_tokenizers import make
 
 import numpy as np
 import pytest
 from huggingface_hub import constants
 
+WEIGHTS = "model.safetensors"
 HANDLE = f"hf://{Hub.repository}"
 UNTRUSTED = Path(__file__).with_name("untrusted.pem")  # a certificate that nobody signed
 DEFAULT = constants.ENDPOINT
@@ -254,11 +257,17 @@ def test_a_commit_that_is_none_is_refused(hub, tmp_path, place, commit):
 
 
 @pytest.mark.parametrize(
-    "revision", ["../../x", "/x", "a//b", ".hidden", "a/../b", "a b", "x" * 300, "a\\b", "a\nb"]
+    "revision",
+    [
+        *("../../x", "/x", "a//b", ".hidden", "a/../b", "a b", "x" * 300, "a\\b", "a\nb"),
+        *("\ud800", "a\x1b[31m", "a\x85b", "a\u202eb", "a\u200bb", "\u2028"),
+    ],
+    ids=ascii,
 )
 def test_a_revision_that_is_none_reaches_nobody(hub, revision):
-    with pytest.raises(ValueError, match="revision"):
+    with pytest.raises(ValueError, match="revision") as caught:
         resolve(f"{HANDLE}@{revision}")
+    assert str(caught.value).isprintable()
     assert hub.requests == []
 
 
@@ -697,6 +706,174 @@ def test_a_whole_model_is_not_lost_when_its_branch_moves_and_no_weights_come(hub
     assert Backbone.from_preset(HANDLE).loaded_from == f"{HANDLE}@{COMMIT[::-1]}"
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert Backbone.from_preset(HANDLE).loaded_from == f"{HANDLE}@{COMMIT[::-1]}"
+
+
+def _sent(change):
+    """Make a lie: weights come as a function of status, body and headers says."""
+    return only(WEIGHTS)(lambda handler, *answer: handler.send_plainly(*change(*answer)))
+
+
+def _damaged(hub):
+    hub.files[WEIGHTS] += b" "  # another file, so that it is fetched
+    hub.lie = _sent(lambda status, body, headers: (status, bytes(len(body)), headers))
+
+
+def _lying(hub):
+    hub.files[WEIGHTS] += b" "
+    etag = hashlib.sha256(b"x").hexdigest()
+    hub.lie = _sent(lambda status, body, headers: (status, body, {**headers, "ETag": etag}))
+
+
+def _unreadable(hub):
+    hub.files[WEIGHTS] = b"not safetensors at all"
+
+
+def _misshapen(hub):
+    config = json.loads(hub.files["config.json"])
+    hub.files["config.json"] = json.dumps({**config, "hidden_size": 64}).encode()
+
+
+def _of_no_known_format(hub):
+    hub.files["config.json"] = b"{}"
+
+
+def _without_weights(hub):
+    del hub.files[WEIGHTS]
+
+
+def _withheld(hub):
+    hub.files[WEIGHTS] += b" "
+    hub.lie = _sent(lambda *_: (403, b"{}", {}))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [_damaged, _lying, _unreadable, _misshapen, _of_no_known_format, _without_weights, _withheld],
+)
+def test_what_a_branch_was_is_loaded_where_what_it_became_is_refused(hub, backbone, spoil):
+    Backbone.from_preset(HANDLE)
+    hub.commit = COMMIT[::-1]
+    spoil(hub)
+    for preset in (HANDLE, f"{HANDLE}@main"):
+        with pytest.warns(
+            UserWarning, match=f"{COMMIT} is loaded.*{COMMIT[::-1]}, which"
+        ) as caught:
+            loaded = Backbone.from_preset(preset)
+        assert caught[-1].filename == __file__
+        assert str(caught[-1].message).isprintable()
+        assert loaded.loaded_from == f"{HANDLE}@{COMMIT}"
+        assert all(map(np.array_equal, loaded.get_weights(), backbone.get_weights()))
+    with pytest.raises((FileNotFoundError, ValueError)):
+        Backbone.from_preset(f"{HANDLE}@{COMMIT[::-1]}")  # who names a commit gets no other
+
+
+def test_a_task_is_of_one_commit_where_the_newest_is_refused(hub, backbone, tmp_path):
+    task = FalconCausalLM(backbone, FalconCausalLMPreprocessor(make("plain")))
+    task.export_to_transformers(tmp_path / "preset")
+    hub.files = {path.name: path.read_bytes() for path in (tmp_path / "preset").iterdir()}
+    before = FalconCausalLM.from_preset(HANDLE)
+    hub.commit = COMMIT[::-1]
+    tokenizer = json.loads(hub.files["tokenizer.json"])
+    tokenizer["added_tokens"][-1]["content"] = "<|another|>"
+    hub.files["tokenizer.json"] = json.dumps(tokenizer).encode()
+    _unreadable(hub)
+    with pytest.warns(UserWarning, match=f"{COMMIT} is loaded.*{COMMIT[::-1]}, which"):
+        loaded = FalconCausalLM.from_preset(HANDLE)
+    assert loaded.backbone.loaded_from == f"{HANDLE}@{COMMIT}"
+    vocabulary = loaded.preprocessor.tokenizer.vocabulary
+    assert vocabulary == before.preprocessor.tokenizer.vocabulary
+
+
+def test_where_all_that_a_branch_was_is_refused_the_newest_is_complained_of(hub):
+    _unreadable(hub)
+    with pytest.raises(ValueError, match="its header claims"):
+        Backbone.from_preset(HANDLE)
+    _of_no_known_format(hub)
+    hub.commit = COMMIT[::-1]
+    with pytest.raises(ValueError, match="no known format"):
+        Backbone.from_preset(HANDLE)
+
+
+REPOSITORY = f"models--{Hub.repository.replace('/', '--')}"
+SNAPSHOT = f"{REPOSITORY}/snapshots/{COMMIT}"
+
+
+def put_in_the_way(path, kind):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "file":
+        path.write_text("x")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(path.name if kind == "loop" else "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("", "file"),
+        ("", "dangling"),
+        (REPOSITORY, "file"),
+        (f"{REPOSITORY}/blobs", "file"),
+        (f"{REPOSITORY}/snapshots", "file"),
+        (SNAPSHOT, "file"),
+        (f"{SNAPSHOT}/config.json", "folder"),
+        (f"{SNAPSHOT}/{WEIGHTS}", "folder"),
+        (".locks", "file"),
+        (".locks", "loop"),
+        (f".locks/{REPOSITORY}", "dangling"),
+    ],
+)
+def test_a_cache_that_is_damaged_is_said_to_be(hub, place, path, kind):
+    put_in_the_way(place / "cache" / path, kind)
+    with pytest.raises(OSError, match=r"can't be kept in the cache: /.*HF_HUB_CACHE") as caught:
+        Backbone.from_preset(HANDLE)
+    assert str(caught.value).startswith(HANDLE)
+    assert "[Errno" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", [f"{REPOSITORY}/blobs", ".locks"])
+def test_what_lies_whole_in_a_cache_that_can_not_be_written_loads(hub, backbone, place, path):
+    Backbone.from_preset(HANDLE)
+    hub.commit = COMMIT[::-1]
+    hub.files["config.json"] += b" "
+    (place / "cache" / path).rename(place / "away")
+    if "blobs" in path:  # the snapshot's links lead there
+        for link in (place / "cache" / SNAPSHOT).iterdir():
+            content = (place / "away" / link.readlink().name).read_bytes()
+            link.unlink()
+            link.write_bytes(content)
+    put_in_the_way(place / "cache" / path, "file")
+    with pytest.warns(UserWarning, match="is taken from the cache.*no more can be written there"):
+        loaded = Backbone.from_preset(HANDLE)
+    assert loaded.loaded_from == f"{HANDLE}@{COMMIT}"
+    assert all(map(np.array_equal, loaded.get_weights(), backbone.get_weights()))
+
+
+@pytest.mark.parametrize("text", ["hf_caf\xe9", "hf_a\x1bb", "hf_\u2028x", "hf_\u0430"])
+def test_a_token_that_can_be_none_is_said_to_be(hub, backbone, monkeypatch, text):
+    monkeypatch.setenv("HF_TOKEN", text)
+    said = refusal("the token of HF_TOKEN or `hf auth login` can't be one.*ASCII")
+    assert text not in said
+    assert hub.requests == []
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    Backbone.from_preset(HANDLE)
+    monkeypatch.setenv("HF_TOKEN", text)
+    with pytest.warns(UserWarning, match="from the cache.*the token of HF_TOKEN"):
+        Backbone.from_preset(HANDLE)
+
+
+def test_of_a_mirror_that_refuses_it_is_said_that_it_got_no_token(hub, monkeypatch):
+    monkeypatch.setattr(hugging_face, "HUB", DEFAULT)
+    hub.status, hub.error = 401, "GatedRepo"
+    refusal(f"Your token goes to {DEFAULT} alone, and not to {hub.address}")
+    hub.status, hub.error = 500, ""
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    assert "Your token" not in refusal("is in trouble")
+    hub.status, hub.error = 401, "GatedRepo"
+    monkeypatch.delenv("HF_TOKEN")
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+    assert "Your token" not in refusal("is gated")
 
 
 def test_one_shard_of_two_is_not_whole(hub, files):

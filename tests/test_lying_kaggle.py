@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from falcon_edu.presets.handles import resolve
 from tests import loopback_hub
 from tests.loopback_kaggle import CONFIG, Kaggle, serve, use
-from tests.test_lying_hub import PIECES, UNTRUSTED, endless, only
+from tests.test_lying_hub import PIECES, UNTRUSTED, endless, only, put_in_the_way
 
 import pytest
 
@@ -41,6 +41,50 @@ def refusal(match):
 
 def size_of(folder):
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+MODEL = f"models/{Kaggle.model}"
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("", "file"),
+        ("models", "dangling"),
+        (MODEL, "file"),
+        (f"{MODEL}/2", "file"),
+        (f"{MODEL}/2/config.json", "folder"),
+        (f"{MODEL}/2/model.weights.h5", "folder"),
+        (f"{MODEL}/.locks", "loop"),
+    ],
+)
+def test_a_cache_that_is_damaged_is_said_to_be(kaggle, tmp_path, path, kind):
+    put_in_the_way(tmp_path / "cache" / path, kind)
+    with pytest.raises(OSError, match=r"can't be kept in the cache: /.*KAGGLEHUB_CACHE") as caught:
+        resolve(HANDLE)
+    assert str(caught.value).startswith(HANDLE)
+
+
+def test_what_lies_whole_in_a_cache_that_can_not_be_written_loads(kaggle, tmp_path):
+    folder = resolve(HANDLE)
+    kaggle.versions[3] = FILES
+    put_in_the_way(folder.with_name("3"), "file")
+    with pytest.warns(UserWarning, match=r"version 2\), since now no more can be written there"):
+        assert resolve(HANDLE) == folder
+
+
+@pytest.mark.parametrize("text", ["caf\xe9", "a\x1bb", "a\nb", "\u0430"])
+def test_a_token_that_can_be_none_is_said_to_be(kaggle, monkeypatch, text):
+    monkeypatch.setenv("KAGGLE_API_TOKEN", text)
+    refusal("the token of KAGGLE_API_TOKEN or `kagglehub.login\\(\\)` can't be one")
+    assert kaggle.requests == []
+
+
+@pytest.mark.parametrize("handle", ["a\x1b[31m/b/c/d", "\ud800", "a/b/c/\u202e"], ids=ascii)
+def test_a_handle_that_is_none_is_shown_as_it_can_be_printed(handle):
+    with pytest.raises(ValueError, match="must read") as caught:
+        resolve(f"kaggle://{handle}")
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("part", ["GetModelInstance", "DownloadModelInstanceVersion", "/2/"])

@@ -137,9 +137,9 @@ class FalconCausalLM(Task, SteadyModel):
         >>> causal_lm.preprocessor.tokenizer.vocabulary_size() > 256
         True
         """
-        from falcon_edu.presets import of_one_save
+        from falcon_edu.presets import of_one_save, or_older
 
-        return of_one_save(cls._from_preset)(preset, load_weights, **kwargs)
+        return or_older(of_one_save(cls._from_preset))(preset, load_weights, **kwargs)
 
     @classmethod
     def _from_preset(cls, preset, load_weights, **kwargs):

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import warnings
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from falcon_edu.model.config import CONFIG_FIELDS, FalconConfig
@@ -12,6 +13,7 @@ from falcon_edu.presets.capacity import check_size
 from falcon_edu.presets.folders import file_in, read_json
 from falcon_edu.presets.handles import exact_source, resolve
 from falcon_edu.presets.hub_files import most_weight_bytes
+from falcon_edu.presets.older import or_older
 from falcon_edu.presets.peft import merge_peft_adapter
 from falcon_edu.presets.registry import builtin_presets
 from falcon_edu.presets.replacement import replace_folder
@@ -32,6 +34,7 @@ __all__ = [
     "load_tokenizer",
     "merge_peft_adapter",
     "of_one_save",
+    "or_older",
     "resolve",
     "save_backbone",
     "save_causal_lm",
@@ -81,6 +84,10 @@ def load_backbone(cls, preset, load_weights=True, **overrides):
         FileNotFoundError: there is no such preset, or a file of it is missing.
         ValueError: a file is broken, the preset holds another model, or an override is unknown.
     """
+    return or_older(partial(_load_backbone, cls))(preset, load_weights, overrides)
+
+
+def _load_backbone(cls, preset, load_weights, overrides):
     folder = resolve(preset, weights=False)
     source = exact_source(preset, folder)
     with naming(preset, folder), ExitStack() as files:
@@ -209,6 +216,10 @@ def exact_preset(preset):
 
 def load_tokenizer(cls, preset, **overrides):
     """Make the tokenizer of a preset; what `FalconTokenizer.from_preset` does."""
+    return or_older(partial(_load_tokenizer, cls))(preset, overrides)
+
+
+def _load_tokenizer(cls, preset, overrides):
     folder = resolve(preset, weights=False)
     with naming(preset, folder):
         return _read(
@@ -220,6 +231,10 @@ def load_tokenizer(cls, preset, **overrides):
 
 def load_preprocessor(cls, preset, **overrides):
     """Make the preprocessor of a preset; what `FalconCausalLMPreprocessor.from_preset` does."""
+    return or_older(partial(_load_preprocessor, cls))(preset, overrides)
+
+
+def _load_preprocessor(cls, preset, overrides):
     folder = resolve(preset, weights=False)
 
     def read():
@@ -280,7 +295,7 @@ def _untied(config, folder):
         f"The configuration in {folder}/config.json ties the head to the embedding, but the "
         "weights have a head of their own that differs: it is used, with "
         "`tie_word_embeddings=False`.",
-        stacklevel=6,  # the line that calls `from_preset`
+        stacklevel=8,  # the line that calls `from_preset`
     )
     return dataclasses.replace(config, tie_word_embeddings=False)
 

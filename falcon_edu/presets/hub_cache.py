@@ -8,7 +8,7 @@ was seen to be a hash.
 import os
 import re
 import uuid
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,6 +87,11 @@ class HubCache:
             return revision
         return _noted(self.folder / "refs" / revision)
 
+    def commit_before(self, revision):
+        """Return the commit that a branch had before that one, if it lies here whole, or `None`."""
+        commit = None if COMMIT.fullmatch(revision) else _noted(self._before(revision))
+        return commit if commit and self._has(commit, weights=True) else None
+
     def remember(self, revision, commit):
         """Note the commit that a branch has now; a cache that can't be written goes without.
 
@@ -126,6 +131,29 @@ class HubCache:
 
     def _before(self, revision):
         return self.folder / "refs_before" / revision
+
+
+@contextmanager
+def in_words(handle, setting):
+    """Have errors of a cache that is damaged, or may not be written, say so and what would do.
+
+    Args:
+        handle: what is fetched into it.
+        setting: the environment variable that names its folder.
+
+    Raises:
+        OSError: instead of one that has a number and a path alone.
+    """
+    try:
+        yield
+    except OSError as error:
+        path = error.filename2 or error.filename
+        if path is None:  # has words already
+            raise
+        raise OSError(
+            f"{handle} can't be kept in the cache: {path}: {error.strerror}. Remove what is in the "
+            f"way there, or name another folder with {setting}."
+        ) from error
 
 
 def locked(path):

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from falcon_edu.presets import listing
 from falcon_edu.presets.downloads import SHA256, check_hash, download, git_hash, real_folder
-from falcon_edu.presets.hub_cache import HubCache
+from falcon_edu.presets.hub_cache import HubCache, in_words
 from falcon_edu.presets.hub_files import (
     MOST_SHARDS,
     OFFLINE,
@@ -22,8 +22,17 @@ from falcon_edu.presets.hub_files import (
     shards_in,
 )
 from falcon_edu.presets.progress import bar_of_bytes
-from falcon_edu.presets.web import MOST_SMALL_BYTES, HubError, Web, is_refusal, shown
+from falcon_edu.presets.web import (
+    BAD_TOKEN,
+    MOST_SMALL_BYTES,
+    HubError,
+    Web,
+    check_token,
+    is_refusal,
+    shown,
+)
 from falcon_edu.storage.files import check_space, size
+from falcon_edu.storage.strangers import plain
 
 HUB = "https://huggingface.co"
 # As git has it; and no part is empty or begins with a dot, since it becomes a path.
@@ -48,6 +57,53 @@ def fetch(handle, weights=True, most=None):
         OSError: the disk has no room for it.
         ValueError: the handle is none.
     """
+    cache, revision = _parsed(handle)
+    with in_words(f"hf://{handle}", "HF_HUB_CACHE"):
+        cached = cache.whole(revision, weights)
+        try:
+            return _fetch(cache, revision, weights, most, is_patient=cached is None)
+        except HubError as error:
+            if cached is None:
+                missing = f" and is not in the cache{' with its weights' if weights else ''}."
+                raise FileNotFoundError(
+                    f"hf://{handle} {_sentence(error, missing)} {OFFLINE}"
+                ) from None
+            if is_refusal(error):
+                _warn_of_cached(handle, cached, f"it {_sentence(error, '.')}")
+        except OSError as error:  # of a cache that can't be written
+            if cached is None:
+                raise
+            _warn_of_cached(handle, cached, f"no more can be written there: {error}")
+        return cached
+
+
+def _warn_of_cached(handle, cached, reason):
+    warnings.warn(
+        f"hf://{handle} is taken from the cache, as it was fetched before (commit {cached.name}), "
+        f"since now {reason}",
+        stacklevel=3,
+    )
+
+
+def moved(handle):
+    """Return what a branch is now, and was before if that lies whole in the cache.
+
+    Args:
+        handle: as `fetch` takes it.
+
+    Returns:
+        List of handles, each with its commit; empty where no branch is named.
+    """
+    try:
+        cache, revision = _parsed(handle)
+    except ValueError:
+        return []
+    commits = [cache.commit_of(revision), cache.commit_before(revision)]
+    return [f"{cache.name}@{commit}" for commit in dict.fromkeys(filter(None, commits))]
+
+
+def _parsed(handle):
+    """Return the cache of a repository, and the revision that is asked for."""
     from huggingface_hub import constants
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
@@ -56,27 +112,16 @@ def fetch(handle, weights=True, most=None):
     try:
         validate_repo_id(name)
     except HFValidationError as error:
-        raise ValueError(f"hf://{handle} is no handle of the Hugging Face Hub: {error}") from None
+        raise ValueError(
+            f"hf://{plain(handle)} is no handle of the Hugging Face Hub: {plain(error, 300)}"
+        ) from None
     revision = revision or "main"
-    if not REVISION.fullmatch(revision):
-        raise ValueError(f"hf://{handle} has no revision of the Hugging Face Hub after its @.")
-    cache = HubCache(Path(constants.HF_HUB_CACHE), name)
-    cached = cache.whole(revision, weights)
-    try:
-        return _fetch(cache, revision, weights, most, is_patient=cached is None)
-    except HubError as error:
-        if cached is None:
-            missing = f" and is not in the cache{' with its weights' if weights else ''}."
-            raise FileNotFoundError(
-                f"hf://{handle} {_sentence(error, missing)} {OFFLINE}"
-            ) from None
-        if is_refusal(error):
-            warnings.warn(
-                f"hf://{handle} is taken from the cache, as it was fetched before (commit "
-                f"{cached.name}), since now it {_sentence(error, '.')}",
-                stacklevel=2,
-            )
-        return cached
+    if not REVISION.fullmatch(revision) or not revision.isprintable():
+        raise ValueError(
+            f"hf://{plain(handle, 300)} has no revision of the Hugging Face Hub after its @: the "
+            "name of a branch or a tag, or a commit."
+        )
+    return HubCache(Path(constants.HF_HUB_CACHE), name), revision
 
 
 def _fetch(cache, revision, weights, most, is_patient):
@@ -87,6 +132,8 @@ def _fetch(cache, revision, weights, most, is_patient):
     # A token is for its own hub alone, and never goes over an open line.
     is_wanted = constants.ENDPOINT == HUB and not constants.HF_HUB_DISABLE_IMPLICIT_TOKEN
     token = get_token() if is_wanted else None
+    if token:
+        check_token(token, "HF_TOKEN or `hf auth login`")
     web = Web(
         get_session(),
         constants.ENDPOINT,
@@ -197,6 +244,22 @@ class _Repository:
 
 def _sentence(error, end):
     """Return what an answer of the hub means for a preset."""
+    return _meaning(error, end) + _withheld(error)
+
+
+def _withheld(error):
+    """Return a word on a token that a hub does not get, where it might have helped."""
+    from huggingface_hub import constants, get_token
+
+    is_ours = constants.ENDPOINT == HUB or error.status not in (401, 403, 404)
+    if is_ours or not get_token():
+        return ""
+    return f" Your token goes to {HUB} alone, and not to {plain(constants.ENDPOINT)}."
+
+
+def _meaning(error, end):
+    if error.code == BAD_TOKEN:
+        return f"could not be fetched ({error}){end}"
     if error.code == "GatedRepo":
         return (
             "is gated: accept its conditions on its page, then log in with `hf auth login` "

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from falcon_edu.presets.downloads import checksum, download, real_folder
-from falcon_edu.presets.hub_cache import locked
+from falcon_edu.presets.hub_cache import in_words, locked
 from falcon_edu.presets.hub_files import (
     MOST_SHARDS,
     OFFLINE,
@@ -25,7 +25,17 @@ from falcon_edu.presets.hub_files import (
     has_weights,
     shards_in,
 )
-from falcon_edu.presets.web import MOST_SMALL_BYTES, HubError, Web, is_refusal, new_client, origin
+from falcon_edu.presets.web import (
+    BAD_TOKEN,
+    MOST_SMALL_BYTES,
+    HubError,
+    Web,
+    check_token,
+    is_refusal,
+    new_client,
+    origin,
+)
+from falcon_edu.storage.strangers import plain
 
 NAME = r"[A-Za-z0-9_][\w.-]{0,99}"  # it becomes a folder of the cache
 HANDLE = re.compile(rf"{NAME}/{NAME}/{NAME}/{NAME}(/[1-9]\d{{0,8}})?", re.ASCII)
@@ -55,7 +65,8 @@ def fetch(handle, weights=True, most=None):
     """
     if not HANDLE.fullmatch(handle):
         raise ValueError(
-            f"kaggle://{handle} must read kaggle://owner/model/framework/variation[/version]."
+            f"kaggle://{plain(handle, 300)} must read "
+            "kaggle://owner/model/framework/variation[/version]."
         )
     try:
         import kagglehub
@@ -64,25 +75,52 @@ def fetch(handle, weights=True, most=None):
         raise ImportError(
             f"kaggle://{handle} needs kagglehub: `pip install 'falcon_edu[kaggle]'`"
         ) from None
-    parsed = parse_model_handle(handle)
-    if _is_mounted(parsed):
-        return Path(kagglehub.model_download(handle))
-    cached = _cached(parsed, weights)
-    if parsed.is_versioned() and cached and cached.is_complete:
+    with in_words(f"kaggle://{handle}", "KAGGLEHUB_CACHE"):
+        parsed = parse_model_handle(handle)
+        if _is_mounted(parsed):
+            return Path(kagglehub.model_download(handle))
+        cached = _cached(parsed, weights)
+        if parsed.is_versioned() and cached and cached.is_complete:
+            return cached.folder
+        try:
+            with _connected(is_patient=cached is None) as kaggle:
+                return _fetch(kaggle, parsed, weights, most)
+        except HubError as error:
+            if cached is None:
+                raise FileNotFoundError(f"kaggle://{handle} {_sentence(error)} {OFFLINE}") from None
+            if is_refusal(error):
+                _warn_of_cached(handle, cached, f"it {_sentence(error)}")
+        except OSError as error:  # of a cache that can't be written
+            if cached is None:
+                raise
+            _warn_of_cached(handle, cached, f"no more can be written there: {error}")
         return cached.folder
-    try:
-        with _connected(is_patient=cached is None) as kaggle:
-            return _fetch(kaggle, parsed, weights, most)
-    except HubError as error:
-        if cached is None:
-            raise FileNotFoundError(f"kaggle://{handle} {_sentence(error)} {OFFLINE}") from None
-        if is_refusal(error):
-            warnings.warn(
-                f"kaggle://{handle} is taken from the cache, as it was fetched before (version "
-                f"{cached.folder.name}), since now it {_sentence(error)}",
-                stacklevel=2,
-            )
-        return cached.folder
+
+
+def _warn_of_cached(handle, cached, reason):
+    warnings.warn(
+        f"kaggle://{handle} is taken from the cache, as it was fetched before (version "
+        f"{cached.folder.name}), since now {reason}",
+        stacklevel=3,
+    )
+
+
+def moved(handle):
+    """Return what the newest version is now, and those before that lie whole in the cache.
+
+    Args:
+        handle: as `fetch` takes it.
+
+    Returns:
+        List of handles, each with its version; empty where the handle names one.
+    """
+    from kagglehub.handle import parse_model_handle
+
+    if not HANDLE.fullmatch(handle) or parse_model_handle(handle).is_versioned():
+        return []
+    found = _in_cache(parse_model_handle(handle))
+    found = [*found[:1], *(version for version in found[1:] if version.is_whole(weights=True))]
+    return [f"{handle}/{version.folder.name}" for version in found]
 
 
 def _is_mounted(parsed):
@@ -112,17 +150,20 @@ def _fetch(kaggle, parsed, weights, most):
 
 def _cached(parsed, weights):
     """Return the newest version in the cache, or the one asked for, if it is whole."""
-    versions = [_Version(parsed)]
-    if not parsed.is_versioned():
-        folders = versions[0].folder.parent.glob("*/config.json")
-        numbers = sorted(int(x.parent.name) for x in folders if x.parent.name.isdecimal())
-        versions = [_Version(parsed.with_version(number)) for number in reversed(numbers)]
+    versions = [_Version(parsed)] if parsed.is_versioned() else _in_cache(parsed)
     # The newest with weights, even if they aren't needed: a next load may want them.
     for needed in [True] if weights else [True, False]:
         for version in versions:
             if version.is_whole(needed):
                 return version
     return None
+
+
+def _in_cache(parsed):
+    """Return the versions of which there is something in the cache, the newest first."""
+    folders = _Version(parsed).folder.parent.glob("*/config.json")
+    numbers = [int(path.parent.name) for path in folders if path.parent.name.isdecimal()]
+    return [_Version(parsed.with_version(number)) for number in sorted(numbers, reverse=True)]
 
 
 class _Version:
@@ -257,9 +298,15 @@ def _connected(is_patient):
     address += "" if get_env() == KaggleEnv.PROD else "/api"
     credentials, headers = get_kaggle_credentials(), {}
     scheme, host, _ = origin(address)
-    if scheme != "https" and host not in LOOPBACK:  # a token never goes over an open line
+    if credentials and scheme != "https" and host not in LOOPBACK:
+        warnings.warn(
+            f"Your token for Kaggle is not sent: {plain(address)} is no https, and everyone on the "
+            "way could read it.",
+            stacklevel=5,
+        )
         credentials = None
     if credentials and credentials.api_key:
+        check_token(credentials.api_key, "KAGGLE_API_TOKEN or `kagglehub.login()`")
         headers["Authorization"] = f"Bearer {credentials.api_key}"
     elif credentials and credentials.username and credentials.key:
         pair = f"{credentials.username}:{credentials.key}".encode()
@@ -271,7 +318,7 @@ def _connected(is_patient):
 
 
 def _sentence(error):
-    if error.status in (401, 403):
+    if error.status in (401, 403) and error.code != BAD_TOKEN:
         return (
             "does not exist or may not be read: check its spelling, accept its conditions on its "
             "page, and call `kagglehub.login()` or set KAGGLE_API_TOKEN."

@@ -146,7 +146,7 @@ def open_weights(folder, config, tie=False):
             warnings.warn(
                 f"{folder} is a classifier: its head is not loaded, only the Falcon below it. "
                 f"Left out: {listed(heads)}.{_no_words(config, tensors)}",
-                stacklevel=6,  # the line that calls `from_preset`
+                stacklevel=8,  # the line that calls `from_preset`
             )
         if config.tie_word_embeddings and HEAD in tensors and EMBEDDING not in tensors:
             tensors[EMBEDDING] = tensors.pop(HEAD)  # tied, so that one of the two is enough

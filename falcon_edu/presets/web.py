@@ -21,6 +21,7 @@ AGAIN = (408, 429, 500, 502, 503, 504)  # answers of a hub that may do better in
 TRIES, TRIES_UNASKED = 5, 3  # where a hub asks to come again later, and where it doesn't
 SECONDS = 60  # for an answer to begin, or for a small one to be whole
 SLOWEST = 20_000  # bytes a second, below which a long answer is given up
+BAD_TOKEN = "BadToken"  # a code of our own, beside the hub's
 SECRETS = ("authorization", "cookie", "proxy-authorization")
 PLAIN = {"Accept-Encoding": "identity", "User-Agent": "falcon_edu", "Connection": "close"}
 
@@ -254,6 +255,31 @@ def new_client(**options):
     from huggingface_hub import get_session
 
     return type(get_session())(**options)
+
+
+def check_token(text, where):
+    """Refuse a token that no hub can have given, before it becomes a header.
+
+    Args:
+        text: the token.
+        where: what it was read from, in words.
+
+    Raises:
+        HubError: it has letters beyond ASCII, or control characters.
+
+    Example:
+
+    >>> check_token("hf_caf\xe9", "HF_TOKEN")
+    Traceback (most recent call last):
+    falcon_edu.presets.web.HubError: the token of HF_TOKEN can't be one: it has ...
+    """
+    if not (text.isascii() and text.isprintable()):
+        raise HubError(
+            f"the token of {where} can't be one: it has characters that are no letters, digits or "
+            "signs of ASCII; copy it anew",
+            HTTPStatus.UNAUTHORIZED,
+            BAD_TOKEN,
+        )
 
 
 def origin(url):

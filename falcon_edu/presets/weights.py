@@ -205,7 +205,7 @@ def load_backbone(make, tensors, table, source="the files"):
         warnings.warn(
             f"{source} has weights that are NaN or infinite, or become so in this model's dtype: "
             f"{listed(not_finite)}. They are loaded as they are, and so will the outputs be.",
-            stacklevel=5,  # the line that calls `from_preset`
+            stacklevel=7,  # the line that calls `from_preset`
         )
     if total >= QUICK:
         del cast  # and its buffer
