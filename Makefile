@@ -62,8 +62,8 @@ parity: $(PEERS)/installed ## print how far every layout is from float64, transf
 benchmark: $(PEERS)/installed ## compare speed and memory with keras-hub, transformers and peft
 	$(PEERS)/bin/python -m benchmarks --write
 
-evaluate: install ## print how well the shipped models tell tales, against the grammar's entropy
-	$(BIN)/python tools/train_tales.py --evaluate
+evaluate: install ## print how well the shipped models tell tales of the open world
+	$(BIN)/python tools/evaluate_tales.py
 
 site: $(SITE)/installed ## build the course as a static site, in build/site
 	$(SITE)/bin/python -m tools.make_site

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+from falcon_edu.inside.activations import pad_to_bucket
 from falcon_edu.support.inputs import encode
 
 import numpy as np
@@ -36,18 +37,15 @@ def evaluate_on_tales(causal_lm, tales, batch_size=50):
     """
     nats, tokens = 0.0, 0
     facts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for start in range(0, len(tales), batch_size):
-        batch = tales[start : start + batch_size]
-        token_ids, lengths = _encode(causal_lm, batch)
-        log_probs = _log_probs(causal_lm, token_ids)  # (b, t, v)
-        for row, tale in enumerate(batch):
-            labels = token_ids[row, 1 : lengths[row]]
-            nats -= log_probs[row, np.arange(len(labels)), labels].sum()
-            tokens += len(labels)
-            right = log_probs[row, : len(labels)].argmax(-1) == labels
-            for fact, is_right in _facts_right(causal_lm, tale, right):
-                facts[fact.kind][0] += bool(is_right)
-                facts[fact.kind][1] += 1
+    for tale, log_probs, right in read_tales(causal_lm, tales, batch_size):
+        nats -= log_probs.sum()
+        tokens += len(log_probs)
+        spans = [(fact.start, fact.end) for fact in tale.facts]
+        for fact, (is_right, _) in zip(
+            tale.facts, spans_right(causal_lm, tale.text, spans, right), strict=True
+        ):
+            facts[fact.kind][0] += is_right
+            facts[fact.kind][1] += 1
     grammar_entropy = -sum(tale.log_prob for tale in tales) / tokens
     return {
         "tales": len(tales),
@@ -59,6 +57,46 @@ def evaluate_on_tales(causal_lm, tales, batch_size=50):
         "facts_right": _share(facts, facts),
         "names_and_objects_right": _share(facts, NAMES_AND_OBJECTS),
     }
+
+
+def read_tales(causal_lm, tales, batch_size=50):
+    """Read tales, or anything with a `text`, with a model.
+
+    Args:
+        causal_lm, tales, batch_size: as `evaluate_on_tales` takes them.
+
+    Yields:
+        `(tale, log_probs, right)`: for each token of the text and the end token, the natural
+        logarithm of its probability, and whether it is the likeliest.
+    """
+    for start in range(0, len(tales), batch_size):
+        batch = tales[start : start + batch_size]
+        token_ids, lengths = _encode(causal_lm, batch)
+        log_probs = _log_probs(causal_lm, token_ids)  # (b, t, v)
+        for row, tale in enumerate(batch):
+            labels = token_ids[row, 1 : lengths[row]]
+            told = log_probs[row, : len(labels)]
+            yield tale, told[np.arange(len(labels)), labels], told.argmax(-1) == labels
+
+
+def spans_right(causal_lm, text, spans, right):
+    """Say of parts of a text whether each of their tokens is right, and how many these are.
+
+    Args:
+        causal_lm: a `FalconCausalLM` with a preprocessor.
+        text: the text.
+        spans: `[(start, end)]`, in characters.
+        right: for each token of the text, true or false.
+
+    Returns:
+        `[(is right, number of tokens)]`.
+    """
+    offsets = causal_lm.preprocessor.tokenizer.offsets(text)
+    found = []
+    for start, end in spans:
+        inside = [i for i, (begins, ends) in enumerate(offsets) if begins < end and ends > start]
+        found.append((bool(right[inside].all()), len(inside)))
+    return found
 
 
 def evaluation_table(results):
@@ -102,21 +140,9 @@ def _encode(causal_lm, tales):
 
 
 def _log_probs(causal_lm, token_ids):
-    logits = causal_lm.predict_on_batch(
-        {"token_ids": token_ids, "padding_mask": np.ones_like(token_ids)}
-    )
-    logits = np.asarray(logits, dtype="float32")
+    inputs = {"token_ids": token_ids, "padding_mask": np.ones_like(token_ids)}
+    # Padded, so that batches of similar lengths share what is compiled.
+    logits = causal_lm.predict_on_batch(pad_to_bucket(inputs))[:, : token_ids.shape[1]]
+    logits = np.array(logits, dtype="float32")
     logits -= logits.max(-1, keepdims=True)
     return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-
-
-def _facts_right(causal_lm, tale, right):
-    """Every fact of a tale, with whether the model puts each token of its word first."""
-    offsets = causal_lm.preprocessor.tokenizer.offsets(tale.text)
-    for fact in tale.facts:
-        inside = [
-            index
-            for index, (start, end) in enumerate(offsets)
-            if start < fact.end and end > fact.start
-        ]
-        yield fact, right[inside].all()

@@ -5,7 +5,7 @@ import random
 import re
 from collections import Counter
 
-from falcon_edu.open_world import corpora, grammar, notation, patterns, tellers, words
+from falcon_edu.open_world import captain, corpora, grammar, notation, patterns, tellers, words
 from falcon_edu.open_world.names import FAMILIAR_NAMES, HELD_OUT_NAMES, NAMES
 from falcon_edu.open_world.pools import AnyName, Pool
 
@@ -107,14 +107,14 @@ def test_a_fact_is_the_only_word_that_can_come(tale):
 
 def test_where_another_word_can_come_is_no_fact():
     missed = total = 0
-    for tale in TALES[:20]:
+    for tale in TALES[:60]:
         facts = {(fact.start, fact.end) for fact in tale.facts}
-        for end, _, word in tale.candidates[::3]:
+        for end, _, word in tale.candidates[::7]:
             chances = corpora.next_words(tale.text[: end - len(word)])
             forced = max(chances.values()) > 1 - 1e-9
             missed += forced and (end - len(word), end) not in facts
             total += 1
-    assert missed / total < 0.02
+    assert missed / total < 0.03
 
 
 def test_probabilities_of_next_words_sum_to_one():
@@ -128,13 +128,39 @@ def test_no_tale_starts_like_that():
     assert corpora.log_prob("Attention is all you need.") == -math.inf
 
 
+def test_an_article_fits_the_word_after_it():
+    text = " ".join(tale.text for tale in TALES)
+    assert not re.findall(r"\b[Aa] (?:honest|(?!uni|use|one|eu)[aeio][a-z]+)\b", text)
+    assert not re.findall(r"\b[Aa]n (?!hour|hon|heir)[^\Waeiou][a-z]+\b", text)
+
+
+def test_a_tale_of_several_riddles_has_spaces_between_them():
+    assert not any(re.search(r"[a-z][.?][A-Z]", tale.text) for tale in TALES)
+
+
+def test_no_made_up_word_is_one_that_a_child_should_not_read():
+    made_up = {*words.INVENTED.entries, *words.LISTS["gibberish"].entries, *words.HELD_OUT_WORDS}
+    assert all(words.is_fit(word) for word in made_up)
+    assert not words.is_fit("Shith")
+
+
+def test_words_that_measure_are_in_no_tale():
+    assert len(words.HELD_OUT_WORDS) > 200
+    assert not set(words.HELD_OUT_WORDS) & {*words.INVENTED.entries, *words.CONTENT_WORDS}
+
+
+def test_a_list_may_be_long_and_without_commas():
+    lengths = [len(t.text.split()) for t in TALES if not re.search("[,.!?]", t.text)]
+    assert max(lengths) > 30
+
+
 def test_the_same_seed_gives_the_same_tales_everywhere():
     assert corpora.tales(3, seed=2) == corpora.tales(3, seed=2)
     checksum = sum(map(ord, "".join(tale.text for tale in corpora.tales(20, seed=2))))
     assert checksum == CHECKSUM
 
 
-CHECKSUM = 482151
+CHECKSUM = 586607
 
 
 def test_splits_share_no_tale():
@@ -184,6 +210,26 @@ def test_kinds_of_tales_come_in_their_shares():
     assert 0.05 < drawn["Once"] / 1_000 < 0.20
 
 
+# === The captain ===
+
+
+def test_the_captain_retells_every_tale_and_back():
+    for tale in TALES:
+        assert captain.from_captain(captain.to_captain(tale.text)) == tale.text
+
+
+def test_no_tale_says_what_the_captain_says():
+    his = set(words.CAPTAIN.values()) - words.CAPTAIN.keys()
+    said = {word.lower() for tale in TALES for word in re.findall(r"[\w']+", tale.text)}
+    assert not his & said
+
+
+def test_his_voice_is_heard_in_his_tales_only():
+    assert all(captain.voice_share(tale.text) == 0 for tale in TALES)
+    heard = [captain.voice_share(captain.to_captain(tale.text)) for tale in TALES]
+    assert sum(heard) / len(heard) > 0.9
+
+
 # === Judging texts ===
 
 
@@ -205,8 +251,14 @@ def test_a_name_that_is_replaced_is_seen():
 
 
 def test_a_thing_of_the_readers_own_is_taken_up():
-    assert judged("I painted a kite on the moon. The kite was big and new.") == [False, True]
-    assert judged("I painted a kite on the moon. The drum was big and new.") == [False, False]
+    assert judged("I painted a kite on my laptop. The kite was big and new.") == [False, True]
+    assert judged("I painted a kite on my laptop. The drum was big and new.") == [False, False]
+
+
+def test_a_row_of_known_words_may_be_a_readers_own_beginning():
+    assert judged("the dog slept on a kite. The kite was big and new.") == [True, True]
+    assert judged("the dog slept on a kite. the dog slept on a kite.") == [True, True]
+    assert judged("the dog slept on a kite. The drum was big and new.") == [True, False]
 
 
 def test_the_wrong_child_is_not_thanked():

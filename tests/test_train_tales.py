@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from falcon_edu import FalconCausalLM
+from falcon_edu import FalconBackbone, FalconCausalLM
 from falcon_edu.corpora import tales
 from falcon_edu.evaluation import evaluate_on_tales
 from falcon_edu.presets.registry import BUILTIN_PRESETS
@@ -12,75 +12,113 @@ from tools import train_tales
 import numpy as np
 import pytest
 
-ROUNDS = train_tales.ROUNDS
 NAME = "falcon_tales_40b_en"
+DATA = Path(train_tales.__file__).parents[1] / "falcon_edu" / "presets" / "data"
 README = Path(__file__).parents[1] / "README.md"
 
 
 @pytest.fixture
 def miniature(monkeypatch, tmp_path):
-    """Three stretches of four batches, of a model with one layer."""
-    small = {"num_layers": 1, "num_attention_heads": 2, "hidden_dim": 16}
-    parts = ((0, 64), (64, 48), (112, 32), (128, 16), (144, 32))
-    rounds = [
-        {**each, "first": first, "tales": tales, "warmup": 2}
-        for each, (first, tales) in zip(ROUNDS[NAME], parts, strict=True)
-    ]
-    sizes = {"SHAPE": small, "ROUNDS": {NAME: rounds}, "EPOCHS": 3, "ROOT": tmp_path}
-    sizes["DATA"] = tmp_path / "data"
+    """Some twelve steps on two shards, of a model with one layer, saved at each step."""
+    sizes = {
+        "VOCABULARY_SIZE": 300,
+        "SHARD": 60,
+        "TOKENS": 25_000,
+        "BATCH_TOKENS": 2048,
+        "WIDTH": 320,
+        "WARM_UP": 5_000,
+        "MILESTONES": [10_000],
+        "LOG_EVERY": 4_000,
+        "SAVE_EVERY": 1,
+        "MEASURE_EVERY": 20_000,
+        "SHAPE": {"num_layers": 1, "num_attention_heads": 2, "hidden_dim": 16},
+    }
     for name, value in sizes.items():
         monkeypatch.setattr(train_tales, name, value)
-    monkeypatch.setattr(
-        train_tales,
-        "evaluate",
-        lambda model: evaluate_on_tales(model, tales(4, seed=1, split="held_out")),
-    )
+    few = train_tales.tales
+    monkeypatch.setattr(train_tales, "tales", lambda count, **kwargs: few(min(count, 60), **kwargs))
     return tmp_path
 
 
-def interrupt(self, epoch):
-    if epoch == 2:
-        raise KeyboardInterrupt
-    self.stretch = epoch
+def weights_of(folder):
+    return FalconCausalLM.from_preset(folder).get_weights()
 
 
-@pytest.mark.slow
-def test_interrupted_training_goes_on(miniature, monkeypatch):
-    train_tales.train(NAME)
-    whole = FalconCausalLM.from_preset(miniature / "data" / NAME).get_weights()
-    log = (miniature / "build" / NAME / "log.csv").read_text()
-    for folder in ("data", "build"):
-        (miniature / folder).rename(miniature / f"whole_{folder}")
+def test_interrupted_training_goes_on_as_if_nothing_had_been(miniature, monkeypatch):
+    whole, broken = miniature / "whole", miniature / "broken"
+    for folder in (whole, broken):
+        folder.mkdir()
+    train_tales.train(NAME, whole)
 
-    with monkeypatch.context() as broken:
-        broken.setattr(
-            train_tales.Stretches, "go_to", lambda self, epoch, logs=None: interrupt(self, epoch)
-        )
+    with monkeypatch.context() as context:
+        taken = train_tales.Run.train_on
+
+        def interrupted(run, rows):
+            if run.tokens > 15_000:
+                raise KeyboardInterrupt
+            return taken(run, rows)
+
+        context.setattr(train_tales.Run, "train_on", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            train_tales.train(NAME)
-    assert not (miniature / "data" / NAME).exists()  # nothing half-trained is shipped
-    train_tales.train(NAME)
-    resumed = FalconCausalLM.from_preset(miniature / "data" / NAME).get_weights()
-    for ours, theirs in zip(resumed, whole, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
-    assert (miniature / "build" / NAME / "log.csv").read_text().count("\n") == log.count("\n")
+            train_tales.train(NAME, broken)
+    assert not (broken / NAME).exists()  # nothing half-trained has the model's name
+    train_tales.train(NAME, broken)
+    for name in (NAME, f"{NAME}@0.01M"):
+        for ours, theirs in zip(weights_of(broken / name), weights_of(whole / name), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    assert not list(broken.glob("*.part"))
+    log = (broken / f"{NAME}.log").read_text().splitlines()
+    assert len(log) >= 4
+    assert any("tuning" in line for line in log)
+    first, last = (float(line.split("loss ")[1].split()[0]) for line in (log[0], log[-1]))
+    assert last < first - 0.1
+
+    before = (broken / f"{NAME}.npz").stat().st_mtime_ns
+    train_tales.train(NAME, broken)  # what is trained is left alone
+    assert (broken / f"{NAME}.npz").stat().st_mtime_ns == before
 
 
-@pytest.mark.slow
-def test_last_round_is_averaged(miniature, monkeypatch):
-    train_tales.train(NAME)
-    averaged = FalconCausalLM.from_preset(miniature / "data" / NAME)
-    (miniature / "build").rename(miniature / "first")
-    *rounds, last = train_tales.ROUNDS[NAME]
-    monkeypatch.setitem(train_tales.ROUNDS, NAME, [*rounds, {**last, "averaged": False}])
-    train_tales.train(NAME)
-    after = FalconCausalLM.from_preset(miniature / "data" / NAME)
-    before = FalconCausalLM.from_preset(miniature / "data" / NAME)
-    before.load_weights(miniature / "build" / NAME / "before_last_round.weights.h5")
-    weights = [model.get_weights() for model in (before, after, averaged)]
-    for ours, theirs, mean in zip(*weights, strict=True):
-        assert np.abs(ours - theirs).max() > 0  # the round did something
-        np.testing.assert_allclose(mean, (ours + theirs) / 2, rtol=1e-5, atol=1e-7)
+def test_what_is_told_ahead_is_what_training_would_tell(miniature):
+    tokenizer = train_tales.train_tokenizer(miniature)
+    told = train_tales.shard(1, tokenizer, miniature)
+    (miniature / "tales-001.npz").unlink()
+    again = train_tales.shard(1, train_tales.train_tokenizer(miniature), miniature)
+    assert [row.tolist() for row in told] == [row.tolist() for row in again]
+    end = tokenizer.end_token_id
+    assert all(row[0] == end for row in told)
+    assert all(row[-1] == end or len(row) == train_tales.LONGEST + 1 for row in told)
+
+
+def test_batches_hold_rows_of_one_width_and_each_row_at_most_once():
+    rows = [np.arange(2 + 7 * number % 150) for number in range(2_000)]
+    made = train_tales.batches(rows, seed=3)
+    taken = np.concatenate(made)
+    assert len(set(taken.tolist())) == len(taken) > 0.9 * len(rows)
+    for batch in made:
+        assert len({train_tales.width_of(rows[place]) for place in batch}) == 1
+        ids, mask = train_tales.pad([rows[place] for place in batch])
+        assert mask.size <= train_tales.BATCH_TOKENS
+        assert mask.sum() == sum(len(rows[place]) - 1 for place in batch)
+        assert ids.shape == (mask.shape[0], mask.shape[1] + 1)
+
+
+def test_the_learning_rate_rises_stays_and_falls_to_nothing():
+    total, highest = train_tales.TOKENS, train_tales.LEARNING_RATE
+    rates = [train_tales.learning_rate(tokens) for tokens in np.linspace(0, total, 101)]
+    assert 0 < rates[0] < highest / 50
+    assert rates[10:80] == [highest] * 70
+    assert rates[90] == pytest.approx(highest / 2)
+    assert rates[-1] == 0
+
+
+def test_the_three_layouts_are_of_one_size():
+    sizes = (train_tales.VOCABULARY_SIZE, train_tales.SHAPE)
+    counts = [
+        FalconBackbone(sizes[0], **sizes[1], **layout).count_params()
+        for layout in train_tales.PRESETS.values()
+    ]
+    assert max(counts) < 1.02 * min(counts)
+    assert max(counts) * 4 < 6_000_000  # bytes
 
 
 def test_metadata_of_the_shipped_models():
@@ -89,7 +127,7 @@ def test_metadata_of_the_shipped_models():
     for name, known in BUILTIN_PRESETS.items():
         if "kaggle_handle" in known:
             continue
-        folder = train_tales.DATA / name
+        folder = DATA / name
         metadata = json.loads((folder / "metadata.json").read_text())
         assert metadata["training"]["seed"] == 0
         assert metadata["evaluation"]["ratio"] < 1.1

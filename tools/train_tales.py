@@ -1,80 +1,50 @@
-"""Trains the models that ship with the package, on tales drawn from our own grammar.
+"""Trains the models that ship with the package, on tales drawn from the grammar of the open world.
 
-    python tools/train_tales.py falcon_tales_rw_en            # train or go on, write the preset
-    python tools/train_tales.py --evaluate falcon_tales_rw_en # only print the evaluation
+    python tools/train_tales.py                     # all three, one after the other
+    python tools/train_tales.py falcon_tales_rw_en  # one
+    python tools/train_tales.py --tell 20           # only write so many shards of tales ahead
 
-Training is seeded, shows its progress, logs every epoch to `build/<preset>/log.csv`, and goes on
-from the last epoch when it was interrupted. The evaluation goes into the preset's metadata.
+Everything goes into a folder of its own, `build/tales` or `--folder`: the tokenizer, shards of
+tales, for each model a checkpoint from which training goes on where it was stopped, a log, and
+presets, `NAME@4M` after four million tokens and at last `NAME`. `docs/training.md` says why the
+recipe is as it is.
 """
 
 import argparse
 import json
-import platform
+import os
 import time
-from itertools import islice
 from pathlib import Path
 
 from falcon_edu import FalconBackbone, FalconCausalLM, FalconCausalLMPreprocessor, FalconTokenizer
-from falcon_edu.corpora import tale_stream, tales
-from falcon_edu.evaluation import evaluate_on_tales, evaluation_table
+from falcon_edu.open_world.captain import to_captain
+from falcon_edu.open_world.corpora import tales
 
+import jax
+import jax.numpy as jnp
 import keras
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 ROOT = Path(__file__).resolve().parent.parent
-DATA = ROOT / "falcon_edu" / "presets" / "data"
 
-VOCABULARY_SIZE = 1280
-BATCH_SIZE = 16
+# === The recipe, the same for all ===
+
+VOCABULARY_SIZE = 2048
+SHARD = 50_000  # tales that are told, and shuffled, together
+TOKENS = 100_000_000  # each is seen once
+BATCH_TOKENS = 4096
+WIDTH = 32  # tales are padded to a multiple of this
+LONGEST = 320  # tokens of a tale; the few that are longer are cut
 LEARNING_RATE = 3e-3
+WARM_UP = 500_000  # tokens
+DECAY = 0.2  # of all tokens
+MILESTONES = [500_000 * 2**power for power in range(8)]
+LOG_EVERY = 250_000  # tokens
+SAVE_EVERY = 500_000
+MEASURE_EVERY = 2_000_000
 
-
-def plan(first, tales, learning_rate, holding, warmup=50, shuffled=None, averaged=False):
-    """One round of training: a learning rate that rises and falls, on tales from `first` on.
-
-    Words that the grammar forces are few, and finding them takes a look back: their loss counts
-    more, so that the heads that look back form early. Hardest is who holds which thing, so that
-    counts most, `holding`. What is best for each context stays the same.
-
-    Args:
-        shuffled: seed of the order, where it is not the number of the round.
-        averaged: ends with the mean of the weights before and after; only the last round may. It
-            lies nearer to the middle of what different orders of the tales would have led to
-            (Izmailov et al. 2018, https://arxiv.org/abs/1803.05407).
-    """
-    weights = {"fact": 5.0, "object": holding, "holder": holding}
-    rates = {"learning_rate": learning_rate, "warmup": warmup}
-    order = {"shuffled": shuffled, "averaged": averaged}
-    return {"first": first, "tales": tales, **rates, "weights": weights, **order}
-
-
-# All three models see the same 144,000 tales. With RoPE the holders count much from the beginning,
-# with ALiBi from the second round on. How each ends was chosen by the evaluation: with a round in
-# which holders count most, or with the mean of that and of what was before.
-ROUNDS = {
-    "falcon_tales_rw_en": (
-        plan(0, 72_000, LEARNING_RATE, holding=5.0, warmup=200),
-        plan(72_000, 12_000, LEARNING_RATE / 2, holding=20.0),
-        plan(84_000, 24_000, LEARNING_RATE / 2, holding=25.0),
-        plan(108_000, 36_000, LEARNING_RATE / 2, holding=60.0, averaged=True),
-    ),
-    "falcon_tales_7b_en": (
-        plan(0, 72_000, LEARNING_RATE, holding=15.0, warmup=200),
-        plan(72_000, 12_000, LEARNING_RATE / 2, holding=25.0),
-        plan(84_000, 24_000, LEARNING_RATE / 2, holding=25.0),
-        plan(96_000, 24_000, LEARNING_RATE / 3, holding=25.0),
-        plan(120_000, 24_000, LEARNING_RATE / 2, holding=60.0, shuffled=3),
-    ),
-    "falcon_tales_40b_en": (
-        plan(0, 72_000, LEARNING_RATE, holding=15.0, warmup=200),
-        plan(72_000, 12_000, LEARNING_RATE / 2, holding=25.0),
-        plan(84_000, 24_000, LEARNING_RATE / 2, holding=25.0),
-        plan(96_000, 12_000, LEARNING_RATE / 2, holding=35.0),
-        plan(108_000, 36_000, LEARNING_RATE / 2, holding=60.0, shuffled=3, averaged=True),
-    ),
-}
-EPOCHS = 30  # stretches after which the training can go on
+# === The three layouts ===
 
 # Equal in depth, width and heads; the feed-forward width makes up for the heads that share keys
 # and values, so that the three are of one size.
@@ -97,31 +67,113 @@ PRESETS: dict[str, dict] = {
         "use_bias": False,
     },
 }
-DESCRIPTIONS = {
-    "falcon_tales_rw_en": "A small Falcon in the layout of Falcon-RW (ALiBi, sequential blocks)",
-    "falcon_tales_7b_en": "A small Falcon in the layout of Falcon-7B (RoPE, multi-query, parallel)",
-    "falcon_tales_40b_en": "A small Falcon in the layout of Falcon-40B (RoPE, grouped, two norms)",
-}
 
 
-def train_tokenizer():
-    """Byte-level BPE, trained on tales in both voices."""
-    texts = [tale.text for voice in ("plain", "captain") for tale in tales(5_000, voice=voice)]
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.train_from_iterator(
-        texts,
-        trainers.BpeTrainer(
-            vocab_size=VOCABULARY_SIZE,
-            special_tokens=["<|endoftext|>"],
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        ),
-    )
-    definition = json.loads(tokenizer.to_str())["model"]
-    merges = [" ".join(pair) for pair in definition["merges"]]
-    return FalconTokenizer(vocabulary=definition["vocab"], merges=merges)
+def make_model(name, tokenizer):
+    """Make a model of one layout; two calls give the same weights."""
+    keras.utils.set_random_seed(0)
+    backbone = FalconBackbone(VOCABULARY_SIZE, **SHAPE, **PRESETS[name], name=name)
+    return FalconCausalLM(backbone, FalconCausalLMPreprocessor(tokenizer, sequence_length=256))
+
+
+def learning_rate(tokens):
+    """Return the learning rate after so many tokens: it rises, stays, and falls to nothing.
+
+    While it stays, training can stop and go on, and how long it stays can still be decided.
+    """
+    rising, falling = tokens / WARM_UP + 0.01, (1 - tokens / TOKENS) / DECAY
+    return LEARNING_RATE * min(1, rising, max(0, falling))
+
+
+# === Data ===
+
+
+def train_tokenizer(folder):
+    """Return the tokenizer in the folder; where there is none, train byte-level BPE on tales."""
+    if not (folder / "tokenizer").is_dir():
+        plain = [tale.text for tale in tales(24_000, seed=10_000)]
+        bpe = Tokenizer(models.BPE())
+        bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        bpe.decoder = decoders.ByteLevel()
+        bpe.train_from_iterator(
+            [*plain[:20_000], *map(to_captain, plain[20_000:])],
+            trainers.BpeTrainer(
+                vocab_size=VOCABULARY_SIZE,
+                special_tokens=["<|endoftext|>"],
+                initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+                show_progress=False,
+            ),
+        )
+        made = json.loads(bpe.to_str())["model"]
+        merges = [" ".join(pair) for pair in made["merges"]]
+        FalconTokenizer(vocabulary=made["vocab"], merges=merges).save_to_preset(
+            folder / "tokenizer"
+        )
+    return FalconTokenizer.from_preset(str(folder / "tokenizer"))
+
+
+def encode(tokenizer, texts):
+    """Return start token, text and end token of each text: arrays of uint16, cut to `LONGEST`."""
+    end = tokenizer.end_token_id
+    rows = tokenizer.tokenize(texts)
+    return [np.array([end, *ids, end], "uint16")[: LONGEST + 1] for ids in rows]
+
+
+def shard(number, tokenizer, folder):
+    """Return the tales of a shard, a list of arrays of token ids; tell them if need be."""
+    path = folder / f"tales-{number:03}.npz"
+    if not path.is_file():
+        rows = encode(tokenizer, [tale.text for tale in tales(SHARD, seed=number)])
+        write(path, ids=np.concatenate(rows), lengths=np.array([len(row) for row in rows]))
+    with np.load(path) as file:
+        return np.split(file["ids"], np.cumsum(file["lengths"])[:-1])
+
+
+def write(path, **arrays):
+    """Write arrays into a file that is there whole or not at all."""
+    part = path.with_suffix(f".{os.getpid()}.part")
+    with part.open("wb") as file:
+        np.savez(file, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def batches(rows, seed):
+    """Return batches of rows that are nearly equally long, so that little is padding.
+
+    Args:
+        rows: token ids, a list of arrays.
+        seed: of the order.
+
+    Returns:
+        A list of arrays of row numbers; each batch has about `BATCH_TOKENS` tokens.
+    """
+    rng = np.random.default_rng(seed)
+    widths = np.array([width_of(row) for row in rows])
+    made: list[np.ndarray] = []
+    for width in np.unique(widths):
+        order = rng.permutation(np.flatnonzero(widths == width))
+        size = max(1, BATCH_TOKENS // width)
+        made += list(order[: len(order) // size * size].reshape(-1, size))
+    return [made[place] for place in rng.permutation(len(made))]
+
+
+def width_of(row):
+    """Return the number of tokens that a row is padded to: all but the last are read."""
+    return -(-(len(row) - 1) // WIDTH) * WIDTH
+
+
+def pad(rows):
+    """Return rows of one width as one array `(b, t + 1)`, and which labels `(b, t)` count."""
+    ids = np.zeros((len(rows), width_of(rows[0]) + 1), "int32")
+    for place, row in enumerate(rows):
+        ids[place, : len(row)] = row
+    lengths = np.array([[len(row) - 1] for row in rows])
+    return ids, (np.arange(ids.shape[1] - 1) < lengths).astype("int32")
+
+
+# === Training ===
 
 
 class MuonForHeads(keras.optimizers.Muon):
@@ -144,224 +196,185 @@ class MuonForHeads(keras.optimizers.Muon):
         return keras.ops.reshape(super().zeropower_via_newtonschulz5(matrix, steps), x.shape)
 
 
-class Batches(keras.utils.PyDataset):
-    """Tales of similar length in one batch, so that little is padding."""
-
-    def __init__(self, token_ids, weights, seed, **kwargs):
-        super().__init__(**kwargs)
-        self.token_ids, self.weights = token_ids, weights
-        rng = np.random.default_rng(seed)
-        # Sorting inside chunks of a shuffled order keeps the batches different in every respect
-        # but their length.
-        order = rng.permutation(len(token_ids))
-        chunk = 32 * BATCH_SIZE
-        chunks = [order[i : i + chunk] for i in range(0, len(order), chunk)]
-        lengths = np.array([len(ids) for ids in token_ids])
-        order = np.concatenate([c[np.argsort(lengths[c], kind="stable")] for c in chunks])
-        batches = len(order) // BATCH_SIZE
-        self.batches = rng.permutation(order[: batches * BATCH_SIZE].reshape(batches, BATCH_SIZE))
-
-    def __len__(self):
-        return len(self.batches)
-
-    def __getitem__(self, index):
-        rows = self.batches[index]
-        width = -(-max(len(self.token_ids[i]) - 1 for i in rows) // 32) * 32
-        ids = np.zeros((BATCH_SIZE, width + 1), "int32")
-        weights = np.zeros((BATCH_SIZE, width + 1), "float32")
-        for row, i in enumerate(rows):
-            ids[row, : len(self.token_ids[i])] = self.token_ids[i]
-            weights[row, : len(self.token_ids[i])] = self.weights[i]
-        inputs = {"token_ids": ids[:, :-1], "padding_mask": (weights[:, 1:] > 0).astype("int32")}
-        return inputs, ids[:, 1:], weights[:, 1:]
+def mean_loss(causal_lm, trainable, others, ids, mask):
+    """Return the mean cross-entropy of the next token over the labels that count, in nats."""
+    inputs = {"token_ids": ids[:, :-1], "padding_mask": mask}
+    logits, _ = causal_lm.stateless_call(trainable, others, inputs, training=True)  # (b, t, v)
+    right = jnp.take_along_axis(logits, ids[:, 1:, None], axis=-1)[..., 0]
+    losses = jax.nn.logsumexp(logits, axis=-1) - right
+    return jnp.sum(losses * mask) / jnp.sum(mask)
 
 
-def tokenized_tales(tokenizer, stream, count, weights):
-    """Tales as start token, text, end token; and how much the loss of each token counts.
+class Run:
+    """A model that is being trained, and how far it is.
 
     Args:
+        name: which of `PRESETS`.
         tokenizer: a `FalconTokenizer`.
-        stream: an iterator of tales.
-        count: how many to take from it.
-        weights: `{kind of fact: weight}`, with "fact" for all other kinds.
+        folder: where checkpoints go, and come from.
     """
-    token_ids, token_weights = [], []
-    for tale in islice(stream, count):
-        text = tokenizer.tokenize(tale.text)
-        spans = np.array(tokenizer.offsets(tale.text))  # (t, 2)
-        weight = np.ones(len(text) + 2)
-        for fact in tale.facts:
-            inside = (spans[:, 0] < fact.end) & (spans[:, 1] > fact.start)
-            weight[1:-1][inside] = weights.get(fact.kind, weights["fact"])
-        token_ids.append(np.array([tokenizer.end_token_id, *text, tokenizer.end_token_id]))
-        token_weights.append(weight)
-        if len(token_ids) % 1_000 == 0:
-            print(f"\rtales: {len(token_ids):,} of {count:,}", end="", flush=True)
-    print()
-    return token_ids, token_weights
+
+    def __init__(self, name, tokenizer, folder):
+        self.name, self.folder = name, folder
+        self.causal_lm = make_model(name, tokenizer)
+        self.optimizer = MuonForHeads(
+            LEARNING_RATE, weight_decay=0.05, adam_weight_decay=None, adam_beta_2=0.98
+        )
+        self.optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "embeddings"])
+        self.optimizer.build(self.causal_lm.trainable_variables)
+        self.variables = [*self.causal_lm.trainable_variables, *self.optimizer.variables]
+        self.state = [variable.value for variable in self.variables]
+        self.shard = self.batch = self.tokens = 0
+        self.seconds = 0.0
+        self.others = [v.value for v in self.causal_lm.non_trainable_variables]
+        self.step = jax.jit(self._step, donate_argnums=0)
+        self.loss = jax.jit(
+            lambda state, *batch: mean_loss(self.causal_lm, state, self.others, *batch)
+        )
+        if self.checkpoint.is_file():
+            self.restore()
+
+    @property
+    def checkpoint(self):
+        """The file from which the run goes on."""
+        return self.folder / f"{self.name}.npz"
+
+    @property
+    def weights(self):
+        """The weights as they are now, a list of arrays."""
+        return self.state[: len(self.causal_lm.trainable_variables)]
+
+    def _step(self, state, rate, ids, mask):
+        """Return the state after one batch, and the loss before it."""
+        number = len(self.causal_lm.trainable_variables)
+        weights, optimizer = state[:number], list(state[number:])
+        for place, variable in enumerate(self.optimizer.variables):
+            if variable is self.optimizer._learning_rate:
+                optimizer[place] = rate
+        loss, gradients = jax.value_and_grad(mean_loss, argnums=1)(
+            self.causal_lm, weights, self.others, ids, mask
+        )
+        weights, optimizer = self.optimizer.stateless_apply(optimizer, gradients, weights)
+        return [*weights, *optimizer], loss
+
+    def train_on(self, rows):
+        """Take one step on rows of token ids; returns the loss."""
+        ids, mask = pad(rows)
+        rate = jnp.float32(learning_rate(self.tokens))
+        self.state, loss = self.step(self.state, rate, ids, mask)
+        self.batch += 1
+        self.tokens += int(mask.sum())
+        return float(loss)
+
+    def measure(self, rows):
+        """Return the mean loss per token on rows of token ids."""
+        total = counted = 0.0
+        for batch in batches(rows, seed=0):
+            ids, mask = pad([rows[place] for place in batch])
+            total += float(self.loss(self.weights, ids, mask)) * mask.sum()
+            counted += mask.sum()
+        return total / counted
+
+    def save(self):
+        """Write all that is needed to go on."""
+        progress = np.array([self.shard, self.batch, self.tokens, self.seconds])
+        arrays = {str(place): np.asarray(array) for place, array in enumerate(self.state)}
+        write(self.checkpoint, progress=progress, **arrays)
+
+    def restore(self):
+        """Read what `save` wrote."""
+        with np.load(self.checkpoint) as file:
+            *places, self.seconds = file["progress"].tolist()
+            self.shard, self.batch, self.tokens = map(int, places)
+            self.state = [jnp.asarray(file[str(place)]) for place in range(len(self.state))]
+
+    def publish(self, name):
+        """Write the model as a preset."""
+        for variable, value in zip(self.variables, self.state, strict=True):
+            variable.assign(value)
+        self.causal_lm.save_to_preset(str(self.folder / name))
 
 
-class Rounds(keras.optimizers.schedules.LearningRateSchedule):
-    """One cosine after the other.
+def train(name, folder):
+    """Train one model, or go on where it was stopped; write it and its milestones as presets."""
+    if (folder / name).is_dir():
+        return
+    tokenizer = train_tokenizer(folder)
+    tuning = encode(tokenizer, [tale.text for tale in tales(1_000, split="tuning")])
+    run = Run(name, tokenizer, folder)
+    log = Log(run, tuning)
+    while True:
+        rows = shard(run.shard, tokenizer, folder)
+        for batch in batches(rows, seed=run.shard)[run.batch :]:
+            before = run.tokens
+            log.note(run.train_on([rows[place] for place in batch]), before)
+            for milestone in passed(before, run.tokens, MILESTONES):
+                run.publish(f"{name}@{milestone / 1e6:g}M")
+            if before // SAVE_EVERY < run.tokens // SAVE_EVERY:
+                run.save()
+            if run.tokens >= TOKENS:
+                run.save()
+                run.publish(name)
+                return
+        run.shard, run.batch = run.shard + 1, 0
+
+
+def passed(before, after, places):
+    """Return those of the places that were reached on the way from before to after."""
+    return [place for place in places if before < place <= after]
+
+
+class Log:
+    """Prints how a run goes, and keeps it in a file.
 
     Args:
-        schedules: `[(first step, schedule)]`.
+        run: a `Run`.
+        tuning: token ids of tales that no model is trained on, for the loss on them.
     """
 
-    def __init__(self, schedules):
-        self.schedules = schedules
+    def __init__(self, run, tuning):
+        self.run, self.tuning = run, tuning
+        self.losses, self.since, self.started = [], run.tokens, time.time()
 
-    def __call__(self, step):
-        rate = 0.0
-        for first, schedule in self.schedules:
-            rate = keras.ops.where(step >= first, schedule(step - first), rate)
-        return rate
-
-    def get_config(self):
-        return {"schedules": self.schedules}
-
-
-def train(name):
-    """Trains one preset and writes it, with its evaluation, into the package."""
-    keras.utils.set_random_seed(0)
-    build = ROOT / "build" / name
-    build.mkdir(parents=True, exist_ok=True)
-    tokenizer = train_tokenizer()
-    schedules, tokens, seen = [], 0, 0
-    batches: list[tuple[Batches, int]] = []
-    for number, each in enumerate(ROUNDS[name]):
-        stream = islice(tale_stream(seed=0), each["first"], None)
-        token_ids, weights = tokenized_tales(tokenizer, stream, each["tales"], each["weights"])
-        tokens += sum(map(len, token_ids[max(0, seen - each["first"]) :]))  # new ones only
-        seen = max(seen, each["first"] + each["tales"])
-        part = Batches(token_ids, weights, number if each["shuffled"] is None else each["shuffled"])
-        schedule = keras.optimizers.schedules.CosineDecay(
-            each["learning_rate"] / 50,
-            len(part),
-            alpha=0.01,
-            warmup_target=each["learning_rate"],
-            warmup_steps=each["warmup"],
+    def note(self, loss, before):
+        """Take in the loss of a batch; print a line each `LOG_EVERY` tokens."""
+        run = self.run
+        self.losses.append(loss)
+        if before // LOG_EVERY == run.tokens // LOG_EVERY:
+            return
+        seconds = time.time() - self.started
+        run.seconds += seconds
+        line = (
+            f"{run.name} {run.tokens / 1e6:7.2f}M tokens  loss {np.mean(self.losses):.4f}  "
+            f"{(run.tokens - self.since) / seconds:7.0f} tokens/s  {run.seconds / 60:6.1f} min"
         )
-        last_round = len(batches)
-        schedules.append((last_round, schedule))
-        batches += [(part, index) for index in range(len(part))]
-    backbone = FalconBackbone(VOCABULARY_SIZE, **SHAPE, **PRESETS[name], name=name)
-    preprocessor = FalconCausalLMPreprocessor(tokenizer, sequence_length=256)
-    causal_lm = FalconCausalLM(backbone, preprocessor)
-    optimizer = MuonForHeads(
-        Rounds(schedules), weight_decay=0.05, adam_weight_decay=None, adam_beta_2=0.98
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "embeddings"])
-    causal_lm.compile(optimizer=optimizer, weighted_metrics=[])
-    started = time.time()
-    stretches = Stretches(batches, EPOCHS)
-    # Keras looks at a first batch before it knows where it will go on.
-    stretches.go_to(epochs_done(build / "backup"))
-    before = SaveBefore(last_round, stretches, build / "before_last_round.weights.h5")
-    causal_lm.fit(
-        stretches,
-        epochs=EPOCHS,
-        shuffle=False,  # `Batches` are shuffled, and a resumed run needs the same order
-        verbose="auto",
-        callbacks=[
-            keras.callbacks.LambdaCallback(on_epoch_begin=stretches.go_to),
-            before,
-            keras.callbacks.CSVLogger(build / "log.csv", append=True),
-            keras.callbacks.BackupAndRestore(build / "backup", delete_checkpoint=False),
-        ],
-    )
-    minutes = (time.time() - started) / 60
-    if ROUNDS[name][-1]["averaged"]:
-        after = causal_lm.get_weights()
-        causal_lm.load_weights(before.path)
-        pairs = zip(causal_lm.get_weights(), after, strict=True)
-        causal_lm.set_weights([(a + b) / 2 for a, b in pairs])
-    causal_lm.save_to_preset(DATA / name)
-    write_metadata(name, causal_lm, tokens, minutes)
-
-
-class SaveBefore(keras.callbacks.Callback):
-    """Saves the weights as they are before a batch, counted over all stretches."""
-
-    def __init__(self, batch, stretches, path):
-        super().__init__()
-        self.batch, self.stretches, self.path = batch, stretches, path
-
-    def on_train_batch_begin(self, batch, logs=None):
-        """Check that the batch is counted from the beginning of the stretch."""
-        if self.stretches.stretch * len(self.stretches) + batch == self.batch:
-            self.model.save_weights(self.path, overwrite=True)
-
-
-def write_metadata(name, causal_lm, tokens, minutes):
-    """Add the training run and the evaluation to the preset's metadata."""
-    results = evaluate(causal_lm)
-    print(evaluation_table({name: results}))
-    path = DATA / name / "metadata.json"
-    metadata = json.loads(path.read_text())
-    metadata |= {
-        "description": f"{DESCRIPTIONS[name]}, trained on {tokens / 1e6:.0f}M tokens of tales.",
-        "params": causal_lm.backbone.count_params(),
-        "path": "falcon",
-        "training": {
-            "corpus": f"falcon_edu.corpora.tale_stream(seed=0), {tokens} tokens",
-            "seed": 0,
-            "optimizer": "Muon",
-            "batch_size": BATCH_SIZE,
-            "rounds": ROUNDS[name],
-            "minutes": round(minutes),  # of the last start, where it was interrupted
-            "versions": {"keras": keras.__version__, "python": platform.python_version()},
-        },
-        "evaluation": results,
-    }
-    path.write_text(json.dumps(metadata, indent=2) + "\n")
-
-
-def evaluate(causal_lm):
-    """Return the evaluation on held-out tales that the metadata reports."""
-    return evaluate_on_tales(causal_lm, tales(1_000, seed=1, split="held_out"))
-
-
-def epochs_done(backup):
-    """Count the epochs that a folder of `BackupAndRestore` has behind it."""
-    metadata = backup / "training_metadata.json"
-    return json.loads(metadata.read_text())["epoch"] if metadata.is_file() else 0
-
-
-class Stretches(keras.utils.PyDataset):
-    """One pass over the batches, `(Batches, index)`, in stretches that Keras calls epochs."""
-
-    def __init__(self, batches, count, **kwargs):
-        super().__init__(**kwargs)
-        self.batches, self.count, self.stretch = batches, count, 0
-
-    def __len__(self):
-        return len(self.batches) // self.count
-
-    def __getitem__(self, index):
-        part, place = self.batches[self.stretch * len(self) + index]
-        return part[place]
-
-    def go_to(self, epoch, logs=None):
-        """Go on, after a fresh start or a resumed one."""
-        self.stretch = epoch
+        if before // MEASURE_EVERY < run.tokens // MEASURE_EVERY:
+            line += f"  tuning {run.measure(self.tuning):.4f}"
+        print(line, flush=True)
+        with (run.folder / f"{run.name}.log").open("a") as file:
+            file.write(line + "\n")
+        self.losses, self.since, self.started = [], run.tokens, time.time()
 
 
 def main():
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("presets", nargs="*", help=f"of {', '.join(PRESETS)}; all by default")
-    parser.add_argument("--evaluate", action="store_true", help="only evaluate what is there")
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "tales")
+    parser.add_argument("--tell", type=int, metavar="N", help="only write N shards of tales")
     arguments = parser.parse_args()
     names = arguments.presets or list(PRESETS)
     if unknown := [name for name in names if name not in PRESETS]:
         parser.error(f"unknown presets: {', '.join(unknown)}. There are: {', '.join(PRESETS)}")
-    if arguments.evaluate:
-        models = {name: FalconCausalLM.from_preset(name) for name in names}
-        print(evaluation_table({name: evaluate(model) for name, model in models.items()}))
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    jax.config.update("jax_compilation_cache_dir", str(arguments.folder / "compiled"))
+    if arguments.tell is not None:
+        tokenizer = train_tokenizer(arguments.folder)
+        for number in range(arguments.tell):
+            print(number, len(shard(number, tokenizer, arguments.folder)), flush=True)
         return
     for name in names:
-        train(name)
+        train(name, arguments.folder)
 
 
 if __name__ == "__main__":

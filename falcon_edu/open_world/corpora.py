@@ -224,34 +224,47 @@ def sentences_told(text):
             told.append(Sentence(start, end, True))
         if len(told) == len(spans):
             break
-        # The first that can't be told: its names and things are there, and any stage may follow.
-        start, end = spans[len(told)][0], ends[len(told)]
-        told.append(Sentence(start, end, False))
-        worlds = [way.world for way in latest(start)] or [grammar.first_world()]
-        worlds = [_take_up(world, text[start:end], text[:start]) for world in worlds]
+        if len(told) == 1 and position == 0:
+            # A row of words, which the grammar would say once more: as well a reader's own.
+            position, worlds = ends[0], [grammar.first_world()]
+        else:
+            position = ends[len(told)]
+            told.append(Sentence(spans[len(told)][0], position, False))
+            worlds = [way.world for way in latest(told[-1].start)] or [grammar.first_world()]
+        # Its names and things are there from now on, and any stage may follow.
+        worlds = [_take_up(world, text[told[-1].start : position]) for world in worlds]
         parts = range(1, len(grammar.KINDS["free"][1]) + 1)
         ways = [
             tellers.Way(grammar.Place("free", part), world) for part in parts for world in worlds
         ]
-        position = end
     return told
 
 
-def _take_up(world, sentence, before):
-    """Return the world with the names and things of a sentence in it."""
-    known = {*world.here, *words.LISTS["month"], *words.LISTS["weekday"], *words.LISTS["land"], "I"}
+def names_in(sentence):
+    """Return the different names in a sentence, in order.
+
+    >>> names_in("Then Wolfgang and I met Anne-Marie in May.")
+    ['Wolfgang', 'Anne-Marie']
+    """
     named = [match[0] for match in _NAMED.finditer(sentence)]
     first = re.match(AnyName.FORM, sentence.lstrip('"“ '))
     if first and first[0].lower() not in _COMMON and first[0].lower() not in words.CONTENT_WORDS:
         named.insert(0, first[0])
-    for name in dict.fromkeys(named):
-        if name not in known:
+    return [name for name in dict.fromkeys(named) if name not in _NO_NAMES]
+
+
+def _take_up(world, sentence):
+    """Return the world with the names and things of a sentence in it."""
+    for name in names_in(sentence):
+        if name not in world.here:
             world = world.with_person(name)
     for word in re.findall(r"\w+", sentence):
         if word in _THINGS and word not in world.things:
             world = world.with_thing(word).know(t=word)
     return world
 
+
+_NO_NAMES = {*words.LISTS["month"], *words.LISTS["weekday"], *words.LISTS["land"], "I"}
 
 # Words that begin sentences, and are no names.
 _COMMON = frozenset(

@@ -19,7 +19,7 @@ def article(noun):
     ('an owl', 'a unicorn', 'an hour')
     """
     vowel = noun[0] in "aeiouAEIOU" and not re.match("uni|use|eu|one|ufo", noun)
-    return f"{'an' if vowel or noun in ('hour', 'honest', 'heir') else 'a'} {noun}"
+    return f"{'an' if vowel or re.match('hour|honest|heir', noun) else 'a'} {noun}"
 
 
 def plural(noun):

@@ -88,16 +88,22 @@ KINDS: dict[str, tuple[int, tuple[Part, ...]]] = {
             Part("closing", (0.7,), "two"),
         ),
     ),
-    "list": (12, (Part("list"), Part("after list", (0.5, 0.3)))),
+    "list": (16, (Part("list"), Part("after list", (0.5, 0.3)))),
     "song": (8, (Part("song"), Part("after song", (0.4,)))),
     "letter": (7, (Part("greeting"), Part("news", SOME), Part("farewell"))),
     "talk": (
-        8,
+        12,
         (Part("opening"), Part("holding"), Part("event", (1.0, 0.6)), Part("question", SOME)),
     ),
     "new word": (6, (Part("new word"), Part("use word", SOME), Part("closing", (0.3,), "two"))),
     "diary": (4, (Part("diary"), Part("day", SOME), Part("night"))),
-    "riddle": (3, (Part("riddle", (1.0, 0.4, 0.3)),)),
+    "riddle": (
+        3,
+        (
+            Part("riddle"),
+            Part("another riddle", (0.4, 0.3)),
+        ),
+    ),
 }
 
 NEEDS = {

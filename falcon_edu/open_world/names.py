@@ -219,7 +219,7 @@ def _made_up_names(count):
             name = f"Mac{name}" if draw() < 0.5 else f"Mc{name}"
         elif kind > 0.97:
             name = f"D'{name}"
-        if len(name) > 1:
+        if len(name) > 1 and words.is_fit(name):
             found[name] = None
     return list(found)
 

@@ -13,7 +13,8 @@ Braces hold what varies, brackets choose, and angle brackets keep words to be sa
     {l} {l.spot}     the thing that was put down, and where
     {food} {food2}   two words from the list of that name; {food.a} with an article, {food.s} plural
     {food'}          with a capital letter
-    {S:food:3-6}     so many words of a list: "bread, tea and jam"; {S:food:3-6,} without "and"
+    {S:food:3-6}     so many words of a list: "bread, tea and jam"; {S:food:3-6,} without "and",
+                     {S:food:3-6_} without commas either
     {#3-6} {#-1} {#} a number from three to six; one less; the same again
     {o>b} {o>spot} {o>} {x<}  say nothing: b has o now; o was put down; o is gone; x is back
     {b:receiver} {x:-}        name the kind of fact that a forced word is; report none

@@ -20,15 +20,15 @@ STAGES["opening"] = _lines("""
 Once upon a time, there was a girl named {A=she}. {A.He} lived {P.at} with {a.his} friend {B}.
 Once upon a time, there was a boy named {A=he}. {A.He} lived {P.at} with {a.his} friend {B}.
 Once upon a time, there were two friends, {A} and {B}. One {weather} {time}, they {went} to the {P}.
-Once upon a time, there lived a {trait} {grown} named {A}. Every {time}, {A} {went} to the {P} to meet {B}.
+Once upon a time, there lived {trait.a} {grown} named {A}. Every {time}, {A} {went} to the {P} to meet {B}.
 Once upon a time, {A} and {B} lived in a {size} house by the sea. One {time}, they {went} to the {P}.
-Once upon a time, in a {size} village, a child named {A} had a {trait} neighbor named {B}.
-Once upon a time, there was a {trait} {hero} who lived {P.at}. Two children, {A} and {B}, came to see the {hero}.
+Once upon a time, in a {size} village, a child named {A} had {trait.a} neighbor named {B}.
+Once upon a time, there was {trait.a} {hero} who lived {P.at}. Two children, {A} and {B}, came to see the {hero}.
 Once upon a time, a {weather} {month} {time} found {A} and {B} {P.at}.
 Long ago, in a {size} [village|town], lived {A} and {B}. One {weather} {time}, they were {P.at}.
 Long, long ago, when {hero.s} still lived {P.at}, there was a girl named {A=she}, and {A.he} had a brother named {B=he}.
 Long ago, a boy named {A=he} and his sister {B=she} set out for the {P}.
-In a land far away, there lived a {trait} queen named {A=she} and a {trait} king named {B=he}. They {went} to the {P}.
+In a land far away, there lived {trait.a} queen named {A=she} and {trait.a} king named {B=he}. They {went} to the {P}.
 In a land far away, two children lived in a {size} house. Their names were {A} and {B}.
 In a [small|quiet|busy|noisy] town lived {A}. {A.His} best friend was {B}, and the two met {P.at}.
 In the middle of the {season}, {A} and {B} {went} to the {P}.
@@ -39,8 +39,8 @@ One {weekday} in {month}, {A} met {B} {P.at}.
 One {time}, a girl named {A=she} and a boy named {B=he} met {P.at}.
 One {time}, {A} was so {need} that {a.he} went to see {B} {P.at}.
 One {weather} {weekday}, {A} woke up early and {went} to the {P} with {a.his} {trait} friend {B}.
-Once there was a {trait} child named {A}. One {weather} {month} {time}, {A.he} met {A.his} friend {B} {P.at}.
-Once there was a {trait} {grown} who had two children, {A} and {B}. One {time}, they all {went} to the {P}.
+Once there was {trait.a} child named {A}. One {weather} {month} {time}, {A.he} met {A.his} friend {B} {P.at}.
+Once there was {trait.a} {grown} who had two children, {A} and {B}. One {time}, they all {went} to the {P}.
 There once was a girl called {A=she}, who was never {sad}. With {a.his} friend {B} {a.he} {went} to the {P}.
 There once was a boy called {A=he}, who was always {need}. With {a.his} friend {B} {a.he} {went} to the {P}.
 There was a {weather} {time} that {A} and {B} never forgot. It began {P.at}.
@@ -56,7 +56,7 @@ It all began when {A} met {B} {P.at}.
 {A} and {B} did not know each other yet. They met {P.at}, on a {weather} {time}.
 {A} lived in a {size} {color} house. One {weather} {time}, {A.his} friend {B} came, and they {went} to the {P}.
 {A} lived {P.at}, and {B} lived next door.
-{A} was a {trait} {grown}, and {B} was {a.his} {trait} helper. They worked {P.at}.
+{A} was {trait.a} {grown}, and {B} was {a.his} {trait} helper. They worked {P.at}.
 {A} was {need}. So {a.he} {went} to the {P}, and there {a.he} met {B}.
 {A} had a friend named {B}. "Let us go to the {P}," {said} {A}, and off they {went}.
 {A} had always wanted to see the {P}. One {weather} {time}, {B} took {a.him} there.
@@ -77,7 +77,7 @@ When {A} was {#5-9} years old, {a.he} moved to a house by the {P}. There {a.he} 
 When the {season} came, {A} and {B} {went} to the {P}.
 Nobody knew how {A} and {B} had come to the {P}, but there they were.
 Do you know the tale of {A} and {B}? It begins {P.at}, on a {weather} {time}.
-This is the tale of {A}, a {trait} girl, and of {B}, a {trait} boy. They met {P.at}.
+This is the tale of {A}, {trait.a} girl, and of {B}, {trait.a} boy. They met {P.at}.
 Listen, and I will tell you about {A} and {B}. They lived {P.at}.
 Far away, beyond the {far}, lived {A} and {a.his} friend {B}.
 """)
@@ -85,7 +85,7 @@ Far away, beyond the {far}, lived {A} and {a.his} friend {B}.
 STAGES["third"] = _lines("""
 Their {trait} friend {C} came too.
 {C} was there as well.
-A {trait} child named {C} came to play.
+{trait.a'} child named {C} came to play.
 "May I play too?" {asked} {C}. "Yes, {C}," {answered} {a}.
 There they met {C}, who was {need}.
 Behind them came {C}, {a}'s {trait} cousin.
@@ -98,7 +98,7 @@ Somebody called their names. It was {C}, who wanted to come too.
 "This is {C}," {said} {a} to {b}. "Hello, {C}," {answered} {b}.
 {C} was already waiting for them.
 They did not know {C} yet, but soon the three were friends.
-A {trait} {grown} named {C} greeted them.
+{trait.a'} {grown} named {C} greeted them.
 """)
 
 STAGES["pet"] = _lines("""
@@ -118,11 +118,11 @@ STAGES["holding"] = _lines("""
 {a} had {N}, and {b} had {M}.{n>a}{m>b}
 {a} had brought {N}. {b} had {M}.{n>a}{m>b}
 "I have {N}," {said} {a}. "And I have {M}," {answered} {b}.{n>a}{m>b}
-{a} was carrying {N}. "What a {praise} {n}," {said} {b}.{n>a}
+{a} was carrying {N}. "What {praise.a} {n}," {said} {b}.{n>a}
 {a} held {N}, but {b} had nothing to play with.{n>a}
 {a} opened {a.his} bag and took out {N}. {b} had {M}.{n>a}{m>b}
 "What did you bring, {a}?" {asked} {b}. "I brought {N}," {answered} {a}.{n>a}
-{a} had {N}, and {b} had {found} {M} {spot}.{n>a}{m>b}
+{a} had {N}, and {b} had [found|spotted|noticed|discovered] {M} {spot}.{n>a}{m>b}
 {a} showed {b} {N}. "It is from my {family}," {a.he} {said}.{n>a}
 {a} had got {N} for {a.his} birthday.{n>a}
 {a} had {N} in {a.his} pocket, and {b} had {M} in {b.his} bag.{n>a}{m>b}
@@ -174,7 +174,7 @@ All this time, {g:-} [held|kept] the {o} [close|tight|safe].
 {g:-} would not let go of the {o}.
 {g:-} looked at the {o} and {laughed} {how}.
 {g:-} polished the {o} until it shone.
-{g:-} showed the {o} to a {trait} {grown}. "How {praise}," said the {grown}.
+{g:-} showed the {o} to {trait.a} {grown}. "How {praise}," said the {grown}.
 {then} {a} {found} {N} {spot}. {a.He} picked it up {how}.{n>a}
 {then} {b} {found} {N} {spot} and {gave} it to {a:receiver}.{n>a}
 There was {N} {spot}. {a} picked it up and {gave} it to {b:receiver}.{n>b}
@@ -202,10 +202,10 @@ From the {p} they could see the {P}, so they {went} there.
 "I will get some {F}," {said} {X} and {went} off to the {W}.
 "Please get some {F}, {X}," {said} {a}. So {X} {went} off to the {W}.
 "I am hungry," {said} {a}. So {X} {went} off to the {W} for some {F}.
-A {trait} {grown} {gave} {N} to {a}. "Thank you," {answered} {a}, and the {grown} {laughed}.{n>a}
-A {grown} came by and {gave} {b:-} {N}. "It was in my way," said the {grown}.{n>b}
-They met a {trait} {grown}. {g} {gave} the {o} to the {grown}. "How kind you are, {g}," said the {grown}.{o>}
-{g:-} sold the {o} to a {grown} for {#3-9} coins, and now {g.he} had {#:count} coins.{o>}
+{trait.a'} {grown} {gave} {N} to {a}. "Thank you," {answered} {a}, and the {grown} {laughed}.{n>a}
+{grown.a'} came by and {gave} {b:-} {N}. "It was in my way," said the {grown}.{n>b}
+They met {trait.a} {grown}. {g} {gave} the {o} to the {grown}. "How kind you are, {g}," said the {grown}.{o>}
+{g:-} sold the {o} to {grown.a} for {#3-9} coins, and now {g.he} had {#:count} coins.{o>}
 {g:-} threw the {o} as far as {g.he} could, and it was never seen again.{o>}
 {then} {a} [picked|gathered|found] {#3-6} {fruit}. {a.He} ate one, so there were {#-1:count} {fruit} left.
 {then} {a} had {#4-6} {fruit}. {a.He} {gave} two {fruit} to {b:receiver} and kept {#-2:count}.
@@ -228,17 +228,17 @@ They {found} a {beast} {animal} {spot}. "Look at the {animal}," {said} {a}. "It 
 They {found} a {beast} {animal} {spot}. {a} wanted to keep the {animal}, but {b} shook {b.his} head.
 A {beast} {animal} came up to {a}. {a.He} {gave} the {animal} some {food}, and it ate {along}.
 A {beast} {animal} sat {spot}. "{noise'}," said the {animal}. "{noise2'}," answered {a}.
-A {animal} ran over {a}'s foot. "Was that a {animal}?" {asked} {b}. "It was a {animal}," {answered} {a}.
-"I can hear a {animal}," {said} {a}. And a {animal} it was.
-High up flew a {color} {animal}. "I wish I could fly," {said} {a}.
-They followed the tracks of a {animal} until they {found} the {animal} {spot}.
+{animal.a'} ran over {a}'s foot. "Was that {animal.a}?" {asked} {b}. "It was {animal.a}," {answered} {a}.
+"I can hear {animal.a}," {said} {a}. And {animal.a} it was.
+High up flew {color.a} {animal}. "I wish I could fly," {said} {a}.
+They followed the tracks of {animal.a} until they {found} the {animal} {spot}.
 They played {game} [for a while|for an hour|in the sun|together]. "I [like|love] {game}," {said} {a}.
 "Let us play {game}," {said} {a}. So they played {game}, and {b} won.
 "Shall we play {game} or {game2}?" {asked} {a}. "{game2'}," {answered} {b}. So they played {game2}.
 They raced to the tree, and {a} was first. "Well done, {a}," {said} {b}.
 They played hide-and-seek. {a} hid {spot}, and {b} looked for {a.him} there first.
 {then} {a} sang {how} about the {topic}, and {b} [danced|clapped|listened|hummed].
-{then} {a} sang a {music}: "<t:{nonsense}, {nonsense2}, {nonsense3}>." {b} sang it too: "<t>."
+{then} {a} sang {music.a}: "<t:{nonsense}, {nonsense2}, {nonsense3}>." {b} sang it too: "<t>."
 {then} {a} said, "<t:{noise}, {noise2}, {noise3}>." And {b} said, "<t>."
 {a} whispered a secret word: "<t:{invented}>." "<t>?" {asked} {b}. "<t>," {answered} {a}.
 {a} wrote "<t:{invented}>" on the [wall|sand|paper|board]. {b} read it aloud: "<t>."
@@ -250,14 +250,14 @@ They played hide-and-seek. {a} hid {spot}, and {b} looked for {a.him} there firs
 "What are you doing, {a}?" {asked} {b}. "I am {doing}," {answered} {a}.
 "Can you {do}?" {asked} {a}. "[Yes|No|A little|Not yet]," {answered} {b}.
 "What do you want to be?" {asked} {a}. "{grown.a'}," {answered} {b}. "Then be {grown.a}," {said} {a}.
-"When I grow up, I will be {grown.a}," {said} {b}. {a} thought that {b} would be a {trait} {grown}.
+"When I grow up, I will be {grown.a}," {said} {b}. {a} thought that {b} would be {trait.a} {grown}.
 "Have you ever been to {land}?" {asked} {a}. "No, but I would love to see {land}," {answered} {b}.
-"I once saw {hero.a}," {said} {a}. "{hero.a'}?" {asked} {b}. "Yes, a {trait} {hero}," {answered} {a}.
+"I once saw {hero.a}," {said} {a}. "{hero.a'}?" {asked} {b}. "Yes, {trait.a} {hero}," {answered} {a}.
 "My {family} is {grown.a}," {said} {a}. "I would like to be {grown.a} too," {answered} {b}.
 "What is your favorite food?" {asked} {a}. "I like {food} best," {answered} {b}. "Then let us eat {food}," {said} {a}.
 "Which day is it?" {asked} {a}. "It is {weekday}," {answered} {b}. "Ah, {weekday}," {said} {a}.
 "It is {weather} today," {said} {a}. "Very {weather}," {answered} {b}.
-{then} {a} told a story about a {trait} {hero}. "Was the {hero} real?" {asked} {b}. "[Yes|No|Maybe|Of course]," {answered} {a}.
+{then} {a} told a story about {trait.a} {hero}. "Was the {hero} real?" {asked} {b}. "[Yes|No|Maybe|Of course]," {answered} {a}.
 {then} {a} read aloud from a book about {animal.s}. "I did not know that {animal.s} can {do}," {said} {b}.
 {then} {a} dreamed of {hero.a}. In the dream, the {hero} said, "Follow me, {a}."
 They built a {size} [house|tower|castle|wall] out of {stuff}. {a} fetched the {stuff}, and {b} helped {how}.
@@ -267,21 +267,21 @@ They went to see the {grown}. "What can I do for you?" asked the {grown}. "We ne
 {then} {a} climbed {tree.a} tree. "I can see the {far}," {a.he} {said}. {b} wanted to see the {far} too.
 They sat down under {tree.a} tree. {a} was {need}, and {b} was {need} too.
 They planted {flower.a} and watered it. Soon there were {flower.s} everywhere.
-{a} picked a {color} {flower} for {b}. "My favorite flower is the {flower}," {said} {b}.
-{then} {a} [drew|made|painted] a {trait} {hero} for {b:receiver}. "What a {praise} {hero}," {said} {b}.
-{then} {a} drew a {color} {shape} and a {color2} {shape2}. {b} liked the {shape2} best.
-{then} {a} painted the {furniture} {color}. Now {b} had a {color} {furniture}.
-{a} put on a {color} {clothes}. "That {clothes} suits you, {a}," {said} {b}.
-{a} lost a {clothes}, and {b} {found} the {clothes} {spot}.
+{a} picked {color.a} {flower} for {b}. "My favorite flower is the {flower}," {said} {b}.
+{then} {a} [drew|made|painted] {trait.a} {hero} for {b:receiver}. "What {praise.a} {hero}," {said} {b}.
+{then} {a} drew {color.a} {shape} and {color2.a} {shape2}. {b} liked the {shape2} best.
+{then} {a} painted the {furniture} {color}. Now {b} had {color.a} {furniture}.
+{a} put on {color.a} {clothes}. "That {clothes} suits you, {a}," {said} {b}.
+{a} lost {clothes.a}, and {b} {found} the {clothes} {spot}.
 {a} knocked on the door {#2-5} times. Nobody came, so {b} knocked {#:count} times too.
 They took the {vehicle} to the {far}. On the {vehicle}, {a} sat by the window.
-They saw a {color} {vehicle}. "I have never been on {vehicle.a}," {said} {b}.
+They saw {color.a} {vehicle}. "I have never been on {vehicle.a}," {said} {b}.
 They heard the {noise} of {animal.a}. "{noise'}," {said} {a}, and they {laughed}.
 {a} played the {music} again and again, until {b} could sing it.
 {a} borrowed {tool.a} from the {grown}. With the {tool} they mended the {furniture}.
 {a} felt something {texture}. "Is it {material}?" {asked} {b}. "Yes, it is {material}," {answered} {a}.
 The {taste} {food} was gone. "Who ate the {food}?" {asked} {a}. "I did," {answered} {b}.
-It began to get {weather}. {a} {gave} {b:receiver} a {clothes}. "Thank you, {a}," {said} {b}.
+It began to get {weather}. {a} {gave} {b:receiver} {clothes.a}. "Thank you, {a}," {said} {b}.
 {a} made a wish. "I wish for {idea}," {a.he} {said}. "And I wish for {idea} too," {answered} {b}.
 They talked about {idea} and {idea2}. {a} thought more of {idea}, and {b} of {idea2}.
 They looked at the stars. {a} {found} one that looked like {animal.a}, and {b} saw the {animal} too.
@@ -332,14 +332,14 @@ STAGES["problem"] = _lines("""
 {but} {g} dropped the {o} into the [mud|water|sand|ditch]. {b} [washed|cleaned|wiped] the {o} {how} and {gave} it back to {g:receiver}.
 {but} the {o:-} broke, and {g:holder} was {sad}. {b} mended the {o} with [string|glue|tape|wire|cloth], and {g} was {glad} again.
 {but} {a} fell over a [root|stone|log|branch|bucket] and hurt {a.his} {body}. {b} [helped {a.him} up|held {a.his} hand|sang to {a.him}], and {a} {laughed} again.
-{but} it began to rain, and {a} was {sad}. {b} told {a.him} about a {trait} {hero}, and soon {a.he} {laughed}.
+{but} it began to rain, and {a} was {sad}. {b} told {a.him} about {trait.a} {hero}, and soon {a.he} {laughed}.
 {but} {a} was very hungry. "I have {#4-6} {fruit}," {said} {b}, and {gave} {a.him} two. So {b} had {#-2:count} {fruit}.
 {but} {a} and {b} both wanted the {small}. So they counted out {#2-6} {small} for {a} and {#:count} for {b}.
 {but} {a} was {need} and wanted to go home. "Please stay, {a}," {said} {b}, and {gave} {a.him} some {food}. {a} ate the {food} and stayed.
 Then they came to a [wide|deep|cold|noisy] [ditch|brook|puddle]. {a} could not jump so far. {b} held {a.his} hand, and {a} jumped {along}.
 {but} it got dark. {a} was afraid, but {b} took {a.his} hand. "Thank you, {b}," {said} {a}.
 {but} they had lost their way. "Ask the {grown}," {said} {a}. The {grown} showed them the way.
-{but} {a} heard a {noise}. "It is only {animal.a}," {said} {b}, and only {animal.a} it was.
+{but} {a} heard {noise.a}. "It is only {animal.a}," {said} {b}, and only {animal.a} it was.
 {but} the wind took the {o} out of {g:holder}'s hands. {b} ran after the {o} and brought it back to {g:receiver}.
 {but} the {o} was too heavy for {g:holder}. {b} helped {g.him} carry the {o}.
 {but} {g} sat on the {o} by mistake. It was only a little bent. "Never mind, {g:holder}," {said} {b}.
@@ -347,8 +347,8 @@ Then they came to a [wide|deep|cold|noisy] [ditch|brook|puddle]. {a} could not j
 {but} {a} and {b} had a quarrel. "I am sorry, {a}," {said} {b}. "I am sorry too, {b}," {answered} {a}.
 {but} the bridge was broken. They built a new one out of {stuff}, and the {stuff} held.
 {but} {a} could not find the way out. "Left," {said} {b}. "Left?" {asked} {a}. "Left," {said} {b}.
-{but} a {hero} stood in their way. "What do you want?" asked the {hero}. "Only to pass," {said} {a}. And the {hero} let them pass.
-{but} a {hero} wanted the {o}. "It is {g:holder}'s," {said} {b} bravely, and the {hero} went away.
+{but} {hero.a} stood in their way. "What do you want?" asked the {hero}. "Only to pass," {said} {a}. And the {hero} let them pass.
+{but} {hero.a} wanted the {o}. "It is {g:holder}'s," {said} {b} bravely, and the {hero} went away.
 {but} {a} spilled the {food}. "There is more {food} at home," {said} {b}.
 {but} {a} had the hiccups. "{noise'}!" shouted {b}, and the hiccups were gone.
 {but} the {animal} was stuck {spot}. {a} freed it {how}, and the {animal} thanked them in its own way.
@@ -357,7 +357,7 @@ Then they came to a [wide|deep|cold|noisy] [ditch|brook|puddle]. {a} could not j
 
 STAGES["closing"] = _lines("""
 Then they {went} home from the {p}, and everyone was {glad}.
-It had been a {praise} day {p.at}. {a} and {b} {went} home together.
+It had been {praise.a} day {p.at}. {a} and {b} {went} home together.
 In the evening, {g:-} still had the {o}. {g.He} put it beside {g.his} bed and slept {well}.
 "We will come back to the {p} soon," {said} {a}. "[Yes|Yes, please|Oh yes]," {answered} {b}.
 When the sun went down, they {went} home, and {g} carried the {o} {along}.
@@ -376,12 +376,12 @@ And that is how {a} and {b} became friends.
 And from that day on, {a} and {b} were the best of friends.
 And so {a} and {b} lived happily ever after.
 From then on, {g:holder} never lost the {o} again.
-"What a day," {said} {a}. "What a {praise} day," {answered} {b}.
+"What a day," {said} {a}. "What {praise.a} day," {answered} {b}.
 "See you tomorrow, {a}," {said} {b}. "See you tomorrow, {b}," {said} {a}.
 The next day, {a} woke up and thought of {b}.
 {a} never forgot the {p}, and {b} never forgot {a}.
 {a} waved until {b:name} was out of sight.
-That was the end of a {praise} day.
+That was the end of {praise.a} day.
 The moon rose, and {a} and {b} slept {well}.
 They told nobody about it but {y} the {z}.
 """)
@@ -401,20 +401,20 @@ The {anything} {did} {near} the {anything2}.
 The {noun} {did} {near} the {T}.
 The {adj} {T} {did} {near} the {noun}.
 The {T} {is} {adj}.
-A {T} {did} {near} the {noun}.
+{T.a'} {did} {near} the {noun}.
 My {T} {is} {adj} {and} {adj2}.
 My {family} has {T.a}.
 My {family} {A} has {T.a}.
-My {family} {A} has a {adj} {T}.
-My sister {A=she} has a {adj} {T}. The {T} {is} {adj2}.
-My brother {A=he} has a {adj} {T}. The {T} {is} {adj2}.
+My {family} {A} has {adj.a} {T}.
+My sister {A=she} has {adj.a} {T}. The {T} {is} {adj2}.
+My brother {A=he} has {adj.a} {T}. The {T} {is} {adj2}.
 My friend {A} {did-to} {the} {noun}.
 My name is {A}.
 My name is {A} and I like {noun.s}.
 I am {A}.
 I am {A} and I have {T.a}.
-I have a {adj} {T} and a friend named {A}.
-I have a {T}.
+I have {adj.a} {T} and a friend named {A}.
+I have {T.a}.
 Hello, I am {A}. Who are you?
 Hi {A}.
 Hello {A}, how are you?
@@ -427,7 +427,7 @@ Hello {A}, how are you?
 {A} {did-to} {the} {adj} {T}.
 {A} {did-to} {B} {adverb}.
 {A} has {T.a}.
-{A} has a {adj} {T} and {B} has a {adj2} {noun}.
+{A} has {adj.a} {T} and {B} has {adj2.a} {noun}.
 {A} is {grown.a} and {B} is {grown2.a}.
 {A} and {B} {did} {near} the {noun}.
 {A} and {B} {went} to the {noun}.
@@ -438,11 +438,11 @@ Hello {A}, how are you?
 {A} wanted {T.a}.
 {A} was born in {land}.
 {A} went to {land} with {B} to see the {noun}.
-a {adj} {noun} {did}
-a {T}
+{adj.a} {noun} {did}
+{T.a}
 the {T} {did}
 the {adj} {noun} {did-to} the {T}
-once there was a {noun} and a {T}
+once there was {noun.a} and {T.a}
 once upon a time there was {noun.a} called {A}
 once {A} {did-to} {noun.a}
 one day {A} {did}
@@ -453,8 +453,8 @@ i am {A}
 i have {T.a}
 my friend is {A}
 In the {noun}, there lived {noun2.a} who {did}.
-In the {noun}, there was a {adj} {T}.
-In {land} there {is} a {adj} {noun}.
+In the {noun}, there was {adj.a} {T}.
+In {land} there {is} {adj.a} {noun}.
 In {month}, the {noun} {did}.
 On {weekday}, {A} {did-to} {the} {noun}.
 At night, the {noun} {did} and the {noun2} {did}.
@@ -476,6 +476,89 @@ Look at the {T}!
 Help! The {noun} {did-to} my {T}!
 Long live the {noun}!
 {noun'} is {adj}.
+I have a {pet} named {A}.
+I have a {pet} called {A} and it can {do}.
+My {pet} {A} {did} {near} the {noun}.
+My {pet} {A} loves to {do}.
+My {adj} {pet} {A} {did-to} the {T}.
+My {family} and I went to the {place}.
+My {family} {A} is {adj} and {adj2}.
+My teacher {A} {did-to} {T.a}.
+My name is {A}, and this is my friend {B}.
+My name is {A}. I live in {land}.
+I live in {land} with my {family} {A}.
+I went to the {place} with {A}.
+I went to the {place} with {A} and {B}.
+Yesterday, {A} and I went to the {place}.
+Last {season}, {A} and {B} went to {land}.
+Tomorrow {A} will {do}.
+This is {A}.
+This is my friend {A}.
+This is a story about {A}.
+This is a story about {A} and {animal.a}.
+Tell me a story about {A}.
+{family.a'} named {A} lived in {building.a}.
+There was {animal.a} named {A}.
+There was once {animal.a} named {A} who lived in the {noun}.
+There once was {adj.a} {animal} called {A}.
+There lived {adj.a} {hero} named {A} in the {noun}.
+Once upon a time there was {adj.a} {animal} named {A}.
+Once upon a time, there was {animal.a} called {A} who loved to {do}.
+Once upon a time, {A} {did}.
+Once upon a time, {A} and {B} {did-to} {the} {noun}.
+Once upon a time there lived {hero.a} named {A} who had {T.a}.
+Once there lived {animal.a} and {animal2.a}.
+Once upon a time in {land}, {A} {did}.
+In a land far away, {A} {did-to} {T.a}.
+In the {noun}, there lived {animal.a} named {A}.
+Long ago, {A} was {adj}.
+Deep in the forest, {A} {did-to} {T.a}.
+One day {A} found {T.a}.
+One day, {A} found {T.a} in the {noun}.
+One {weather} {time}, {A} {did}.
+One {time}, {A} and {B} found {T.a}.
+One day {adj.a} {animal} {did-to} {A}.
+Suddenly, {A} {did}.
+{A} found {T.a} {spot}.
+{A} has a {pet} named {B}.
+{A} has {adj.a} {pet} named {B}.
+{A} loves {noun.s}.
+{A} loves to {do}.
+{A} loves {B}.
+{A} lives in {land}.
+{A} wants {T.a}.
+{A} was {grown.a} who {did}.
+{A} was {adj.a} {animal} who loved to {do}.
+{A} the {animal} {did}.
+{A} the {animal} was {adj}.
+{A} the {hero} {did-to} the {T}.
+{A} bought {T.a} for {B}.
+{A} gave {B} {T.a}.
+{A} gave {T.a} to {B}.
+{A} and {B} went to the {place} to {do}.
+{A} and {B} were {adj}.
+{A} and {B} have {T.a}.
+{A} and I are friends.
+{A}, {B} and {C} went to the {place}.
+{A}, {B} and {C} are friends.
+"{A}, where are you?" {asked} {B}.
+"Hello, {A}!" {said} {B}.
+The {animal} {A} and the {animal2} {B} were friends.
+The {hero} {A} had {T.a}.
+The king of {land} was called {A}.
+The cat {A} sat on the {noun}.
+The {T} of {A} {is} {adj}.
+The {adj} {animal} met the {adj2} {animal2}.
+Princess {A} lived in {building.a}.
+Captain {A} and the {adj} {T}
+Doctor {A} has {T.a}.
+where is {A}
+i went to the {place} with {A}
+my {pet} {A} loves to {do}
+my {family} {A} has {T.a}
+{A} has {T.a}
+{A} loves {B}
+{A} and {B} went to the {place}
 {S:noun:2-6}
 {S:anything:3-8,}.
 {S:noun:2-5} {did}.
@@ -488,7 +571,7 @@ Everybody liked {a}.
 {a} was {glad} about it.
 {a} {laughed} {how}.
 "Is that true?" asked {a}.
-"{a}, come here," called a {grown}.
+"{a}, come here," called {grown.a}.
 "Who is {a}?" asked the {grown}. "I am {a}," {said} {a}.
 "{a}?" asked somebody. "Yes, I am {a}," said {a}.
 So it was, and {a} knew it.
@@ -507,32 +590,32 @@ The name {a} was written on the door.
 
 STAGES["take up thing"] = _lines("""
 It was no ordinary {t}.
-Nobody had ever seen such a {t}.
-What a {t} it was!
+Nobody had ever seen such {t.a}.
+What {t.a} it was!
 The {t} was {adj} and {adj2}.
 Everybody wanted to see the {t}.
-"Where does the {t} come from?" asked a {grown}.
-"That {t} is mine," said a {grown}. "Take your {t}, then," said the others.
-A {t} like this is hard to find.
+"Where does the {t} come from?" asked {grown.a}.
+"That {t} is mine," said {grown.a}. "Take your {t}, then," said the others.
+{t.a'} like this is hard to find.
 People came from {land} to look at the {t}.
 There was something about that {t}.
 The {t} stood {spot}.
-A {trait} {grown} had made the {t}.
+{trait.a'} {grown} had made the {t}.
 Once, the {t} had been {color}. Now it was {color2}.
-"I want a {t} too," said a child.
+"I want {t.a} too," said a child.
 Then somebody took the {t} away, and it was gone.
-But what is a {t} for?
+But what is {t.a} for?
 """)
 
 STAGES["come along"] = _lines("""
 Then a girl named {A=she} came along.
 Then a boy named {A=he} came along.
 That was when {A} came in.
-A {trait} child named {A} was listening.
+{trait.a'} child named {A} was listening.
 "I know," said {A}, who had heard it all.
 One {time}, {A} came by.
-Somebody was watching. It was {A}, a {trait} {grown}.
-A {grown} named {A} knew more about it.
+Somebody was watching. It was {A}, {trait.a} {grown}.
+{grown.a'} named {A} knew more about it.
 There was also {A}.
 {A} saw it first.
 "What is this?" asked {A}.
@@ -574,6 +657,24 @@ The echo in the cave said everything twice. <L:{S:anything:3-12,}>. <L>.
 Words to learn: <L:{S:anything:5-20,}>. Say them again: <L>.
 List: <L:{S:noun:4-20,}>. Copy: <L>.
 Please copy this line. <L:{S:anything:4-16,}>. <L>.
+Please copy this line. <L:{S:mixed:4-24_}> <L>
+<L:{S:anything:4-24_}> <L>
+<L:{S:anything:4-24_}>. <L>.
+<L:{S:anything:4-24,}>. <L>.
+<L:{S:mixed:4-24_}> <L>
+<L:{S:mixed:4-24,}>, <L>
+<L:{S:mixed:4-16_}>. <L>. <L>.
+<L:{S:noun:4-24_}> <L> <L>
+<L:{S:gibberish:4-16_}> <L>
+<L:{S:gibberish:2-8_}>, <L>, <L>
+<L:{S:invented:4-16_}>! <L>!
+<L:{S:name:3-12,}>. <L>.
+<L:{S:name:3-12_}> <L>
+"Come in, <L:{S:name:3-8}>," {said} {A}. So in came <L>.
+The guests were <L:{S:name:3-10,}>. {A} read the names once more: <L>.
+The secret code was <L:{S:gibberish:2-8_}>. {A} wrote it down: <L>.
+{A} typed <L:{S:gibberish:3-12_}> and the machine typed <L>.
+The robot repeated every word. "<L:{S:mixed:4-20_}>," {said} {A}. "<L>," said the robot.
 First came the {animal}, then the {animal2}, then the {animal3}. First went the {animal}, then the {animal2}, then the {animal3}.
 In the box are <L:{S:thing:3-9}>. {A} closed the box, opened it again, and there they were: <L>.
 "<L:{S:anything:3-10,}>," {said} {A}. "<L>," {said} {B}.
@@ -604,7 +705,7 @@ STAGES["song"] = _lines("""
 The {grown} had a song: "<L:{do'}, my {animal}, {do}>. In {month} the {noun} is {adj}. <L>."
 The {hero.s} marched and sang: "<L:{counting}, {counting2}, {counting3}, {noun}>! Left, right. <L>! Left, right. <L>!"
 The {animal} sang, "<L:{noise}, {noise2}, {noise3}>." The {animal2} answered, "<L>."
-This is how the song goes: "<L:{invented}, {invented2}, oh my {noun}>. {who'} {is} {adj}. <L>. {who'} {is} {adj2}. <L>."
+This is how the song goes: "<L:{invented}, {invented2}, oh my {noun}>. The {animal} is {adj}. <L>. The {animal2} is {adj2}. <L>."
 This is the rhyme of the {noun}: <L:{S:counting:4-8,}>. Clap your hands and say it again: <L>.
 All together now: "<L:{S:nonsense:3-7,}>." And once more: "<L>."
 Round and round they danced. "<L:{noun'}, {noun2}, round we go>," sang {A}. "<L>," sang {B}. "<L>," sang they all.
@@ -620,7 +721,7 @@ Hush, said the {noun}. Hush, said the {noun2}. <L:{adverb'} and {adverb2}>, said
 
 STAGES["after song"] = _lines("""
 They sang it again and again: "<L>."
-"What a {praise} song," said the {grown}.
+"What {praise.a} song," said the {grown}.
 And if you listen, you can still hear it: "<L>."
 That is how it ends.
 Then all was quiet.
@@ -652,7 +753,7 @@ My new friend is called {A}. Do you know {A}?
 We have a new teacher. Her name is {A=she}, and she is {trait}.
 Yesterday I found {N} {spot}. I will show you the {n} when you come.
 Thank you for the {thing}. The {thing} is {praise}, and I use it every day.
-I have lost my {thing}. Have you seen a {color} {thing}?
+I have lost my {thing}. Have you seen {color.a} {thing}?
 It is {weather} here. Is it {weather} where you are?
 I have learned a new word. It is "<t:{invented}>." Say it aloud: "<t>."
 We ate <t:{S:food:2-5}>. I like <t>.
@@ -662,14 +763,14 @@ I can {do} now. Can you {do}?
 I have read a book about {hero.a}. The {hero} was {trait}.
 I am {#6-12} years old now. When I was {#-1:count}, I could not {do}.
 Our {pet} had {#2-6} babies. I may keep one, so {#-1:count} need a home.
-At school we sang a {music} about the {topic}.
+At school we sang {music.a} about the {topic}.
 {a} says hello. I told {a} all about you.
 I miss you. Do you miss me too?
 Do you still have the {thing}? If you do, please bring the {thing}.
 On {weekday} we will go to the {place}. Come to the {place} too.
 My {family} is {need}, but I am {glad}.
 {A} gave me {N}. I said, "Thank you, {A}."
-What is your favorite color? Mine is {color}, and I have a {color} {clothes}.
+What is your favorite color? Mine is {color}, and I have {color.a} {clothes}.
 """)
 
 STAGES["farewell"] = _lines("""
@@ -704,7 +805,7 @@ Where is the {l}? It is {l.spot}.
 Where did {x:-} go? To the {w:place}.
 What did {x:-} want to get? Some {f:word}.
 Who went to the {w}? {x:away} did.
-What color is the {o}? It is {o.color'}.
+What color is the {o}? It is {o.color}.
 """)
 
 # === Words that are new ===
@@ -719,18 +820,18 @@ STAGES["new word"] = _lines("""
 A {I} is {beast} and {color}, and it lives {spot}. {A} had a {i}.
 A {I} is a kind of {noun}. {A} and {B} wanted to see a {i}.
 In {land}, people eat {I}. "Do you like {i}?" {asked} {A}.
-Once there was a {trait} {I}. The {i} lived {spot}, and {A} was its friend.
+Once there was {trait.a} {I}. The {i} lived {spot}, and {A} was its friend.
 Once upon a time, there was a little {I} who could not {do}. "Poor {i}," {said} {A}.
 The {I} is a rare animal. Only {A} has ever seen a {i}.
 There was a {I} {spot}. {A} looked at the {i}, and the {i} looked at {A}.
-Today we learn what a {I} is. A {i} is a {adj} {noun}.
+Today we learn what a {I} is. A {i} is {adj.a} {noun}.
 {A} played the {I}. It is not easy to play the {i}.
 """)
 
 STAGES["use word"] = _lines("""
 The {i} was {adj} and {adj2}.
 "Give me the {i}," {said} {a}.
-"May I hold the {i}?" {asked} a {grown}.
+"May I hold the {i}?" {asked} {grown.a}.
 {a} liked the {i} very much.
 {a} put the {i} {spot}.
 {a} painted the {i} {color}.
@@ -752,8 +853,8 @@ That night, {a} dreamed of a {i}.
 
 STAGES["diary"] = _lines("""
 My name is {A}, and I am {#6-12} years old.
-My sister {A=she} has a {adj} {pet}.
-My brother {A=he} has a {adj} {pet}.
+My sister {A=she} has {adj.a} {pet}.
+My brother {A=he} has {adj.a} {pet}.
 My best friend is called {A}.
 I am {A}, and this is my day.
 I live in a {size} {color} house with my {family} {A}.
@@ -761,7 +862,7 @@ I have a {pet} called {Y}. I got it from {A}.
 Today is {weekday}. I am at the {place} with {A}.
 Today I woke up early, because {A} was coming.
 On {weekday}, my {family} and I went to see {A}.
-Yesterday I met a {trait} {grown} named {A}.
+Yesterday I met {trait.a} {grown} named {A}.
 When I was little, I lived {P.at} with {A}.
 """)
 
@@ -770,7 +871,7 @@ I had {thing.a} with me, and {a} liked the {thing}.
 I showed {a} how to {do}. Now {a} can {do} too.
 I asked {a} what time it was. "It is {#2-12}," {a} said. So it was {#:count}.
 I said, "{a}, I am {need}." "Here is some {food}," said {a}. I ate the {food}.
-I wore my {color} {clothes}. Nobody else had a {color} {clothes}.
+I wore my {color} {clothes}. Nobody else had {color.a} {clothes}.
 I wrote my name on the wall, and {a} wrote {a.his} name too: {a}.
 I counted {#2-9} {animal.s}. {a} said there were {#:count} too.
 I like {noun.s}, but {a} likes {noun2.s}.
@@ -780,12 +881,12 @@ We ate {food} and {food2}. I like {food} more.
 We played {game}, and {a} won. I like {game} anyway.
 We saw {animal.a}. "That is {animal.a}," I said.
 We talked about {idea}.
-{a} gave me {N}. I gave {a} a {flower} for the {n}.
+{a} gave me {N}. I gave {a} {flower.a} for the {n}.
 {a} told me a secret. I must not tell you the secret of {a}.
 {a} asked me, "What is your favorite animal?" "The {animal}," I said. "The {animal}?" asked {a}.
 My {family} came too, and {a} said hello to my {family}.
-Then a {trait} friend of mine came. Her name was {B=she}.
-Then a {trait} friend of mine came. His name was {B=he}.
+Then {trait.a} friend of mine came. Her name was {B=she}.
+Then {trait.a} friend of mine came. His name was {B=he}.
 It was {weather}, so {a} and I went home.
 The {grown} said that I was {trait}.
 """)
@@ -806,9 +907,9 @@ STAGES["riddle"] = _lines("""
 I am {adj} and {adj2}, and I live {spot}. What am I? A {beast} {animal}, of course.
 I have {#2-8} legs and I can {do}. What am I? Something with {#:count} legs.
 I am {color} and I am {adj}. "Are you {thing.a}?" asked {A}. Yes, I am {thing.a}.
-What is {color}, {adj} and has a {body}? "I do not know," said {A}. A {color} {adj} {animal} with a {body}.
+What is {color}, {adj} and has {body.a}? "I do not know," said {A}. {color.a'} {adj} {animal} with {body.a}.
 What does the {animal} say? The {animal} says {noise}.
-What do you call {animal.a} that can {do}? "A {animal} that can {do}," said {A}.
+What do you call {animal.a} that can {do}? "{animal.a'} that can {do}," said {A}.
 Why did the {animal} cross the road? To get to the {place}. Why did the {animal2} cross the road? Because the {animal} was at the {place}.
 Knock, knock. Who is there? {A}. {A} who? {A} from next door.
 Knock, knock. Who is there? The {noun}. The {noun} who? The {noun} you ordered.

@@ -251,12 +251,26 @@ def number(rule, space, kind, capital):
     return Slot(space, kind, options, str.capitalize if capital else _same, take)
 
 
+# Lists in which names stand too.
+_NAMED = {
+    "name": NAMES,
+    "mixed": Pool(
+        {
+            **dict.fromkeys(words.LISTS["anything"].entries),
+            **dict.fromkeys(words.INVENTED.entries),
+            **dict.fromkeys(words.LISTS["gibberish"].entries),
+            **dict.fromkeys(name for name in NAMES.entries if " " not in name),
+        }
+    ),
+}
+
+
 def several_words(rule, space):
     """Return a step that says different words of a list; each decides if one follows."""
     name, bounds = rule.split(":")
-    joined = not bounds.endswith(",")
-    low, high = map(int, bounds.rstrip(",").split("-"))
-    entries = words.LISTS[name]
+    joined, separator = bounds[-1] not in ",_", " " if bounds[-1] == "_" else ", "
+    low, high = map(int, bounds.rstrip(",_").split("-"))
+    entries = _NAMED.get(name) or words.LISTS[name]
 
     def options(world):
         said = world.bound.get("S", ())
@@ -277,16 +291,17 @@ def several_words(rule, space):
         """Decide after `said` words."""
 
         def branches(world):
-            more = [item(", "), step(said + 1)]
+            more = [item(separator), step(said + 1)]
             if joined:
                 done = [Say(" and"), item(" "), Change(_forget)]
                 if said + 1 >= high:
                     return [(1.0, done)]
                 return [(0.3, done), (0.7, more)] if said + 1 >= low else [(1.0, more)]
-            if said >= high:
-                return [(1.0, [Change(_forget)])]
-            stop = [Change(_forget)]
-            return [(0.2, stop), (0.8, more)] if said >= low else [(1.0, more)]
+            if said < low:
+                return [(1.0, more)]
+            chance = 1 / (high - said + 1)  # so that every length is equally likely
+            stop = (chance, [Change(_forget)])
+            return [stop, (1 - chance, more)] if chance < 1 else [stop]
 
         return Fork(branches)
 

@@ -4,8 +4,37 @@ Every word of a list fits wherever a pattern names the list. All were chosen for
 """
 
 import random
+import re
 
 from falcon_edu.open_world.pools import Pool
+
+# Letters that no made-up word or name has: children read them.
+UNFIT = re.compile(
+    "fuck|shit|slut|sex|piss|bitch|crap|porn|cum|rape|dick|anus|anal|wank|slag|coon|gook|homo|jap|spic|fag|drug|hell|"
+    "nigg|cunt|cock|nazi|whor|kill|^tit|^ass|^hoe|^poo|^pee|tit$",
+    re.IGNORECASE,
+)
+
+# What an old captain says for a word. No tale says what he says, so that one can go back.
+CAPTAIN = dict(
+    pair.split(":")
+    for pair in (
+        "said:quoth you:ye my:me me:meself yes:aye no:nay is:be be:bide of:o' for:fer there:thar where:whar and:an' has:hath "
+        "friend:matey friends:mateys child:swabbie children:swabbies small:teensy little:teeny big:hulkin' old:barnacled "
+        "good:rollickin' hungry:peckish ran:scurried saw:espied story:yarn song:shanty rain:squall wind:gale bed:berth "
+        "bag:seabag water:brine house:deckhouse bread:hardtack soup:chowder"
+    ).split()
+)
+
+
+def is_fit(word):
+    """True if a made-up word may be told: children read it, and no captain says it.
+
+    >>> is_fit("glorm"), is_fit("matey")
+    (True, False)
+    """
+    return not UNFIT.search(word) and word.lower() not in CAPTAIN.values()
+
 
 FAMILIAR_SHARE = 0.25  # of the people who come, how many have a familiar name
 
@@ -337,7 +366,7 @@ _LISTS = {
     "building": "house cottage castle palace tower church temple mosque school library museum hospital factory shop bakery "
     "barn stable mill inn hotel station airport harbor lighthouse bridge tunnel wall gate fence well fountain "
     "statue tent hut cabin igloo windmill",
-    "counting word": "eeny meeny miney mo ibble obble dibble dooble yan tan tether pip sethera lethera hovera dovera dick "
+    "counting word": "eeny meeny miney mo ibble obble dibble dooble yan tan tether pip sethera lethera hovera dovera bumfit "
     "inka dinka ponka zinka ticka tacka rumpel stumpel fiddle faddle higgle piggle wiggle waggle hum dum diddle "
     "daddle skiddle skoodle",
     "nonsense": "la fa ho hey tra lee lo doo dum dee ding dong fol rol diddle fiddle hi heigh yo ta ti oh ah",
@@ -460,9 +489,9 @@ LISTS["noun"] = Pool(_joined(_COUNTED_LISTS))
 LISTS["anything"] = Pool(_joined([*_NOUN_LISTS, *_OTHER_LISTS, "did-to"]))
 
 
-def _invented(count):
+def _invented(count, seed):
     """Return words that nobody knows, of one to three syllables, and that no list has."""
-    draw = random.Random("words").random
+    draw = random.Random(seed).random
     onsets = "b bl br cr d dr f fl fr g gl gr h j kr l m n p pl pr qu r s sk sl sm sn sp spl st str t tr v w wr y z zw".split()
     vowels = "a e i o u a e i o u oo ee ai ou".split()
     codas = "b ck d dge ff g k l lb lm lp m mp n nd ng nk nt p rk rm rp rt sh sk sp ss st t tch x zz".split()
@@ -474,17 +503,33 @@ def _invented(count):
             for _ in range(syllables)
         )
         word += codas[int(draw() * len(codas))]
-        if word not in LISTS["anything"]:
+        if word not in LISTS["anything"] and is_fit(word):
             found[word] = None
     return list(found)
 
 
-INVENTED = Pool(_invented(15_000))
+def _gibberish(count):
+    """Return rows of letters that nobody can say, and that no list has."""
+    draw = random.Random("gibberish").random
+    letters = "bcdfghjklmnpqrstvwxz"
+    found: dict[str, None] = {}
+    while len(found) < count:
+        length = 3 + int(draw() * 7)
+        word = "".join(letters[int(draw() * len(letters))] for _ in range(length))
+        if word not in LISTS["anything"] and word not in INVENTED:
+            found[word] = None
+    return list(found)
+
+
+INVENTED = Pool(_invented(15_000, "words"))
+# Words that no tale has: with them one measures what a model does with a word of a reader.
+HELD_OUT_WORDS = tuple(word for word in _invented(500, "held out") if word not in INVENTED)
 LISTS["invented"] = INVENTED
+LISTS["gibberish"] = Pool(_gibberish(15_000))
 # What content there is, for those who tell content from grammar.
 CONTENT_WORDS = frozenset(
     word
     for name, text in LISTS.items()
     if name not in ("then", "but", "spot", "the", "and", "is", "who", "near", "nonsense")
     for word in (text.entries if isinstance(text, Pool) else text)
-) - frozenset(INVENTED.entries)
+) - frozenset([*INVENTED.entries, *LISTS["gibberish"].entries])
