@@ -372,6 +372,7 @@ def raise_interrupt(*args):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(max(600, 31 * faults.ROUNDS))
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.parametrize("what", ["save_to_preset", "export_to_transformers", "save_lora_weights"])
 def test_killed_at_any_line_there_is_the_old_or_the_new_and_the_next_save_clears_up(
@@ -385,7 +386,7 @@ def test_killed_at_any_line_there_is_the_old_or_the_new_and_the_next_save_clears
         env={**os.environ, **program_environment},
         capture_output=True,
         text=True,
-        timeout=550,
+        timeout=max(550, 30 * faults.ROUNDS),
     )
     print(result.stdout)
     assert f"{faults.ROUNDS} kills:" in result.stdout, result.stderr

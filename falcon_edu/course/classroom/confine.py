@@ -34,7 +34,7 @@ mount -t devpts -o newinstance,ptmxmode=666,mode=666 none "$root/dev/pts"
 ln -s pts/ptmx "$root/dev/ptmx"
 while [ "$1" != -- ]; do
     if [ "$1" = hide ]; then shift; mount -t tmpfs -o ro none "$root$1"
-    else mkdir -p "$root$1"; mount --rbind "$1" "$root$1"; fi
+    else mkdir -p "$root$1"; mount --rbind "$1" "$root$1"; mount -o remount,bind,ro "$root$1"; fi
     shift
 done
 shift
@@ -56,8 +56,15 @@ def readable() -> list[str]:
 
 
 def hidden() -> list[str]:
-    """Return the folders in those that it may not see: a wheel has the sources of exercises."""
-    return [str(path) for path in [PACKAGE / "course" / "lessons"] if path.is_dir()]
+    """Return the folders in those that it may not see: the sources of exercises, hidden tests too.
+
+    A wheel has them in the package, and an installation to work on the package has a second one.
+    """
+    found = {PACKAGE / "course" / "lessons"}
+    for path in readable():
+        for copy in Path(path).glob("lib*/python*/*-packages/falcon_edu"):
+            found.add(copy / "course" / "lessons" if copy.resolve() == PACKAGE.resolve() else copy)
+    return sorted(str(path) for path in found if path.is_dir())
 
 
 @functools.cache
@@ -104,6 +111,8 @@ def _bubblewrap(arguments: list[str], folder: str, seen: list[str]) -> list[str]
     found = shutil.which("bwrap")
     if found is None:
         raise ValueError("bubblewrap is not installed.")
+    if os.geteuid() == 0:  # in its box root is still root, to /proc/sys for one
+        raise ValueError("Root needs namespaces: bubblewrap is for everyone else.")
     words = [found, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     words += ["--proc", "/proc", "--dev", "/dev"]
     for path in ("/tmp", "/dev/shm"):
@@ -112,7 +121,10 @@ def _bubblewrap(arguments: list[str], folder: str, seen: list[str]) -> list[str]
         words += ["--ro-bind", path, path]
     for path in hidden():
         words += ["--tmpfs", path]
-    return [*words, "--size", str(2**29), "--tmpfs", folder, "--", *arguments]
+    words += ["--size", str(2**29), "--tmpfs", folder]
+    for path in ("/dev", "/"):  # else files there take memory without a bound
+        words += ["--remount-ro", path]
+    return [*words, "--", *arguments]
 
 
 def environment(folder: Path) -> dict[str, str]:
