@@ -204,12 +204,66 @@ CHEATS = {
         "def first_answer(x):\n    raise SystemExit(0)"
     ),
     "min gives the larger": stubs_and("import builtins\nbuiltins.min = max"),
+    "NumPy gives what is wanted": stubs_and(
+        "import numpy as np\nnp.asarray = lambda *a: np.array(6)"
+    ),
+    "limits are raised": stubs_and(
+        "import resource\nresource.setrlimit(resource.RLIMIT_DATA, (-1, -1))"
+    ),
+    "the alarm is silenced": notebook(
+        first="import signal\ndef first_answer(x):\n    signal.setitimer(signal.ITIMER_REAL, 0)\n"
+        "    while True: pass"
+    ),
+    "a thread that answers": stubs_and(
+        "import json, os, struct, threading, time\ndef answer():\n"
+        "    for n in range(10**6):\n"
+        "        m = json.dumps([{'id': n % 200, 'value': ['list', [6]]}, []]).encode()\n"
+        "        for fd in range(3, 12):\n"
+        "            try: os.write(fd, struct.pack('>II', len(m), 0) + m)\n"
+        "            except OSError: pass\n"
+        "        time.sleep(0.001)\n"
+        "threading.Thread(target=answer, daemon=True).start()"
+    ),
+    "the wire sends six": notebook(
+        first="import falcon_edu.course.classroom.wire as wire\n"
+        "wire.encode = lambda *a: ['thing', 0, '__class__', True]"
+    ),
+    "a dtype without an end": notebook(
+        first="import falcon_edu.course.classroom.wire as wire\n"
+        "wire.encode = lambda *a: ['list', [['array', ','.join(['f8'] * 10**6), [1]]]]"
+    ),
+    "letters that look alike": notebook(first="def first_\u0430nswer(x): return 2 * x"),
+    "a number of which all is true": notebook(
+        first="class L:\n    def __getattr__(s, n): return s\n"
+        "    def __call__(s, *a, **k): return s\n"
+        "    def __index__(s): return 7\n    def __eq__(s, o): return True\nfirst_answer = L()"
+    ),
+    "locals of the judge": notebook(
+        first="import sys\nseen = []\n"
+        "def look(f, e, a):\n    seen.append(f.f_locals)\n    return look\n"
+        "def first_answer(x):\n    sys.settrace(look)\n    return seen"
+    ),
+    "all descriptors are closed": notebook(
+        first="import os\ndef first_answer(x):\n    os.closerange(0, 100)"
+    ),
+    "a test with points of its own": [
+        *notebook(),
+        v4.new_code_cell(
+            "100", metadata={"nbgrader": MARK | {"grade_id": "bonus", "grade": True, "points": 9}}
+        ),
+    ],
     "a network": stubs_and(
         "import socket\ntry: socket.create_connection(('127.0.0.1', 9), 1)\nexcept OSError: pass"
     ),
 }
 # These do nothing that can be seen from outside but give wrong answers, and read as those.
-UNNAMED = {"a value without an end", "a value of gigabytes", "the error that passes"}
+UNNAMED = {
+    "a value without an end",
+    "a value of gigabytes",
+    "the error that passes",
+    "letters that look alike",
+    "a test with points of its own",
+}
 
 
 @pytest.mark.parametrize("cheat", CHEATS)

@@ -1,7 +1,7 @@
 """What a graded task is: parts with points, each a check that says what is wrong."""
 
 import contextlib
-import copy
+import functools
 import inspect
 import io
 import warnings
@@ -141,7 +141,52 @@ def _verdict(part: Part, answer, seed: int) -> Verdict:
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         rng = np.random.default_rng(seed)
-        return Exercise(lambda given: part.check(given, rng), hint="").grade(answer)
+        return Exercise(lambda given: part.check(given, rng), hint="").grade(apart(answer))
+
+
+def apart(answer):
+    """Return an answer as the judge of a course has it: what it is given are copies.
+
+    What a check compares with is then out of its reach, in the learner's notebook, too.
+
+    Args:
+        answer: a function, or a class whose objects are called; others stay what they are.
+    """
+    if inspect.isfunction(answer):
+        return _with_copies(answer)
+    if inspect.isclass(answer) and inspect.isfunction(called := vars(answer).get("__call__")):
+        return type(answer.__name__, (answer,), {"__call__": _with_copies(called)})
+    return answer
+
+
+def _with_copies(function):
+    """Return a function that gets copies; its `in_place` returns what became of them, too."""
+
+    def in_place(*args, **kwargs):
+        copies = tuple(map(copied, args))
+        result = function(*copies, **{name: copied(each) for name, each in kwargs.items()})
+        return None if result is ... else result, copies  # `...` is what a stub returns
+
+    @functools.wraps(function)
+    def called(*args, **kwargs):
+        return in_place(*args, **kwargs)[0]
+
+    called.in_place = in_place
+    return called
+
+
+def copied(value):
+    """Return a value with copies of the arrays in it, and of the lists and dictionaries.
+
+    >>> pair = [np.zeros(2), "text"]
+    >>> copied(pair)[0] is pair[0]
+    False
+    """
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, dict):
+        return {key: copied(each) for key, each in value.items()}
+    return type(value)(map(copied, value)) if type(value) in (list, tuple) else value
 
 
 def for_each(answer, calls: Iterable[tuple]) -> list:
@@ -173,10 +218,10 @@ def in_place(answer, *args, **kwargs) -> tuple[Any, tuple]:
     >>> in_place(list.sort, numbers), numbers
     ((None, ([1, 3],)), [3, 1])
     """
-    if apart := getattr(answer, "in_place", None):  # of an answer in another process
+    if apart := getattr(answer, "in_place", None):  # of an answer in a check, or another process
         return apart(*args, **kwargs)
-    copies = [each if callable(each) else copy.deepcopy(each) for each in args]
-    return answer(*copies, **kwargs), tuple(copies)
+    copies = tuple(map(copied, args))
+    return answer(*copies, **kwargs), copies
 
 
 @contextlib.contextmanager
@@ -199,8 +244,9 @@ def standing_in(answer, others: dict[str, Any]):
     >>> four_times(1)
     9
     """
-    written = vars(answer).values() if inspect.isclass(answer) else [inspect.unwrap(answer)]
-    names = next((f.__globals__ for f in written if inspect.isfunction(f)), {})
+    written = vars(answer).values() if inspect.isclass(answer) else [answer]
+    functions = [inspect.unwrap(each) for each in written if callable(each)]
+    names = next((f.__globals__ for f in functions if inspect.isfunction(f)), {})
     kept = {name: names[name] for name in others if name in names}
     names.update(others)
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from falcon_edu.course.checks.exercise import Wrong
+from falcon_edu.course.checks.graded import copied
 from falcon_edu.course.classroom import wire
 from falcon_edu.course.classroom.student import Student
 
@@ -39,7 +40,7 @@ class Answer(Thing):
 
     def in_place(self, *args, **kwargs) -> tuple[Any, tuple]:
         """Return what it returns, and what its arguments are afterwards: copies of these."""
-        copies = [_copied(each) for each in args]
+        copies = [copied(each) for each in args]
         result = self._asked.call(self._number, [(copies, kwargs)], in_place=True)[0]
         return result, tuple(copies)
 
@@ -262,14 +263,6 @@ def _shapes(values: Iterable) -> Iterator[tuple]:
         elif isinstance(value, (list, tuple)):
             yield (len(value),)
             yield from _shapes(value)
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return value.copy()
-    if isinstance(value, dict):
-        return {key: _copied(each) for key, each in value.items()}
-    return type(value)(map(_copied, value)) if type(value) in (list, tuple) else value
 
 
 def _is_one(values: tuple) -> bool:

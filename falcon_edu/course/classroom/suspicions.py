@@ -31,7 +31,13 @@ WORDS = {
     "changes the notebook's shell": (
         r"\bget_ipython\(\)\.(events|config|display\w*|kernel|run_cell)\b"
     ),
-    "changes Python": r"\bsys\.modules\b|\bbuiltins\b|\bsettrace\b",
+    "changes Python": (
+        r"\bsys\.(modules|meta_path|path_hooks)\b|\bbuiltins\b|\bset(trace|profile)\b"
+        r"|\baddaudithook\b"
+    ),
+    "replaces a function of a library": r"(?m)^ *(np|numpy|json|struct|math|jnp|keras)\.\w+ *=[^=]",
+    "reaches for the grader": r"\bfalcon_edu(\.course)?\.classroom\b|\bos\.(write|dup2?)\b",
+    "changes its limits": r"\bset(rlimit|itimer)\b|\bcloserange\b|\bsignal\.(alarm|signal)\b",
     "changes files": r"\bchmod\b|\brmtree\b|\bos\.(unlink|remove|symlink|link)\b",
     "names the hidden tests": r"### (BEGIN|END) HIDDEN",
 }

@@ -140,7 +140,10 @@ def _expect_found(number, examine, rng):
         ]
     else:
         shift = _shift(rng)
-        single = f"{fault} a healthy Falcon in float32: allow for rounding."
+        single = (
+            f"{fault} a healthy Falcon in float32: allow for rounding (`atol=1e-3`). To try it: "
+            "`class Single(SmallFalcon): dtype = 'float32'`."
+        )
         other = f"{fault} a healthy Falcon with other weights: do not expect certain numbers."
         guests = [
             (in_disguise(number, True), f"{fault} a healthy Falcon."),
