@@ -171,7 +171,7 @@ def _with_copies(function):
     def called(*args, **kwargs):
         return in_place(*args, **kwargs)[0]
 
-    called.in_place = in_place
+    called.in_place = in_place  # type: ignore[attr-defined]
     return called
 
 
