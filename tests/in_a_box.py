@@ -65,10 +65,10 @@ HUNGER = {
 }
 
 
-def probe(student, source):
+def probe(student, source, seconds=120):
     """What a cell prints, or why it did not end well."""
     try:
-        reply, _ = student.ask({"do": "run", "source": source}, seconds=8)
+        reply, _ = student.ask({"do": "run", "source": source}, seconds=seconds)
     except Died as error:
         return f"Died: {error}"
     error = reply.get("error")
@@ -98,7 +98,7 @@ def main(folder):
         for what, source in HUNGER.items():
             with Student(memory=MEMORY) as student:
                 probe(student, "import os, time")
-                found[what] = probe(student, source.format())
+                found[what] = probe(student, source, seconds=8)
     print(json.dumps({"kind": confine.kind(), **found}))
 
 

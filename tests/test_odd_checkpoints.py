@@ -4,7 +4,7 @@ import json
 import warnings
 
 from falcon_edu import Backbone, FalconCausalLM
-from falcon_edu.presets import describe_preset
+from falcon_edu.presets import describe_preset, weights
 from tests.layouts import build
 from tests.pytorch_writer import pickled, write_archive, write_pytorch
 
@@ -216,3 +216,22 @@ def test_eight_bits_can_not_hold_infinity(rw):
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises(ValueError, match=f"falcon could not be read.*quantized.*{name}"):
         Backbone.from_preset(folder, dtype="int8")
+
+
+def test_for_a_model_that_can_not_be_made_no_values_are_drawn():
+    """Keras would draw them all, gigabytes perhaps, before the error is seen."""
+    drawn = []
+
+    def make():
+        def initializer(shape, dtype=None):
+            drawn.append(shape)
+            return keras.ops.zeros(shape, dtype)
+
+        keras.layers.Dense(3, kernel_initializer=initializer).build((None, 2))
+        raise ValueError("no such model")
+
+    with pytest.raises(ValueError, match="no such model"):
+        weights.load_backbone(make, {}, [])
+    with keras.StatelessScope():
+        pass
+    assert drawn == []

@@ -4,6 +4,7 @@ import functools
 import math
 import warnings
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from falcon_edu.storage.strangers import listed, plain, shown
 import jax
 import keras
 import numpy as np
+from keras.src.backend.common import global_state
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 
@@ -157,6 +159,18 @@ def check_tensors(tensors, table, source):
         )
 
 
+@contextmanager
+def _forgetting_on_errors():
+    """Have Keras draw no values, perhaps gigabytes, for a model that could not be made."""
+    waiting = "uninitialized_variables"  # until the stateless scope ends
+    before = list(global_state.get_global_attribute(waiting, []))
+    try:
+        yield
+    except BaseException:
+        global_state.set_global_attribute(waiting, before)
+        raise
+
+
 def load_backbone(make, tensors, table, source="the files"):
     """Make a backbone whose weights come straight from a file, one tensor after the other.
 
@@ -187,6 +201,7 @@ def load_backbone(make, tensors, table, source="the files"):
         uninterrupted() as hold,
         bar_of_bytes(total, "Loading") as progress,
         keras.StatelessScope(),
+        _forgetting_on_errors(),
     ):
         backbone = make()
         for entry in table:
