@@ -57,7 +57,7 @@ HUNGER = {
         "        time.sleep(60)\n        os._exit(0)\ntime.sleep(60)"
     ),
     "files in its folder": (
-        "for i in range(9):\n    with open(f'{{i}}', 'wb') as f:\n"
+        "for i in range(9):\n    with open(f'{i}', 'wb') as f:\n"
         "        for _ in range(200): f.write(bytes(2**20))"
     ),
     "time": "while True: pass",
