@@ -1,0 +1,95 @@
+"""Draw starts of tales in pairs that differ in who gives, for activation patching."""
+
+import re
+from dataclasses import dataclass
+from itertools import islice
+
+from falcon_edu.open_world.corpora import names_in, next_words, tale_stream
+from falcon_edu.open_world.pools import first_word
+
+ASKED = ("receiver", "thanked")
+_THANKS = ' "Thank you,'
+_STARTS = re.compile(r'(?:^|(?<=[.!?"] ))(?=["A-Z])')
+
+
+@dataclass(frozen=True, slots=True)
+class MinimalPair:
+    """Two starts of a tale that differ in who gives, and so in the name that must come.
+
+    Args:
+        clean, corrupted: the texts, up to the name.
+        clean_answer, corrupted_answer: the names that the grammar forces there.
+        clean_last, corrupted_last: the names that were said last.
+    """
+
+    clean: str
+    corrupted: str
+    clean_answer: str
+    corrupted_answer: str
+    clean_last: str
+    corrupted_last: str
+
+
+def minimal_pairs(count, seed=0, asked="receiver"):
+    """Draw pairs in which one of two children gives something to the other.
+
+    The two questions tell apart what one of them can't. After "Mia picked it up and gave it to",
+    the name that must come is not the one said last, which is the giver's. After "Mia gave Tom a
+    coat. "Thank you,", it is not the one said last either, but that is the receiver's.
+
+    Args:
+        count: how many pairs.
+        seed: an int.
+        asked: "receiver" for texts up to who gets a thing, "thanked" for texts up to who is
+            thanked, the giver.
+
+    Returns:
+        A list of `MinimalPair`.
+
+    Raises:
+        ValueError: `asked` is neither.
+
+    >>> pair = minimal_pairs(1, asked="thanked")[0]
+    >>> pair.clean_answer == pair.corrupted_last and pair.clean_last == pair.corrupted_answer
+    True
+
+    Wang et al. 2022, https://arxiv.org/abs/2211.00593.
+    """
+    if asked not in ASKED:
+        raise ValueError(f"asked must be one of {ASKED}, but it is {asked!r}.")
+    pairs = (pair for tale in tale_stream(seed) for pair in _pairs_of(tale, asked))
+    return list(islice(pairs, count))
+
+
+def _pairs_of(tale, asked):
+    if (" picked " if asked == "receiver" else _THANKS) not in tale.text:
+        return  # without reading it
+    for fact in tale.facts:
+        clean = tale.text[: fact.start].rstrip(" ")
+        is_thanked = clean.endswith(_THANKS)
+        if is_thanked != (asked == "thanked") or not (is_thanked or fact.kind == "receiver"):
+            continue
+        start = [m.start() for m in _STARTS.finditer(clean.removesuffix(_THANKS))][-1]
+        named = names_in(clean[start:])
+        others = [name for name in named if name != fact.answer]
+        if len(others) != 1 or not clean[start:].startswith(tuple(named)):
+            continue
+        both = (fact.answer, others[0])
+        corrupted = clean[:start] + _swapped(clean[start:], *both)
+        try:
+            possible = next_words(corrupted)
+        except ValueError:
+            continue
+        lasts = [max(both, key=text.rfind) for text in (clean, corrupted)]
+        firsts = [first_word(name) for name in both]
+        if list(possible) == firsts[1:] and firsts[0] != firsts[1] and lasts == [*both[::-1]]:
+            yield MinimalPair(clean, corrupted, *both, *lasts)
+
+
+def _swapped(text, one, other):
+    """Return a text with two names in each other's place."""
+    return re.sub(
+        rf"\b(?:{re.escape(one)}|{re.escape(other)})\b",
+        lambda match: other if match[0] == one else one,
+        text,
+    )
