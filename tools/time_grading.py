@@ -41,12 +41,12 @@ def main(students, stem):
     with tempfile.TemporaryDirectory() as folder:
         courses = {}
         for runner in seconds:
-            course = Path(folder) / runner.replace(" ", "-")
-            Course.make(course, course_folder() / "exercises")
+            place = Path(folder) / runner.replace(" ", "-")
+            Course.make(place, course_folder() / "exercises")
             if runner == "nbgrader":
-                with (course / CONFIG).open("a") as file:
+                with (place / CONFIG).open("a") as file:
                     file.write(OWN)
-            courses[runner] = Course(course)
+            courses[runner] = Course(place)
             courses[runner].release(path.stem)
         for number in range(students):
             name = f"student-{number:02}"
