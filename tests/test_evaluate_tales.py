@@ -103,3 +103,12 @@ def test_an_untrained_model_has_the_whole_table_and_nothing_right(letters, monke
     lines = evaluate_tales.table({"tiny": results}).splitlines()
     assert len(lines) == 1 + len(results)
     assert "1.060" in lines[1]
+
+
+def test_the_command_prints_a_table_for_a_folder(letters, monkeypatch, tmp_path, capsys):
+    letters.save_to_preset(str(tmp_path / "mine"))
+    values = dict.fromkeys(evaluate_tales.GOALS, 0.25)  # measuring has a test of its own
+    monkeypatch.setattr(evaluate_tales, "evaluate", lambda model, count: values)
+    monkeypatch.setattr("sys.argv", ["evaluate_tales.py", str(tmp_path / "mine")])
+    evaluate_tales.main()
+    assert "mine" in capsys.readouterr().out.splitlines()[0]

@@ -319,8 +319,9 @@ def main():
         name = Path(preset).name
         causal_lm = FalconCausalLM.from_preset(preset)
         results[name] = evaluate(causal_lm, arguments.count)
-        for text in continuations(causal_lm, read_beginnings("held out")[: arguments.tell]):
-            print(f"{name}: {text}\n")
+        if arguments.tell:
+            for text in continuations(causal_lm, read_beginnings("held out")[: arguments.tell]):
+                print(f"{name}: {text}\n")
     print(table(results))
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=2) + "\n")
