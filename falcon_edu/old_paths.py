@@ -8,6 +8,7 @@ import sys
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
+from typing import Any
 
 # Room: the modules in it, each with its old name where that was another.
 ROOMS = {
@@ -52,7 +53,8 @@ class OldPaths:
         if (spec := find_spec(new)) is None:
             return None
         is_package = spec.submodule_search_locations is not None
-        return ModuleSpec(name, OldPaths, origin=new, is_package=is_package)
+        loader: Any = OldPaths  # its methods are static: the class is the loader
+        return ModuleSpec(name, loader, origin=new, is_package=is_package)
 
     @staticmethod
     def create_module(spec):
