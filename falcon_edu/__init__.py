@@ -59,6 +59,7 @@ _HOMES = {
     "text.tokenizer": ["FalconTokenizer"],
     "text.preprocessor": ["FalconCausalLMPreprocessor"],
     "model.causal_lm": ["FalconCausalLM"],
+    "support.steady": ["SteadyModel"],
     "generation.samplers": [
         "BeamSampler",
         "GreedySampler",

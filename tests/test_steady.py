@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 
+import falcon_edu
 from falcon_edu import FalconBackbone, FalconCausalLM, record
 from falcon_edu.support.steady import SteadyModel
 from tests.interrupting import Interrupt, moments
@@ -467,3 +468,43 @@ def test_a_change_that_a_callback_makes_counts_from_the_next_step():
     model = causal_lm()
     run(model, "fit", callbacks=[Halve(model)])
     assert rates == pytest.approx([0.05, 0.025, 0.0125])
+
+
+@pytest.mark.parametrize("cls", [keras.Model, falcon_edu.SteadyModel])
+def test_a_head_on_a_backbone_keeps_its_weights_as_a_steady_model_and_keras_loses_them(cls):
+    base = falcon()
+    model = cls(base.input, keras.layers.Dense(2)(base.output[:, -1]))
+
+    def batches():
+        yield from [(data(base)[0],)] * 2  # the first before the weights are taken out
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        model.predict(batches(), verbose=0)
+    if cls is keras.Model:  # when this fails, the page of KerasHub's names has a note too many
+        with pytest.raises(TypeError):
+            base.get_weights()
+    else:
+        assert model.predict(data(base)[0], verbose=0).shape == (6, 2)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("trained", [False, True])
+def test_an_optimizer_is_loaded_as_it_was_saved_without_a_warning(name, trained, tmp_path, recwarn):
+    model = MAKERS[name]()
+    if trained:
+        model.fit(*data(model), batch_size=2, verbose=0)
+    model.save(tmp_path / "model.keras")
+    restored = keras.models.load_model(tmp_path / "model.keras")
+    assert not [w for w in recwarn if "Skipping variable loading" in str(w.message)]
+    assert len(restored.optimizer.variables) == len(model.optimizer.variables)
+    for ours, theirs in zip(restored.optimizer.variables, model.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_weights_of_classes_are_refused():
+    model = shared("causal_lm")
+    x, *rest = data(model)
+    for call in (model.fit, model.train_on_batch):
+        with pytest.raises(ValueError, match="`class_weight` weighs rows of one label"):
+            call(x, *rest, class_weight={0: 1.0})

@@ -213,10 +213,8 @@ class FalconCausalLM(Task, SteadyModel):
         model.sampler = samplers.get(sampler)
         return model
 
-    def compile_from_config(self, config):
-        config = {"sampler": self.sampler, **keras.saving.deserialize_keras_object(config)}
-        self.compile(**config)
-        self.optimizer.build(self.trainable_variables)
+    def _compile_arguments(self, config):
+        return {"sampler": self.sampler, **super()._compile_arguments(config)}
 
     def quantize(self, mode=None, config=None, filters=None, **kwargs):
         """Rounds the weights of the backbone in place, as `Backbone.quantize`."""
@@ -286,10 +284,11 @@ class FalconCausalLM(Task, SteadyModel):
 
         Raises:
             ValueError: texts without a preprocessor, or with a token that the model has no row for;
-                token dicts that are not as they must be; or other weights are trainable than those
-                the optimizer has trained.
+                token dicts that are not as they must be; a `class_weight`; or other weights are
+                trainable than those the optimizer has trained.
         """
         self._check_optimizer()
+        _refuse_class_weight(kwargs)
         x, y, sample_weight = self._encode(x, y, sample_weight)
         if validation_data is not None:
             validation_data = self._encode(*unpack(validation_data))
@@ -326,6 +325,7 @@ class FalconCausalLM(Task, SteadyModel):
     def train_on_batch(self, x, y=None, sample_weight=None, **kwargs):
         """One step of training; data as in `fit`."""
         self._check_optimizer()
+        _refuse_class_weight(kwargs)
         return super().train_on_batch(*self._encode(x, y, sample_weight), **kwargs)
 
     def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
@@ -405,7 +405,7 @@ class FalconCausalLM(Task, SteadyModel):
             max_length: number of tokens of prompt and continuation together. `None` is the
                 preprocessor's `sequence_length`, or the width of a token dict.
             stop_token_ids: ids that end a continuation; `"auto"` are the end tokens of the
-                tokenizer, `None` goes on to `max_length`.
+                tokenizer, `None` goes on to `max_length`, and so does an id that is no token's.
             strip_prompt: whether to return the continuations only.
 
         Returns:
@@ -516,6 +516,16 @@ class FalconCausalLM(Task, SteadyModel):
             self.backbone, token_ids, cache, cache_update_index, padding_mask
         )
         return self.backbone.token_embedding(hidden_states, reverse=True), hidden_states, cache
+
+
+def _refuse_class_weight(arguments):
+    """Refuse weights of classes: Keras takes the tokens of a text for the one label of a row."""
+    if arguments.get("class_weight") is not None:
+        raise ValueError(
+            "`class_weight` weighs rows of one label each, and here each token has a label. Use "
+            "`sample_weight`, `(b, t)`, with token dicts: `preprocessor(texts)` gives one to begin "
+            "with."
+        )
 
 
 def _labels(x, y, sample_weight):

@@ -17,6 +17,8 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+OPTIMIZER = "optimizer_is_built"  # a key of our own in what Keras saves of `compile`
+
 
 @keras.saving.register_keras_serializable(package="falcon_edu")
 class SteadyModel(keras.Model):
@@ -26,7 +28,7 @@ class SteadyModel(keras.Model):
     that works: weights, optimizer and metrics are as after the last step that was finished.
 
     `FalconBackbone` and `FalconCausalLM` are such models. `keras.Model(backbone.input, ...)` is
-    not: for that, `SteadyModel` takes the same arguments.
+    not: it is Keras's own, with layers that Keras made. `SteadyModel` takes the same arguments.
 
     Example:
 
@@ -82,6 +84,26 @@ class SteadyModel(keras.Model):
                 "after `enable_lora` or a change of `trainable`. Call `compile` again, with a new "
                 "optimizer."
             )
+
+    def get_compile_config(self):
+        """Return what Keras keeps of `compile`, and whether the optimizer has variables yet."""
+        config = super().get_compile_config()
+        is_built = getattr(getattr(self, "optimizer", None), "built", False)
+        return {**config, OPTIMIZER: is_built} if config else config
+
+    def compile_from_config(self, config):
+        """Compile as Keras does, and give the optimizer variables only if there are some to load.
+
+        Otherwise Keras would warn that it can't load what was never there.
+        """
+        config = dict(config)
+        is_built = config.pop(OPTIMIZER, True)
+        self.compile(**self._compile_arguments(config))
+        if is_built and self.built and getattr(self, "optimizer", None) is not None:
+            self.optimizer.build(self.trainable_variables)
+
+    def _compile_arguments(self, config):
+        return keras.saving.deserialize_keras_object(config)
 
     def save(self, filepath, overwrite=True, zipped=None, **kwargs):
         """Save as Keras does, but whole or not at all: an old file stays until the new is there.

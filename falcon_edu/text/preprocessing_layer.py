@@ -110,7 +110,9 @@ def check_rank(tensor, ranks, what):
     Raises:
         ValueError: it is another, or unknown.
     """
-    if (rank := tensor.shape.rank) not in ranks:
+    # TensorFlow rewrites functions that graphs are built with, and knows no `:=`.
+    rank = tensor.shape.rank
+    if rank not in ranks:
         raise ValueError(
             f"{what} must be of rank {' or '.join(map(str, ranks))}. Received: {tensor}"
         )

@@ -234,7 +234,8 @@ class FalconTokenizer(PreprocessingLayer):
         encodings = self._encoder.encode_batch(texts)
         strings = self.dtype == "string"
         rows = [encoding.tokens if strings else encoding.ids for encoding in encodings]
-        if (length := self.sequence_length) is not None:
+        length = self.sequence_length
+        if length is not None:
             padding = ["" if strings else self.pad_token_id] * length
             rows = [(row + padding)[:length] for row in rows]
             dense = np.array(rows, None if strings else self.dtype).reshape(len(rows), length)

@@ -1,5 +1,10 @@
 """Tokenizer and preprocessor in datasets of TensorFlow, as KerasHub's documentation has them."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 from falcon_edu.text.preprocessor import FalconCausalLMPreprocessor
 from tests.small_tokenizers import END, TALE, make
 
@@ -140,3 +145,32 @@ def test_mapped_datasets_have_the_ids_of_keras_hub(tf):
     np.testing.assert_array_equal(x["padding_mask"], their_x["padding_mask"])
     np.testing.assert_array_equal(y, their_y)
     np.testing.assert_array_equal(weight, their_weight)
+
+
+def test_tensorflow_rewrites_what_a_dataset_maps_without_a_warning():
+    """In a process of its own: TensorFlow warns of a function once."""
+    program = """
+from falcon_edu import FalconCausalLMPreprocessor
+from tests.small_tokenizers import make
+import tensorflow as tf
+tokenizer = make("falcon")
+preprocessor = FalconCausalLMPreprocessor(tokenizer, sequence_length=8)
+texts = tf.data.Dataset.from_tensor_slices(["a b", "c"])
+for layer in (preprocessor, tokenizer, lambda x: preprocessor(x), tokenizer.tokenize):
+    list(texts.map(layer))
+list(texts.batch(2).map(tokenizer).map(tokenizer.detokenize))
+list(texts.map(preprocessor.generate_preprocess).map(preprocessor.generate_postprocess))
+print("done")
+"""
+    root = Path(__file__).resolve().parents[2]
+    path = os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "done\n"
+    assert "AutoGraph" not in done.stderr
