@@ -128,7 +128,7 @@ def _load_another(cls, arguments, folder, load_weights):
 
 
 def load_task_weights(causal_lm, preset):
-    """Loads the weights that a subclass of a task has beside its backbone, if a folder has them.
+    """Load the weights that a subclass of a task has beside its backbone, if a folder has them.
 
     Args:
         causal_lm: a `FalconCausalLM` of the preset.
