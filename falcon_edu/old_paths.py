@@ -6,14 +6,13 @@ first; so are the modules inside `falcon_edu.checks`. Files that Keras saved nam
 
 import sys
 from importlib import import_module
+from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
-from typing import Any
 
 # Room: the modules in it, each with its old name where that was another.
 ROOMS = {
-    "model": "config positions attention decoder=transformer_decoder backbone causal_lm"
-    " initializers",
+    "model": "config positions attention decoder=transformer_decoder backbone causal_lm",
     "generation": "samplers sampling decoding",
     "text": "byte_level tokenizer tokenizer_definition preprocessor preprocessing_layer",
     "inside": "activations heads interventions patterns",
@@ -21,7 +20,7 @@ ROOMS = {
     "fast": "allocator causal_attention fused_attention products packing gradients dense",
     "int8": "quantization quantized",
     "scale": "distribution memory",
-    "support": "inputs datasets steady exporting layer_state task",
+    "support": "inputs datasets steady exporting layer_state task initializers",
     "storage": "drafts files hdf5 interrupts strangers",
     "course": "checks classroom doctor notebooks",
 }
@@ -37,7 +36,7 @@ def _moved():
 MOVED = dict(_moved())
 
 
-class OldPaths:
+class OldPaths(Loader):
     """Find and load modules of this package by the paths they had; of no other."""
 
     @staticmethod
@@ -53,8 +52,7 @@ class OldPaths:
         if (spec := find_spec(new)) is None:
             return None
         is_package = spec.submodule_search_locations is not None
-        loader: Any = OldPaths  # its methods are static: the class is the loader
-        return ModuleSpec(name, loader, origin=new, is_package=is_package)
+        return ModuleSpec(name, OldPaths(), origin=new, is_package=is_package)
 
     @staticmethod
     def create_module(spec):

@@ -2,7 +2,6 @@
 
 from falcon_edu.fast import causal_attention as in_halves
 from falcon_edu.fast.causal_attention import LARGE_MAP, can_halve, causal_attention
-from falcon_edu.model import attention
 from falcon_edu.model.attention import dot_product_attention, make_attention_mask
 from falcon_edu.model.positions import alibi_bias, token_positions
 from tests.layouts import (
@@ -88,10 +87,10 @@ def test_less_is_computed():
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_model_that_uses_it_is_the_reference(monkeypatch, layout, padding):
     x, backbone = inputs(padding), build(layout)
-    monkeypatch.setattr(attention, "can_halve", lambda *x: True)
+    monkeypatch.setattr(in_halves, "can_halve", lambda *x: True)
     used = []
     monkeypatch.setattr(
-        attention, "causal_attention", lambda *x: used.append(1) or causal_attention(*x)
+        in_halves, "causal_attention", lambda *x: used.append(1) or causal_attention(*x)
     )
     expected = falcon(reference_weights(backbone), reference_config(backbone), **x)
     ours = read(backbone, x)

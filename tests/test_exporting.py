@@ -1,7 +1,6 @@
 """What an exported model has in place of its own: the same numbers, and for that time alone."""
 
-from falcon_edu.fast.gradients import gelu
-from falcon_edu.model.decoder import exact_gelu
+from falcon_edu.fast.gradients import exact_gelu, gelu
 from falcon_edu.support.exporting import portable, portable_gelu, signature_options
 from tests.layouts import build
 

@@ -4,8 +4,8 @@ Where there is no such kernel, Keras computes the same call step by step; so all
 itself is tested without a GPU.
 """
 
+from falcon_edu.fast import fused_attention as one_kernel
 from falcon_edu.fast.fused_attention import _with_bias_inside, can_fuse, fused_attention
-from falcon_edu.model import attention
 from falcon_edu.model.attention import dot_product_attention, make_attention_mask
 from falcon_edu.model.positions import alibi_bias, token_positions
 from tests.layouts import LAYOUTS, build, difference, inputs, read
@@ -83,7 +83,7 @@ def test_where_it_is_used(monkeypatch):
 def test_a_model_that_uses_it_computes_the_same(monkeypatch, layout, padding):
     given = inputs(padding)
     expected = read(build(layout), given)
-    monkeypatch.setattr(attention, "can_fuse", lambda *args: True)
+    monkeypatch.setattr(one_kernel, "can_fuse", lambda *args: True)
     fused = read(build(layout), given)
     for name in ("hidden_states", "attention_weights", "logits"):
         assert difference(fused, expected, given["padding_mask"], name) < 1e-5
@@ -91,8 +91,8 @@ def test_a_model_that_uses_it_computes_the_same(monkeypatch, layout, padding):
 
 def test_weights_that_nobody_reads_are_not_computed(monkeypatch):
     """The only exponentials of a block are those of the softmax."""
-    monkeypatch.setattr(attention, "can_fuse", lambda *args: True)
-    monkeypatch.setattr(attention, "fused_attention", lambda query, *args: query)
+    monkeypatch.setattr(one_kernel, "can_fuse", lambda *args: True)
+    monkeypatch.setattr(one_kernel, "fused_attention", lambda query, *args: query)
     backbone = build("rw")
     given = inputs()
 

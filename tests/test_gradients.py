@@ -5,13 +5,13 @@ import re
 from falcon_edu import FalconCausalLM
 from falcon_edu.fast.gradients import (
     LayerNormalization,
-    NextTokenLoss,
     cross_entropy,
     gelu,
     layer_norm,
     masked_softmax,
     matrix_product,
 )
+from falcon_edu.support.losses import NextTokenLoss
 from tests.layouts import build
 
 import jax

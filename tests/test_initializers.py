@@ -1,7 +1,7 @@
 """Kernels begin as normal numbers, whatever they are kept in."""
 
 from falcon_edu import FalconBackbone
-from falcon_edu.model.initializers import RandomNormal
+from falcon_edu.support.initializers import RandomNormal
 
 import keras
 import numpy as np

@@ -225,7 +225,7 @@ def test_a_model_is_filled_as_its_layers_are(tmp_path, monkeypatch):
     backbone.export_to_transformers(tmp_path / "falcon")
     backbone.quantize("int8")
     inputs = {"token_ids": np.array([[3, 4, 5]]), "padding_mask": np.ones((1, 3), "int32")}
-    monkeypatch.setattr("falcon_edu.model.decoder.Dense", keras.layers.Dense)
+    monkeypatch.setattr("falcon_edu.model.layers.Dense", keras.layers.Dense)
     answers = iter([True] * 4 + [False] * 10_000)
     monkeypatch.setattr("falcon_edu.fast.packing.on_one_cpu", lambda: next(answers))
     loaded = FalconBackbone.from_preset(tmp_path / "falcon", dtype="int8")

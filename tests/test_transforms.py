@@ -7,8 +7,8 @@ more: with `e` = 1e-4 the first is off by some e**2, and the second by rounding,
 import functools
 
 from falcon_edu import FalconCausalLM
-from falcon_edu.fast.gradients import NextTokenLoss
 from falcon_edu.int8.quantization import GroupedInt8QuantizationConfig, weights_only
+from falcon_edu.support.losses import NextTokenLoss
 from tests import reference
 from tests.layouts import LAYOUTS, build, inputs, reference_config, reference_weights, to_float64
 

@@ -104,6 +104,18 @@ def gelu(x):
     return _gelu(x)
 
 
+@keras.saving.register_keras_serializable(package="falcon_edu")
+def exact_gelu(x):
+    """Return `gelu`, which JAX holds as an object, from a function that Keras can save.
+
+    Example:
+
+    >>> keras.activations.serialize(exact_gelu)["config"]
+    'falcon_edu>exact_gelu'
+    """
+    return gelu(x)
+
+
 @jax.custom_jvp
 def _gelu(x):
     wide = _widened(x)
@@ -290,30 +302,3 @@ def _log_sum_exp(x):
         parts = ops.reshape(x, (*x.shape[:-1], PARTS_OF_ROW, v // PARTS_OF_ROW))
         x = ops.logsumexp(parts, axis=-1)
     return ops.logsumexp(x, axis=-1)
-
-
-@keras.saving.register_keras_serializable(package="falcon_edu")
-class NextTokenLoss(keras.losses.Loss):
-    """The mean of `cross_entropy` over the places that count: Falcon's training loss.
-
-    The same as `keras.losses.SparseCategoricalCrossentropy(from_logits=True)` with this reduction,
-    which makes three more arrays as large as the logits on its way.
-
-    Args:
-        reduction, **kwargs: of `keras.losses.Loss`. By default the mean is over the sum of the
-            sample weights: with Keras's default it would be over all places, padding included, and
-            the more of it in a batch, the smaller the loss and the step.
-
-    Example:
-
-    >>> loss = NextTokenLoss()
-    >>> labels, logits = ops.array([[0, 3]]), ops.zeros((1, 2, 4))
-    >>> round(float(loss(labels, logits, sample_weight=ops.array([[1.0, 0.0]]))), 3)
-    1.386
-    """
-
-    def __init__(self, reduction="mean_with_sample_weight", name="next_token_loss", **kwargs):
-        super().__init__(name=name, reduction=reduction, **kwargs)
-
-    def call(self, y_true, y_pred):
-        return cross_entropy(y_pred, ops.cast(y_true, "int32"))

@@ -67,13 +67,10 @@ def call_with_cache(backbone, token_ids, cache, cache_update_index, padding_mask
         columns = ops.arange(cache[0][0].shape[1])  # (k,)
         padding_mask = ops.broadcast_to(columns < last, (token_ids.shape[0], len(columns)))
     x = backbone.token_embedding(token_ids)
-    new_cache = []
-    for layer, layer_cache in zip(backbone.transformer_layers, cache, strict=True):
-        x, _, layer_cache = layer(
-            x, padding_mask=padding_mask, cache=layer_cache, cache_index=cache_update_index
-        )
-        new_cache.append(layer_cache)
-    return backbone.final_layernorm(x), new_cache
+    hidden_states, _, new_cache = backbone.run_blocks(
+        backbone.transformer_layers, x, padding_mask, cache, cache_update_index
+    )
+    return backbone.final_layernorm(hidden_states[-1]), new_cache
 
 
 # === The compiled loop ===

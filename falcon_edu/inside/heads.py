@@ -7,8 +7,7 @@ the residual stream. There a head of one run can take the place of the same head
 from weakref import WeakKeyDictionary
 
 from falcon_edu.inside.activations import BUCKET, pad_to_bucket, run_compiled
-from falcon_edu.model.attention import make_attention_mask
-from falcon_edu.model.positions import token_positions
+from falcon_edu.model.backbone import FalconBackbone
 from falcon_edu.support.inputs import backbone_of, encode
 
 import keras
@@ -132,41 +131,23 @@ class _PatchedModel(keras.Model):
         self.final_layernorm = backbone.final_layernorm
 
     def call(self, inputs):
-        padding_mask = inputs["padding_mask"]
-        hidden_states = self.token_embedding(inputs["token_ids"])  # (b, t, m)
-        head_outputs = []
-        for layer, outputs, chosen in zip(
-            self.transformer_layers, inputs["outputs"], inputs["chosen"], strict=True
-        ):
-            x = layer.input_layernorm(hidden_states)
-            own = _heads_of(layer.attention_layer, x, padding_mask)  # (b, t, n, h)
-            head_outputs.append(own)
-            joined = ops.where(chosen > 0, ops.cast(outputs, own.dtype), own)
-            joined = ops.reshape(joined, hidden_states.shape)
-            hidden_states = _rest_of(
-                layer, hidden_states, x, layer.attention_layer.output_dense(joined)
-            )
-        logits = self.token_embedding(self.final_layernorm(hidden_states), reverse=True)
-        return {"head_outputs": head_outputs, "logits": logits}
+        found = []
 
+        def replacing(outputs, chosen):
+            def heads(own):  # (b, t, n, h)
+                found.append(own)
+                return ops.where(chosen > 0, ops.cast(outputs, own.dtype), own)
 
-def _heads_of(attention, x, padding_mask):
-    """Return what the heads found, from their weights and the values: `(b, t, n, h)`."""
-    _, weights = attention(
-        x,
-        positions=token_positions(padding_mask),
-        attention_mask=make_attention_mask(padding_mask),
-    )
-    value = attention.value_dense(x)  # (b, k, g, h)
-    value = ops.repeat(value, weights.shape[1] // value.shape[2], axis=2)  # (b, k, n, h)
-    return ops.einsum("bnqk,bknh->bqnh", ops.cast(weights, value.dtype), value)
+            return heads
 
-
-def _rest_of(layer, hidden_states, x, attention_output):
-    """Compute a block from its attention's output on, as `FalconTransformerDecoder.call` has it."""
-    if not layer.parallel_attention:
-        x = hidden_states + attention_output
-        return x + layer.mlp(layer.post_attention_layernorm(x))
-    if layer.num_parallel_layer_norms == 2:
-        x = layer.mlp_layernorm(hidden_states)
-    return hidden_states + attention_output + layer.mlp(x)
+        hidden_states, _, _ = FalconBackbone.run_blocks(
+            self.transformer_layers,
+            self.token_embedding(inputs["token_ids"]),
+            inputs["padding_mask"],
+            heads=list(map(replacing, inputs["outputs"], inputs["chosen"])),
+        )
+        outputs = self.final_layernorm(hidden_states[-1])
+        return {
+            "head_outputs": found,
+            "logits": self.token_embedding(outputs, reverse=True),
+        }

@@ -185,9 +185,8 @@ def tail_model(model, layer):
     if layer not in tails:
         hidden_states = keras.Input((None, backbone.hidden_dim), name="hidden_states")
         padding_mask = keras.Input((None,), dtype="int32", name="padding_mask")
-        x = hidden_states
-        for transformer_layer in backbone.transformer_layers[layer:]:
-            x, _ = transformer_layer(x, padding_mask=padding_mask)
+        blocks = backbone.transformer_layers[layer:]
+        x = backbone.run_blocks(blocks, hidden_states, padding_mask)[0][-1]
         # After the last layer nothing needs the mask, and Keras 3.13 wants every input to be read.
         ops.cast(padding_mask, "bool")
         logits = backbone.token_embedding(backbone.final_layernorm(x), reverse=True)

@@ -1,1 +1,3 @@
-"""The lesson, read in this order: config, positions, attention, decoder, backbone, causal_lm."""
+"""The lesson: config, positions, layers, attention, decoder, backbone, causal_lm."""
+
+import falcon_edu.fast  # noqa: F401 (exchanges parts in `layers`)

@@ -2,16 +2,10 @@
 
 import math
 
-from falcon_edu.fast.causal_attention import can_halve, causal_attention
-from falcon_edu.fast.dense import Dense, EinsumDense
-from falcon_edu.fast.fused_attention import can_fuse, fused_attention
-from falcon_edu.fast.gradients import masked_softmax
-from falcon_edu.model.initializers import kernel_initializer
+from falcon_edu.model import layers
 from falcon_edu.model.positions import alibi_bias, rotary_embedding
-from falcon_edu.support.layer_state import Remembers, mixed_policy, policy_at
 
 import keras
-from jax.lax import dynamic_slice_in_dim, dynamic_update_slice_in_dim
 from keras import ops
 
 
@@ -38,8 +32,17 @@ def make_attention_mask(padding_mask, query_length=None, offset=0):
     return ops.logical_and(causal[None], padding_mask[:, None, :])  # (b, q, k)
 
 
-def dot_product_attention(query, key, value, bias=None, mask=None, dropout=None):
-    """Softmax attention, together with the weights it used.
+def masked_softmax(scores, mask):
+    """Return the softmax over the keys that a query may look at; zeros if there are none."""
+    # A large finite number: with -inf, a row that sees nothing would be 0 / 0.
+    scores = ops.where(mask, scores, -1e30)
+    return ops.where(mask, ops.softmax(scores, axis=-1), 0.0)
+
+
+def dot_product_attention(
+    query, key, value, bias=None, mask=None, dropout=None, softmax=masked_softmax
+):
+    """Compute softmax attention, and return the weights it used.
 
     Args:
         query: `(b, q, n, h)`.
@@ -48,6 +51,7 @@ def dot_product_attention(query, key, value, bias=None, mask=None, dropout=None)
         bias: added to the scores before they are scaled, broadcast to `(b, n, q, k)`.
         mask: `(b, q, k)`, true where a query may look.
         dropout: a function applied to the weights on their way to the values.
+        softmax: a function of scores and mask, `masked_softmax` or its equal.
 
     Returns:
         output `(b, q, n, h)` in the dtype of `value`, and attention_weights `(b, n, q, k)` in
@@ -75,7 +79,7 @@ def dot_product_attention(query, key, value, bias=None, mask=None, dropout=None)
     if mask is None:
         attention_weights = ops.softmax(attention_scores, axis=-1)
     else:
-        attention_weights = masked_softmax(attention_scores, mask[:, None])
+        attention_weights = softmax(attention_scores, mask[:, None])
     weights = attention_weights if dropout is None else dropout(attention_weights)
     weights = ops.reshape(ops.cast(weights, value.dtype), (b, g, n // g, q, k))
     output = ops.einsum("bgrqk,bkgh->bqgrh", weights, value)
@@ -83,17 +87,12 @@ def dot_product_attention(query, key, value, bias=None, mask=None, dropout=None)
 
 
 @keras.saving.register_keras_serializable(package="falcon_edu")
-class FalconAttention(Remembers, keras.layers.Layer):
+class FalconAttention(layers.Block):
     """Falcon's self-attention: multi-head, multi-query or grouped, with ALiBi or RoPE.
 
     Args:
-        num_heads: number of query heads, `n`.
-        attention_dropout_rate: share of attention weights dropped in training.
-        num_key_value_heads: number of key/value heads, `g`; `None` for one for each query head.
-        position_encoding: `"alibi"` or `"rope"`.
-        rope_max_wavelength: base of RoPE's frequencies.
-        use_bias: whether the four dense layers have biases.
-        alibi_dtype: precision of the ALiBi biases; `None` is float32.
+        config: a `FalconConfig`. For a layer by itself, its arguments one by one will do: those of
+            attention, with `num_heads` for `num_attention_heads`.
         **kwargs: of `keras.layers.Layer`, such as `dtype` and `name`.
 
     Call arguments:
@@ -102,8 +101,9 @@ class FalconAttention(Remembers, keras.layers.Layer):
         attention_mask: `(b, q, k)` bool, from `make_attention_mask`.
         cache: `None`, or the keys and values seen so far: a pair of `(b, k, g, h)`.
         cache_index: index in the cache of the first query of this call.
-        is_causal: whether the mask lets no query look at a later key and there is no cache, so that
-            a part of the work can be left out.
+        is_causal: whether the mask lets no query look at a later key.
+        heads: a function of what the heads found, `(b, q, n, h)`, that returns what is to go into
+            the output projection instead.
 
     Returns:
         output `(b, q, m)` and attention_weights `(b, n, q, k)`; with a cache, also the new cache.
@@ -119,113 +119,71 @@ class FalconAttention(Remembers, keras.layers.Layer):
     ((1, 5, 32), (1, 4, 5, 5))
     """
 
-    def __init__(
-        self,
-        num_heads,
-        attention_dropout_rate=0,
-        num_key_value_heads=None,
-        position_encoding="alibi",
-        rope_max_wavelength=10_000,
-        use_bias=True,
-        alibi_dtype=None,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        self.num_heads = num_heads
-        self.attention_dropout_rate = attention_dropout_rate
-        self.num_key_value_heads = num_key_value_heads
-        self.position_encoding = position_encoding
-        self.rope_max_wavelength = rope_max_wavelength
-        self.use_bias = use_bias
-        self.alibi_dtype = alibi_dtype
-
-    def build(self, inputs_shape):
-        # === Layers ===
-        hidden_dim = inputs_shape[-1]
-        head_dim = hidden_dim // self.num_heads
-        key_value_heads = self.num_key_value_heads or self.num_heads
-
-        def policy(name):
-            return policy_at(self.dtype_policy, f"{self.path}/{name}")
+    def make_layers(self, inputs_shape):
+        config = self.config
 
         def projection(name, equation, heads):
-            layer = EinsumDense(
-                equation,
-                output_shape=(None, heads, head_dim),
-                bias_axes="nh" if self.use_bias else None,
-                kernel_initializer=kernel_initializer(),
-                dtype=policy(name),
-                name=name,
+            return self.part(
+                layers.EinsumDense,
+                name,
+                inputs_shape,
+                equation=equation,
+                output_shape=(None, heads, config.head_dim),
+                bias_axes="nh" if config.use_bias else None,
+                kernel_initializer=layers.kernel_initializer(),
             )
-            layer.build(inputs_shape)
-            return layer
 
         # Equations and names are KerasHub's, so that its weights and LoRA files fit: there `n`
         # stands for the heads of keys and values too.
-        self.query_dense = projection("query_dense", "bqm,mnh->bqnh", self.num_heads)
-        self.key_dense = projection("key_dense", "bkm,mnh->bknh", key_value_heads)
-        self.value_dense = projection("value_dense", "bkm,mnh->bknh", key_value_heads)
+        self.query_dense = projection("query_dense", "bqm,mnh->bqnh", config.num_attention_heads)
+        self.key_dense = projection("key_dense", "bkm,mnh->bknh", config.key_value_heads)
+        self.value_dense = projection("value_dense", "bkm,mnh->bknh", config.key_value_heads)
         self.attention_dropout = keras.layers.Dropout(
-            self.attention_dropout_rate, dtype="float32", name="attention_dropout"
+            config.attention_dropout_rate, dtype="float32", name="attention_dropout"
         )
-        self.output_dense = Dense(
-            hidden_dim,
-            use_bias=self.use_bias,
-            kernel_initializer=kernel_initializer(),
-            dtype=policy("output_dense"),
-            name="output_dense",
+        self.attend = layers.attend
+        self.output_dense = self.part(
+            layers.Dense,
+            "output_dense",
+            inputs_shape,
+            units=config.hidden_dim,
+            use_bias=config.use_bias,
+            kernel_initializer=layers.kernel_initializer(),
         )
-        self.output_dense.build(inputs_shape)
-        self.built = True
-        self.restore_state()
 
     def call(
-        self, inputs, positions, attention_mask, cache=None, cache_index=None, is_causal=False
+        self,
+        inputs,
+        positions,
+        attention_mask,
+        cache=None,
+        cache_index=0,
+        is_causal=False,
+        heads=None,
     ):
-        b, q, m = inputs.shape
         query = self.query_dense(inputs)  # (b, q, n, h)
         key = self.key_dense(inputs)  # (b, q, g, h)
         value = self.value_dense(inputs)  # (b, q, g, h)
-        bias = None
-        if self.position_encoding == "alibi":
-            bias = alibi_bias(self.num_heads, positions, self.alibi_dtype or "float32")
-        else:
-            start = 0 if cache_index is None else cache_index
-            own = dynamic_slice_in_dim(positions, start, q, axis=1)  # (b, q)
-            query = rotary_embedding(query, own, self.rope_max_wavelength)
-            key = rotary_embedding(key, own, self.rope_max_wavelength)
+        query, key, bias = self.place(query, key, positions, cache_index)
         if cache is not None:
-            key = dynamic_update_slice_in_dim(cache[0], key, cache_index, axis=1)  # (b, k, g, h)
-            value = dynamic_update_slice_in_dim(cache[1], value, cache_index, axis=1)
+            key = ops.slice_update(cache[0], (0, cache_index, 0, 0), key)  # (b, k, g, h)
+            value = ops.slice_update(cache[1], (0, cache_index, 0, 0), value)
         arguments = (query, key, value, bias, attention_mask, self.attention_dropout)
-        if is_causal and can_halve(query, key):
-            output, attention_weights = causal_attention(dot_product_attention, *arguments)
-        else:
-            output, attention_weights = dot_product_attention(*arguments)
-        if can_fuse(query, key, self.attention_dropout_rate):
-            # The weights above are left out by the compiler, unless somebody reads them.
-            output = fused_attention(query, key, value, bias, attention_mask)
-        output = self.output_dense(ops.reshape(output, (b, q, m)))
+        output, attention_weights = self.attend(
+            dot_product_attention, *arguments, is_causal=is_causal
+        )
+        output = output if heads is None else heads(output)  # (b, q, n, h)
+        output = self.output_dense(ops.reshape(output, inputs.shape))
         if cache is not None:
             return output, attention_weights, (key, value)
         return output, attention_weights
 
-    def quantized_call(self, *args, **kwargs):
-        # Keras calls this with `dtype="int8"`: the dense layers see to that, each by itself.
-        return self.call(*args, **kwargs)
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(
-            {
-                "num_heads": self.num_heads,
-                "attention_dropout_rate": self.attention_dropout_rate,
-                "num_key_value_heads": self.num_key_value_heads,
-                "position_encoding": self.position_encoding,
-                "rope_max_wavelength": self.rope_max_wavelength,
-                "use_bias": self.use_bias,
-                "alibi_dtype": self.alibi_dtype,
-                "dtype": keras.dtype_policies.serialize(mixed_policy(self, f"{self.name}/")),
-            }
-        )
-        return config
+    def place(self, query, key, positions, start):
+        """Tell query and key where they stand, by ALiBi's bias or by turning them, as RoPE does."""
+        config = self.config
+        if config.position_encoding == "alibi":
+            dtype = config.alibi_dtype or "float32"
+            return query, key, alibi_bias(config.num_attention_heads, positions, dtype)
+        own = ops.slice(positions, (0, start), query.shape[:2])  # (b, q)
+        turned = (rotary_embedding(x, own, config.rope_max_wavelength) for x in (query, key))
+        return *turned, None

@@ -2,13 +2,7 @@
 
 from dataclasses import asdict, dataclass, fields
 
-from falcon_edu.storage.strangers import shown
-
-POSITION_ENCODINGS = ("alibi", "rope")
-MOST = 2**31 - 1  # sizes are indices, and JAX counts with 32 bits
-FLOAT32 = (1.2e-38, 3.4e38)  # what float32 can hold, in which norms and positions are computed
-ROPE_BASES = (1e-20, 1e30)  # beyond them an angle overflows
-ALIBI_DTYPES = (None, "float32", "bfloat16", "float16")
+from falcon_edu.model import layers
 
 # The family arguments that KerasHub's FalconBackbone does not have. At these values a
 # configuration is a Falcon-RW, the one layout that KerasHub can represent.
@@ -79,53 +73,7 @@ class FalconConfig:
     alibi_dtype: str | None = None
 
     def __post_init__(self):
-        for name in (
-            "vocabulary_size",
-            "num_layers",
-            "num_attention_heads",
-            "hidden_dim",
-            "intermediate_dim",
-        ):
-            _check_positive_integer(name, getattr(self, name))
-        if self.num_key_value_heads is not None:
-            _check_positive_integer("num_key_value_heads", self.num_key_value_heads)
-        for name in (
-            "parallel_attention",
-            "use_bias",
-            "tie_word_embeddings",
-        ):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(
-                    f"`{name}` must be true or false. Received: {shown(getattr(self, name))}"
-                )
-        _check_number("layer_norm_epsilon", self.layer_norm_epsilon, *FLOAT32)
-        _check_number("rope_max_wavelength", self.rope_max_wavelength, *ROPE_BASES)
-        for name in ("attention_dropout_rate", "feedforward_dropout_rate"):
-            _check_number(name, getattr(self, name), 0, 1 - 1e-9, "of at least 0 and below 1")
-        _check_choice("position_encoding", self.position_encoding, POSITION_ENCODINGS)
-        _check_choice("num_parallel_layer_norms", self.num_parallel_layer_norms, (1, 2))
-        _check_choice("alibi_dtype", self.alibi_dtype, ALIBI_DTYPES)
-        if self.hidden_dim % self.num_attention_heads:
-            raise ValueError(
-                "`hidden_dim` must be a multiple of `num_attention_heads`. Received: "
-                f"hidden_dim={self.hidden_dim}, num_attention_heads={self.num_attention_heads}"
-            )
-        if self.num_attention_heads % self.key_value_heads:
-            raise ValueError(
-                "`num_attention_heads` must be a multiple of `num_key_value_heads`. Received: "
-                f"num_attention_heads={self.num_attention_heads}, "
-                f"num_key_value_heads={self.num_key_value_heads}"
-            )
-        if self.position_encoding == "rope" and self.head_dim % 2:
-            raise ValueError(
-                "RoPE rotates pairs, so `hidden_dim / num_attention_heads` must be even. Received: "
-                f"{self.hidden_dim} / {self.num_attention_heads} = {self.head_dim}"
-            )
-        if self.num_parallel_layer_norms == 2 and not self.parallel_attention:
-            raise ValueError(
-                "`num_parallel_layer_norms=2` needs `parallel_attention=True`: "
-                "a sequential block always has two norms, one before each half."
-            )
+        layers.check_config(self)
 
     @property
     def head_dim(self) -> int:
@@ -165,21 +113,3 @@ class FalconConfig:
 
 
 CONFIG_FIELDS = tuple(field.name for field in fields(FalconConfig))
-
-
-def _check_positive_integer(name, value):
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
-        raise ValueError(f"`{name}` must be a whole number of at least 1. Received: {shown(value)}")
-    if value > MOST:
-        raise ValueError(f"`{name}` must be at most {MOST:,}. Received: {shown(value)}")
-
-
-def _check_number(name, value, low, high, words="above 0 that float32 can compute with"):
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not low <= value <= high:
-        raise ValueError(f"`{name}` must be a number {words}. Received: {shown(value)}")
-
-
-def _check_choice(name, value, choices):
-    if isinstance(value, bool) or value not in choices:
-        raise ValueError(f"`{name}` must be one of {list(choices)}. Received: {shown(value)}")

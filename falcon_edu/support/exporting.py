@@ -7,7 +7,7 @@ formula. And Keras gives every open axis a size of its own, where ids and mask h
 
 import contextlib
 
-from falcon_edu.model.decoder import exact_gelu
+from falcon_edu.fast.gradients import exact_gelu
 
 import keras
 from keras import ops

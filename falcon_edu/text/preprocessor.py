@@ -1,6 +1,7 @@
 """FalconCausalLMPreprocessor: texts to the padded arrays that a causal LM reads, and back."""
 
-from falcon_edu.model.backbone import FalconBackbone, classproperty
+from falcon_edu.model.backbone import FalconBackbone
+from falcon_edu.support.backbones import classproperty
 from falcon_edu.text.preprocessing_layer import (
     PreprocessingLayer,
     call_in_graph,

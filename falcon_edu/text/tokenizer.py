@@ -3,7 +3,8 @@
 import copy
 import warnings
 
-from falcon_edu.model.backbone import FalconBackbone, classproperty
+from falcon_edu.model.backbone import FalconBackbone
+from falcon_edu.support.backbones import classproperty
 from falcon_edu.text.byte_level import byte_alphabet, token_to_bytes
 from falcon_edu.text.preprocessing_layer import (
     PreprocessingLayer,

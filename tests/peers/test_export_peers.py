@@ -1,7 +1,7 @@
 """TensorFlow runs what is exported, and gives the numbers of the model; the rest is refused."""
 
 from falcon_edu import FalconCausalLM
-from falcon_edu.model.decoder import exact_gelu
+from falcon_edu.fast.gradients import exact_gelu
 from tests.layouts import build, inputs
 
 import keras

@@ -1,0 +1,89 @@
+"""The parts that a Falcon is made of: Keras's own, under one roof.
+
+The files beside this one take every part from here, so that a part can be exchanged from outside.
+`falcon_edu.fast` does so with parts that compute the same numbers sooner, and `falcon_edu.support`
+with the three base classes, which there also check inputs, save, load and generate.
+"""
+
+import keras
+from keras import ops
+
+Dense = keras.layers.Dense
+EinsumDense = keras.layers.EinsumDense
+ReversibleEmbedding = keras.layers.ReversibleEmbedding
+LayerNormalization = keras.layers.LayerNormalization
+Backbone = keras.Model
+
+
+class Block(keras.layers.Layer):
+    """A layer made of others, as a `FalconConfig` has it.
+
+    Args:
+        config: a `FalconConfig`.
+        **kwargs: of `keras.layers.Layer`, such as `dtype` and `name`.
+    """
+
+    def __init__(self, config, **kwargs):
+        super().__init__(**kwargs)
+        self.config = config
+
+    def build(self, inputs_shape):
+        self.make_layers(inputs_shape)
+        self.built = True
+
+    def part(self, kind, name, inputs_shape, **arguments):
+        """Make a layer inside this one, ready for inputs of a shape."""
+        layer = kind(name=name, **{"dtype": self.dtype_policy, **arguments})
+        layer.build(inputs_shape)
+        return layer
+
+
+class TokenModel(keras.Model):
+    """A model of token ids and a padding mask."""
+
+    def prepare(self, config):
+        """Hear of what is about to be made, before any weight is."""
+
+    def part(self, kind, name, dtype, **arguments):
+        """Make a layer of the model."""
+        return kind(name=name, dtype=dtype, **arguments)
+
+
+class CausalLM(keras.Model):
+    """A model of a backbone, with logits as outputs."""
+
+    def __init__(self, backbone, outputs, preprocessor=None, **kwargs):
+        super().__init__(inputs=backbone.input, outputs=outputs, **kwargs)
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+
+    def prepare(self, backbone):
+        """Hear of what is about to be made."""
+
+
+def check_config(config):
+    """Refuse impossible numbers of a `FalconConfig`; plain parts take any."""
+
+
+def kernel_initializer():
+    """Return a new initializer for dense kernels: normal, with Falcon's deviation of 0.02."""
+    return keras.initializers.RandomNormal(stddev=0.02)
+
+
+def gelu(x):
+    """Return GELU: `x` times the probability that a standard normal number is below it.
+
+    Hendrycks & Gimpel 2016, https://arxiv.org/abs/1606.08415, section 2.
+    """
+    return keras.activations.gelu(x, approximate=False)
+
+
+def attend(attention, *arguments, is_causal=False):
+    """Call `attention` with its arguments; `is_causal` if no query may look at a later key."""
+    return attention(*arguments)
+
+
+def cross_entropy(logits, labels):
+    """Return minus the log of each label's probability, in nats, float32: `(..., v)` to `(...)`."""
+    log_probabilities = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
+    return -ops.squeeze(ops.take_along_axis(log_probabilities, labels[..., None], axis=-1), -1)
