@@ -9,6 +9,7 @@ from tests.pytorch_writer import write_pytorch
 from tests.small_tokenizers import make
 
 import huggingface_hub
+import keras
 import numpy as np
 import pytest
 from huggingface_hub import constants
@@ -60,6 +61,17 @@ def test_only_the_needed_files_are_fetched(hub, backbone, tmp_path):
 def test_without_weights_none_are_fetched(hub):
     Backbone.from_preset(HANDLE, load_weights=False)
     assert hub.asked("safetensors") == hub.asked(".bin") == []
+
+
+def test_a_task_with_weights_of_its_own_says_that_a_hub_has_none_for_it(hub):
+    class Headed(FalconCausalLM):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.head = keras.layers.Dense(2)
+            self.head.build((None, 8))
+
+    with pytest.warns(UserWarning, match=r"Headed has weights .* are new: .* Download hf://"):
+        Headed.from_preset(HANDLE, preprocessor=None)
 
 
 @pytest.mark.parametrize("kind", ["pytorch_model.bin", "model.weights.h5"])

@@ -138,8 +138,15 @@ def load_task_weights(causal_lm, preset):
         ValueError: they don't fit.
 
     Warns:
-        UserWarning: there are such weights, and the model has no place for them.
+        UserWarning: there are such weights, and the model has no place for them; or it has some,
+            and the preset is a hub's.
     """
+    if "://" in str(preset) and causal_lm.has_task_weights():
+        warnings.warn(
+            f"{type(causal_lm).__name__} has weights beside its backbone, and these are new: from "
+            f"hubs only a backbone's are fetched. Download {preset} and load it from its folder.",
+            stacklevel=4,
+        )
     folder = Path(os.path.expanduser(preset))
     if not (os.path.isdir(folder) and (path := file_in(folder, TASK_WEIGHTS))):
         return
