@@ -156,9 +156,10 @@ def test_layouts_of_the_user_stay():
 def test_on_eight_devices():
     """In a process of its own: how many devices there are is decided once."""
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    flags = [os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=8"]
     result = subprocess.run(
         [*command, str(HERE / "on_eight_devices.py")],
-        env={**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
+        env={**os.environ, "XLA_FLAGS": " ".join(flags)},
         capture_output=True,
         text=True,
     )

@@ -310,3 +310,11 @@ def test_no_test_file_swaps_keras_layers_when_it_is_imported():
     for name in ("Dense", "EinsumDense", "ReversibleEmbedding", "LayerNormalization"):
         assert getattr(keras.layers, name).__module__.startswith("keras.")
         assert getattr(keras.src.layers, name).__module__.startswith("keras.")
+
+
+@pytest.mark.parametrize("module", ["support.backbones", "int8.quantized", "fast", "model.layers"])
+def test_a_room_opens_whichever_of_them_is_the_first(module):
+    """Model, base classes and fast parts need each other, though no file needs itself."""
+    code = f"import falcon_edu.{module}; from falcon_edu import FalconBackbone; print('open')"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout == "open\n", run.stderr

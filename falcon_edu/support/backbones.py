@@ -334,6 +334,7 @@ class TokenModel(layers.TokenModel, Backbone):
         Example:
 
         >>> import keras
+        >>> from falcon_edu import FalconBackbone
         >>> devices = keras.distribution.list_devices()
         >>> mesh = keras.distribution.DeviceMesh((1, len(devices)), ("batch", "model"), devices)
         >>> distribution = keras.distribution.ModelParallel(
