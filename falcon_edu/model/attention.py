@@ -166,8 +166,9 @@ class FalconAttention(layers.Block):
         value = self.value_dense(inputs)  # (b, q, g, h)
         query, key, bias = self.place(query, key, positions, cache_index)
         if cache is not None:
-            key = ops.slice_update(cache[0], (0, cache_index, 0, 0), key)  # (b, k, g, h)
-            value = ops.slice_update(cache[1], (0, cache_index, 0, 0), value)
+            start = [cache_index * axis for axis in (0, 1, 0, 0)]  # indices of one dtype
+            key = ops.slice_update(cache[0], start, key)  # (b, k, g, h)
+            value = ops.slice_update(cache[1], start, value)
         arguments = (query, key, value, bias, attention_mask, self.attention_dropout)
         output, attention_weights = self.attend(
             dot_product_attention, *arguments, is_causal=is_causal
@@ -184,6 +185,6 @@ class FalconAttention(layers.Block):
         if config.position_encoding == "alibi":
             dtype = config.alibi_dtype or "float32"
             return query, key, alibi_bias(config.num_attention_heads, positions, dtype)
-        own = ops.slice(positions, (0, start), query.shape[:2])  # (b, q)
+        own = ops.slice(positions, (start * 0, start), query.shape[:2])  # (b, q)
         turned = (rotary_embedding(x, own, config.rope_max_wavelength) for x in (query, key))
         return *turned, None

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-OPTIMIZER = "optimizer_is_built"  # a key of our own in what Keras saves of `compile`
+IS_BUILT = "is_built"  # a key of our own in what Keras saves of an optimizer, and doesn't read
 
 
 @keras.saving.register_keras_serializable(package="falcon_edu")
@@ -88,16 +88,18 @@ class SteadyModel(keras.Model):
     def get_compile_config(self):
         """Return what Keras keeps of `compile`, and whether the optimizer has variables yet."""
         config = super().get_compile_config()
+        if not (config and isinstance(config.get("optimizer"), dict)):
+            return config
         is_built = getattr(getattr(self, "optimizer", None), "built", False)
-        return {**config, OPTIMIZER: is_built} if config else config
+        return {**config, "optimizer": {**config["optimizer"], IS_BUILT: is_built}}
 
     def compile_from_config(self, config):
         """Compile as Keras does, and give the optimizer variables only if there are some to load.
 
         Otherwise Keras would warn that it can't load what was never there.
         """
-        config = dict(config)
-        is_built = config.pop(OPTIMIZER, True)
+        optimizer = config.get("optimizer")
+        is_built = optimizer.get(IS_BUILT, True) if isinstance(optimizer, dict) else True
         self.compile(**self._compile_arguments(config))
         if is_built and self.built and getattr(self, "optimizer", None) is not None:
             self.optimizer.build(self.trainable_variables)
