@@ -123,7 +123,7 @@ class FalconBackbone(layers.TokenModel):
         """Run the residual stream through blocks, one after the other.
 
         Args:
-            blocks: the `FalconTransformerDecoder`s.
+            blocks: `FalconTransformerDecoder` layers.
             x: `(b, q, m)`.
             padding_mask: `(b, k)`, true at real tokens; with a cache it covers the whole cache.
             cache: for each block the keys and values seen so far, or `None`.
