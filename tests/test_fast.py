@@ -162,3 +162,11 @@ def test_plain_ends_with_its_context_though_it_fails():
     with pytest.raises(RuntimeError), fast.plain():
         raise RuntimeError
     assert {name: getattr(layers, name) for name in fast.REPLACED} == fast.REPLACED
+
+
+def test_plain_lasts_beyond_another_within_it():
+    with fast.plain():
+        with fast.plain():
+            pass
+        assert {name: getattr(layers, name) for name in fast.PLAIN} == fast.PLAIN
+    assert {name: getattr(layers, name) for name in fast.REPLACED} == fast.REPLACED

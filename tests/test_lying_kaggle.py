@@ -149,6 +149,19 @@ def test_a_version_that_is_none_is_refused(kaggle, content):
     refusal("does not say which version is the newest|is no JSON")
 
 
+def test_what_lies_whole_in_the_cache_is_not_said_to_be_missing_where_kaggle_lies(kaggle):
+    folder = resolve(HANDLE)
+
+    @only("GetModelInstance")
+    def lie(handler, *_):
+        handler.send_plainly(200, b'{"versionNumber": -1}', {})
+
+    kaggle.lie = lie
+    with pytest.warns(UserWarning, match="is taken from the cache") as said:
+        assert resolve(HANDLE) == folder
+    assert not any("is not whole in the cache" in str(one.message) for one in said)
+
+
 def test_an_error_in_an_answer_that_looks_well_is_one(kaggle):
     @only("GetModelInstance")
     def lie(handler, *_):

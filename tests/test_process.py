@@ -34,6 +34,8 @@ def process():
         "hooks": [repr(f) for f in (sys.excepthook, sys.displayhook, threading.excepthook)],
         "recursion": sys.getrecursionlimit(),
         "folder": os.getcwd(),
+        # The paths that our own modules had are found for as long as the package is imported.
+        "finders": [repr(f) for f in sys.meta_path if "falcon_edu" not in repr(f)],
     }
 
 

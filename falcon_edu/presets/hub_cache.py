@@ -8,13 +8,14 @@ was seen to be a hash.
 import os
 import re
 import uuid
+import warnings
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from falcon_edu.presets.downloads import has_hash, real_folder
-from falcon_edu.presets.hub_files import has_weights
-from falcon_edu.presets.web import MOST_SMALL_BYTES
+from falcon_edu.presets.hub_files import OFFLINE, has_weights
+from falcon_edu.presets.web import MOST_SMALL_BYTES, HubError, is_refusal
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -154,6 +155,44 @@ def in_words(handle, setting):
             f"{handle} can't be kept in the cache: {path}: {error.strerror}. Remove what is in the "
             f"way there, or name another folder with {setting}."
         ) from error
+
+
+def fetched_or_cached(fetch, handle, cached, kind, meaning, absent):
+    """Return the folder that `fetch` gives, or else what lies whole in the cache.
+
+    Args:
+        fetch: a function without arguments, of the network.
+        handle: what it fetches, with its scheme.
+        cached: the folder in the cache, or `None`; its name is the commit or version.
+        kind: what its name is.
+        meaning: a function of a `HubError` and an ending that says what the error means.
+        absent: the ending where nothing is cached.
+
+    Raises:
+        FileNotFoundError: the hub doesn't give it, and it is not in the cache.
+        OSError: the cache can't be written, and it is not there.
+
+    Warns:
+        UserWarning: the hub refused, or the cache can't be written, and `cached` is taken.
+    """
+    try:
+        return fetch()
+    except HubError as error:
+        if cached is None:
+            raise FileNotFoundError(f"{handle} {meaning(error, absent)} {OFFLINE}") from None
+        if not is_refusal(error):  # one that can't be reached has nothing newer to say
+            return cached
+        reason = f"it {meaning(error, '.')}"
+    except OSError as error:
+        if cached is None:
+            raise
+        reason = f"no more can be written there: {error}"
+    warnings.warn(
+        f"{handle} is taken from the cache, as it was fetched before ({kind} {cached.name}), since "
+        f"now {reason}",
+        stacklevel=3,
+    )
+    return cached
 
 
 def locked(path):

@@ -7,16 +7,15 @@ looked at before it becomes a file.
 
 import re
 import uuid
-import warnings
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 from falcon_edu.presets import listing
 from falcon_edu.presets.downloads import SHA256, check_hash, download, git_hash, real_folder
-from falcon_edu.presets.hub_cache import HubCache, in_words
+from falcon_edu.presets.hub_cache import HubCache, fetched_or_cached, in_words
 from falcon_edu.presets.hub_files import (
     MOST_SHARDS,
-    OFFLINE,
     SMALL_FILES,
     WEIGHT_FILES,
     shards_in,
@@ -28,7 +27,6 @@ from falcon_edu.presets.web import (
     HubError,
     Web,
     check_token,
-    is_refusal,
     shown,
 )
 from falcon_edu.storage.files import check_space, size
@@ -60,29 +58,15 @@ def fetch(handle, weights=True, most=None):
     cache, revision = _parsed(handle)
     with in_words(f"hf://{handle}", "HF_HUB_CACHE"):
         cached = cache.whole(revision, weights)
-        try:
-            return _fetch(cache, revision, weights, most, is_patient=cached is None)
-        except HubError as error:
-            if cached is None:
-                missing = f" and is not in the cache{' with its weights' if weights else ''}."
-                raise FileNotFoundError(
-                    f"hf://{handle} {_sentence(error, missing)} {OFFLINE}"
-                ) from None
-            if is_refusal(error):
-                _warn_of_cached(handle, cached, f"it {_sentence(error, '.')}")
-        except OSError as error:  # of a cache that can't be written
-            if cached is None:
-                raise
-            _warn_of_cached(handle, cached, f"no more can be written there: {error}")
-        return cached
-
-
-def _warn_of_cached(handle, cached, reason):
-    warnings.warn(
-        f"hf://{handle} is taken from the cache, as it was fetched before (commit {cached.name}), "
-        f"since now {reason}",
-        stacklevel=3,
-    )
+        absent = f" and is not in the cache{' with its weights' if weights else ''}."
+        return fetched_or_cached(
+            partial(_fetch, cache, revision, weights, most, is_patient=cached is None),
+            f"hf://{handle}",
+            cached,
+            "commit",
+            _sentence,
+            absent,
+        )
 
 
 def moved(handle):

@@ -16,10 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from falcon_edu.presets.downloads import checksum, download, real_folder
-from falcon_edu.presets.hub_cache import in_words, locked
+from falcon_edu.presets.hub_cache import fetched_or_cached, in_words, locked
 from falcon_edu.presets.hub_files import (
     MOST_SHARDS,
-    OFFLINE,
     SMALL_FILES,
     WEIGHT_FILES,
     has_weights,
@@ -31,7 +30,6 @@ from falcon_edu.presets.web import (
     HubError,
     Web,
     check_token,
-    is_refusal,
     new_client,
     origin,
 )
@@ -82,27 +80,19 @@ def fetch(handle, weights=True, most=None):
         cached = _cached(parsed, weights)
         if parsed.is_versioned() and cached and cached.is_complete:
             return cached.folder
-        try:
+
+        def fetched():
             with _connected(is_patient=cached is None) as kaggle:
                 return _fetch(kaggle, parsed, weights, most)
-        except HubError as error:
-            if cached is None:
-                raise FileNotFoundError(f"kaggle://{handle} {_sentence(error)} {OFFLINE}") from None
-            if is_refusal(error):
-                _warn_of_cached(handle, cached, f"it {_sentence(error)}")
-        except OSError as error:  # of a cache that can't be written
-            if cached is None:
-                raise
-            _warn_of_cached(handle, cached, f"no more can be written there: {error}")
-        return cached.folder
 
-
-def _warn_of_cached(handle, cached, reason):
-    warnings.warn(
-        f"kaggle://{handle} is taken from the cache, as it was fetched before (version "
-        f"{cached.folder.name}), since now {reason}",
-        stacklevel=3,
-    )
+        return fetched_or_cached(
+            fetched,
+            f"kaggle://{handle}",
+            cached and cached.folder,
+            "version",
+            _sentence,
+            " and is not whole in the cache.",
+        )
 
 
 def moved(handle):
@@ -317,7 +307,7 @@ def _connected(is_patient):
         yield _Kaggle(Web(client, address, headers, TIMEOUT, is_patient), address)
 
 
-def _sentence(error):
+def _sentence(error, end):
     if error.status in (401, 403) and error.code != BAD_TOKEN:
         return (
             "does not exist or may not be read: check its spelling, accept its conditions on its "
@@ -325,4 +315,4 @@ def _sentence(error):
         )
     if error.status == 404:
         return "does not exist: check owner, model, framework, variation and version."
-    return f"could not be fetched ({error}) and is not whole in the cache."
+    return f"could not be fetched ({error}){end}"
