@@ -16,7 +16,7 @@ SIZES = {
 
 
 def arguments(size):
-    """Constructor arguments of a size: heads of 32 or 64 channels, a wide feed-forward."""
+    """Return constructor arguments of a size: heads of 32 or 64 channels, a wide feed-forward."""
     shape = SIZES[size]
     width = shape["hidden_dim"]
     heads = width // (32 if width < 512 else 64)
@@ -24,7 +24,7 @@ def arguments(size):
 
 
 def make(size, folder):
-    """Writes the checkpoints of a size, and returns their folders: `{format: folder}`.
+    """Write the checkpoints of a size, and return their folders: `{format: folder}`.
 
     Args:
         size: a key of `SIZES`.

@@ -27,7 +27,7 @@ def gpu_megabytes():
 
 
 def watch(peak):
-    """Keeps the largest of many looks, in the background."""
+    """Keep the largest of many looks, in the background."""
     while True:
         peak[0] = max(peak[0], anonymous_megabytes())
         time.sleep(0.005)
@@ -55,7 +55,7 @@ def works_of(who, folder, dtype):
 
 
 def main():
-    """Does what the argument says."""
+    """Do what the argument says."""
     task = json.loads(sys.argv[1])
     peak = [0.0]
     if task["work"] == "import":

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import importlib.metadata
+import json
 import os
 import re
 import shutil
@@ -318,3 +319,17 @@ def test_a_room_opens_whichever_of_them_is_the_first(module):
     code = f"import falcon_edu.{module}; from falcon_edu import FalconBackbone; print('open')"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.stdout == "open\n", run.stderr
+
+
+def test_docstrings_of_functions_begin_with_a_verb_or_are_predicates():
+    command = "ruff check --isolated --select D401 --output-format json falcon_edu tools benchmarks"
+    run = subprocess.run(
+        [sys.executable, "-m", *command.split()], cwd=ROOT, capture_output=True, text=True
+    )
+    others = []
+    for found in json.loads(run.stdout):
+        path, row = Path(found["filename"]), found["location"]["row"]
+        line = path.read_text().splitlines()[row - 1].strip()
+        if not line.startswith('"""True if'):
+            others.append(f"{path.relative_to(ROOT)}:{row}: {line}")
+    assert others == [], "begin with a verb in the imperative, or with True if"

@@ -115,7 +115,7 @@ class _Dense(Quantized):
         return packing.parts_of(self.shape_of_kernel[0], self.group_size or 1)
 
     def floats_to_round(self):
-        """The variables that `quantize` rounds."""
+        """Return the variables that `quantize` rounds."""
         return [] if self.quantization_mode else [self._kernel]
 
     def name_and_axis(self, weights):
@@ -123,7 +123,7 @@ class _Dense(Quantized):
         return "kernel", 0
 
     def as_laid_out(self, array):
-        """A kernel of whole numbers, or the steps of its groups, as the variable will have it."""
+        """Lay a kernel of whole numbers, or the steps of its groups, out as the variable has it."""
         return packing.pack(array, self.parts) if packing.should_pack() else array
 
     def _int8_build(self, kernel_shape, config=None):
@@ -216,7 +216,7 @@ class ReversibleEmbedding(Quantized, keras.layers.ReversibleEmbedding):
     weight_name = "embeddings"
 
     def floats_to_round(self):
-        """The variables that `quantize` rounds."""
+        """Return the variables that `quantize` rounds."""
         if self.quantization_mode:
             return []
         return [self._embeddings, *([] if self.tie_weights else [self.reverse_embeddings])]
@@ -318,7 +318,7 @@ class ReversibleEmbedding(Quantized, keras.layers.ReversibleEmbedding):
 
 
 def values_with_bits(model):
-    """The values of a model's variables for a program that is fast in bfloat16 on a CPU too.
+    """Return the values of a model's variables for a program that is fast in bfloat16 on a CPU too.
 
     The weights that the layers here multiply by are handed over `as_bits` where they are bfloat16;
     a layer that finds uint16 in their place knows what to do. An embedding with LoRA computes with

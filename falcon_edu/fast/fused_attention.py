@@ -36,7 +36,7 @@ def can_fuse(query, key, dropout_rate=0):
 
 
 def fused_attention(query, key, value, bias=None, mask=None):
-    """The output of `dot_product_attention`, without its weights.
+    """Return the output of `dot_product_attention`, without its weights.
 
     Args:
         query, key, value, bias: as in `dot_product_attention`; `bias` is `(b, n, 1, k)`.

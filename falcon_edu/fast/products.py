@@ -63,7 +63,7 @@ def is_one_row(x):
 
 
 def row_product(x, kernel, most_parts=PARTS):
-    """The product of one row and a kernel, in parts: XLA gives each part to one core.
+    """Multiply one row and a kernel, in parts: XLA gives each part to one core.
 
     A small kernel stays whole.
 
@@ -114,7 +114,7 @@ def row_product_transposed(x, kernel):
 
 
 def as_bits(array):
-    """A bfloat16 array as the bits that it is made of, without a copy.
+    """Return a bfloat16 array as the bits that it is made of, without a copy.
 
     A bfloat16 is the upper half of a float32, so that widening it is a shift. XLA's own conversion
     on a CPU is one core going from number to number: 1.5 GB/s, where the shift reaches 19. But it
@@ -172,7 +172,7 @@ def widen(x, steps=None, axis=-1):
 
 
 def narrow_product(x, kernel, steps=None):
-    """A matrix product with a kernel that is widened to float32 a block of rows at a time.
+    """Multiply by a kernel that is widened to float32 a block of rows at a time.
 
     XLA multiplies only float32 quickly on a CPU, and would widen the whole kernel first: two or
     four times as many bytes to write and to read again as there were. A block stays in the cache.
@@ -228,7 +228,7 @@ def narrow_product(x, kernel, steps=None):
 
 
 def narrow_product_transposed(x, kernel, steps=None, is_part=False):
-    """The product with a kernel of which each row is an output channel, as in embeddings.
+    """Multiply by a kernel of which each row is an output channel, as in embeddings.
 
     For a few rows of `x`, each of few numbers, XLA widens each number of the kernel on its way into
     the product, and none is written. For more it is `narrow_product` with the axes swapped.

@@ -117,7 +117,7 @@ def weights_only(weight_quantizer=None):
 
 
 def float_policy(policy):
-    """The policy of everything that is not rounded, such as norms, beside quantized weights.
+    """Return the policy of everything that is not rounded, such as norms, beside quantized weights.
 
     Example:
 
@@ -130,7 +130,7 @@ def float_policy(policy):
 
 
 def quantize(weights, axis=0):
-    """Rounds weights to whole numbers of eight bits, with one scale for each output channel.
+    """Round weights to whole numbers of eight bits, with one scale for each output channel.
 
     Args:
         weights: an array of floats.
@@ -164,7 +164,7 @@ def quantize(weights, axis=0):
 
 
 def quantize_in_groups(weights, size, axis=0):
-    """Rounds weights as `quantize` does, where each group has steps of its own length.
+    """Round weights as `quantize` does, where each group has steps of its own length.
 
     The group with the largest weight of an output channel has steps 255 units long; those of others
     are shorter, as much as their own largest weights are smaller.

@@ -81,7 +81,7 @@ class Quantized(Remembers):
         return config.group_size if isinstance(config, GroupedInt8QuantizationConfig) else None
 
     def quantize(self, mode=None, type_check=True, config=None):
-        """Rounds the weights in place, as Keras does; with "int8", the weights alone.
+        """Round the weights in place, as Keras does; with "int8", the weights alone.
 
         What flows through the layer is rounded too if a quantizer for it is given.
         """
@@ -115,7 +115,7 @@ class Quantized(Remembers):
             self.dtype_policy = GroupedInt8DTypePolicy(f"int8/{size}", source)
 
     def rounded(self, inputs):
-        """The inputs, rounded where a quantizer for them was given."""
+        """Return the inputs, rounded where a quantizer for them was given."""
         quantizer = getattr(self.quantization_config, "activation_quantizer", None)
         if quantizer is None:
             return inputs
@@ -124,7 +124,7 @@ class Quantized(Remembers):
         return inputs + jax.lax.stop_gradient(nearest - inputs)  # the gradient as without
 
     def check_before_rounding(self, group_size):
-        """Raises a `ValueError` if the weights can't be rounded in groups of a size, or `None`."""
+        """Raise a `ValueError` if the weights can't be rounded in groups of a size, or `None`."""
         for variable in self.floats_to_round():
             if not ops.all(ops.isfinite(variable)):
                 raise ValueError(
@@ -143,7 +143,7 @@ class Quantized(Remembers):
             )
 
     def add_steps(self, name, shape, axis):
-        """The variable with the steps of a weight, if there are groups."""
+        """Add the variable with the steps of a weight, if there are groups."""
         if self.group_size is None:
             return
         groups = number_of_groups(shape[axis], self.group_size)
@@ -157,7 +157,7 @@ class Quantized(Remembers):
         setattr(self, f"{name}_steps", steps)
 
     def steps_of(self, name):
-        """The steps of a weight as its variable has them; `None` without groups."""
+        """Return the steps of a weight as its variable has them; `None` without groups."""
         steps = getattr(self, f"{name}_steps", None)
         return None if steps is None else ops.convert_to_tensor(steps)
 
@@ -170,7 +170,7 @@ class Quantized(Remembers):
         return quantize_in_groups(ops.convert_to_numpy(weights), self.group_size, axis)
 
     def merged_floats(self):
-        """The weight with the update of LoRA, as precise as the variable is.
+        """Return the weight with the update of LoRA, as precise as the variable is.
 
         Keras's own sum has the dtype of computations, which may be coarser.
         """
@@ -195,7 +195,7 @@ class Quantized(Remembers):
         return [name for name in names if own.get(f"_{name}", own.get(name)) is not None]
 
     def place_in_file(self, name):
-        """The key under which a variable stands in a file."""
+        """Return the key under which a variable stands in a file."""
         return str(self._names_in_file().index(name))
 
     def save_own_variables(self, store):
@@ -276,7 +276,7 @@ class Quantized(Remembers):
         return {place: np.asarray(value) for place, value in values.items()}
 
     def check_store(self, store, count):
-        """Raises a `ValueError` if a file has not as many variables as there should be."""
+        """Raise a `ValueError` if a file has not as many variables as there should be."""
         if len(store) == count:
             return
         if not self.lora_enabled:

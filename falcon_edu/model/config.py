@@ -99,7 +99,7 @@ class FalconConfig:
         return embeddings + self.num_layers * block + 2 * m
 
     def to_dict(self) -> dict:
-        """The arguments of `FalconBackbone`, family arguments only where not Falcon-RW's."""
+        """Return `FalconBackbone`'s arguments; of a family only those that differ from RW's."""
         return {
             name: value
             for name, value in asdict(self).items()

@@ -93,5 +93,5 @@ class FalconTransformerDecoder(layers.Block):
         return (outputs, *weights_and_cache)
 
     def mlp(self, x):
-        """The feed-forward half: `(b, q, m)` to `(b, q, f)` and back."""
+        """Compute the feed-forward half: `(b, q, m)` to `(b, q, f)` and back."""
         return self.feedforward_dropout(self.dense_4h_to_h(self.dense_h_to_4h(x)))

@@ -100,7 +100,7 @@ class Backbone(SteadyModel):
 
     @classmethod
     def from_preset(cls, preset, load_weights=True, **kwargs):
-        """Makes a backbone from a preset.
+        """Make a backbone from a preset.
 
         Args:
             preset: a built-in id, `kaggle://owner/model/framework/variation[/version]`,
@@ -128,7 +128,7 @@ class Backbone(SteadyModel):
         return load_backbone(cls, preset, load_weights, **kwargs)
 
     def save_to_preset(self, preset_dir, max_shard_size=10):
-        """Saves the backbone in KerasHub's format; what stood there before survives a failure.
+        """Save the backbone in KerasHub's format; what stood there before survives a failure.
 
         Args:
             preset_dir: path of the directory to write.
@@ -139,7 +139,7 @@ class Backbone(SteadyModel):
         save_backbone(self, preset_dir, max_shard_size=max_shard_size)
 
     def export_to_transformers(self, path):
-        """Saves the backbone in the format of the transformers library.
+        """Save the backbone in the format of the transformers library.
 
         Args:
             path: path of the directory to write.
@@ -149,7 +149,7 @@ class Backbone(SteadyModel):
         export_to_transformers(self, path)
 
     def quantize(self, mode=None, config=None, filters=None, **kwargs):
-        """Rounds the weights of dense layers and embedding in place, with Keras's own `quantize`.
+        """Round the weights of dense layers and embedding in place, with Keras's own `quantize`.
 
         Args:
             mode: `"int8"`: eight bits for a weight, with one scale for each output channel.
@@ -201,19 +201,19 @@ class Backbone(SteadyModel):
         lora.enable(self, rank, target_layer_names)
 
     def save_lora_weights(self, filepath):
-        """Saves the factors, and what they belong to, in a file that ends in `.lora.h5`."""
+        """Save the factors, and what they belong to, in a file that ends in `.lora.h5`."""
         lora.save(self, filepath)
 
     def load_lora_weights(self, filepath):
-        """Loads factors saved here or by KerasHub, enabling LoRA first where it is not."""
+        """Load factors saved here or by KerasHub, enabling LoRA first where it is not."""
         lora.load(self, filepath)
 
     def merge_lora(self):
-        """Adds the low-rank updates to the kernels, and sets the factors to zero."""
+        """Add the low-rank updates to the kernels, and set the factors to zero."""
         lora.merge(self)
 
     def unmerge_lora(self):
-        """Takes merged updates out again: `merge_lora` undone, to rounding."""
+        """Take merged updates out again: `merge_lora` undone, to rounding."""
         lora.unmerge(self)
 
     def get_config(self):

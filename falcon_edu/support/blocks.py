@@ -104,6 +104,6 @@ class Block(Remembers, layers.Block):
 
 
 def _names(cls):
-    """The arguments of a block's class: `{its name for one: the config's}`."""
+    """Return the arguments of a block's class: `{its name for one: the config's}`."""
     found = next((ARGUMENTS[c.__name__] for c in cls.__mro__ if c.__name__ in ARGUMENTS), [])
     return {name.partition("=")[0]: name.rpartition("=")[2] for name in found}

@@ -45,7 +45,7 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
 
     @classproperty
     def preprocessor_cls(cls):
-        """The class of preprocessors."""
+        """Return the class of preprocessors."""
         from falcon_edu.text.preprocessor import FalconCausalLMPreprocessor
 
         return FalconCausalLMPreprocessor
@@ -90,7 +90,7 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
 
     @classmethod
     def from_preset(cls, preset, load_weights=True, **kwargs):
-        """Makes a causal LM from a preset: backbone, tokenizer and preprocessor.
+        """Make a causal LM from a preset: backbone, tokenizer and preprocessor.
 
         Args:
             preset: as in `Backbone.from_preset`.
@@ -138,7 +138,7 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
         return model
 
     def save_to_preset(self, preset_dir, max_shard_size=10):
-        """Saves backbone, tokenizer and preprocessor in KerasHub's format.
+        """Save backbone, tokenizer and preprocessor in KerasHub's format.
 
         Args:
             preset_dir, max_shard_size: as in `Backbone.save_to_preset`.
@@ -148,7 +148,7 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
         save_causal_lm(self, preset_dir, max_shard_size=max_shard_size)
 
     def export_to_transformers(self, path):
-        """Saves backbone and tokenizer in the format of the transformers library.
+        """Save backbone and tokenizer in the format of the transformers library.
 
         Args:
             path: path of the directory to write.
@@ -193,7 +193,7 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
         return {"sampler": self.sampler, **super()._compile_arguments(config)}
 
     def quantize(self, mode=None, config=None, filters=None, **kwargs):
-        """Rounds the weights of the backbone in place, as `Backbone.quantize`."""
+        """Round the weights of the backbone in place, as `Backbone.quantize`."""
         self.backbone.quantize(mode, config=config, filters=filters, **kwargs)
         self.train_function = self.test_function = self.predict_function = None
 
@@ -208,7 +208,7 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
         sampler="top_k",
         **kwargs,
     ):
-        """Sets how the model trains and how it chooses tokens.
+        """Set how the model trains and how it chooses tokens.
 
         Args:
             optimizer: `"auto"` is Adam with a learning rate of 2e-5, for fine-tuning.
@@ -331,7 +331,7 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
         return isinstance(getattr(self, "loss", None), NextTokenLoss)
 
     def _encode(self, x, y=None, sample_weight=None, trim=True):
-        """Data for Keras: `(x, y, sample_weight)`, or a dataset of them, `None` and `None`."""
+        """Return `(x, y, sample_weight)` for Keras, or a dataset of them, `None` and `None`."""
         if not is_dataset(x):
             return self._encode_batch(x, y, sample_weight, trim)
 
@@ -453,11 +453,11 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
         return generation.stream(self, prompt, max_length, stop_token_ids)
 
     def build_cache(self, batch_size, max_length):
-        """An empty key/value cache for `call_with_cache`, as `decoding.build_cache`."""
+        """Return an empty key/value cache for `call_with_cache`, as `decoding.build_cache`."""
         return decoding.build_cache(self.backbone, batch_size, max_length)
 
     def call_with_cache(self, token_ids, cache, cache_update_index, padding_mask=None):
-        """The forward pass for some new tokens, given the keys and values of earlier ones.
+        """Compute the forward pass for some new tokens, given the keys and values of earlier ones.
 
         Args:
             token_ids: `(b, q)`, the new tokens.
