@@ -114,7 +114,7 @@ def moved(handle):
 
 
 def _is_mounted(parsed):
-    """True in a notebook of Kaggle's or Colab's that has the model on a disk of its own."""
+    """True if this is a notebook of Kaggle's or Colab's that has the model on its disk."""
     from kagglehub.colab_cache_resolver import ModelColabCacheResolver
     from kagglehub.kaggle_cache_resolver import ModelKaggleCacheResolver
 
