@@ -120,7 +120,7 @@ def together(earlier, content):
 
 
 def rounded(value):
-    """Floats anywhere inside, to what is meaningful."""
+    """Round floats anywhere inside to what is meaningful."""
     if isinstance(value, dict):
         return {key: rounded(inner) for key, inner in value.items()}
     if isinstance(value, list):

@@ -35,13 +35,13 @@ class KerasWorks:
         return model
 
     def decode(self, new_tokens=32):
-        """Seconds per token, from the second call on."""
+        """Measure the seconds per token, from the second call on."""
         model = self.causal_lm()
         seconds = repeated(lambda: self._generate(model, new_tokens), 3)
         return seconds / new_tokens
 
     def first_generate(self):
-        """Seconds of a first call, with everything that is compiled for it."""
+        """Measure the seconds of a first call, with everything that is compiled for it."""
         model = self.causal_lm()
         return timed(lambda: self._generate(model, 32))
 
@@ -53,20 +53,20 @@ class KerasWorks:
         model.generate({"token_ids": ids, "padding_mask": mask}, stop_token_ids=None)
 
     def prefill(self, tokens=512):
-        """Seconds of one forward pass to the last hidden states."""
+        """Measure the seconds of one forward pass to the last hidden states."""
         backbone = self.load()
         inputs = token_dict(1, tokens, backbone.vocabulary_size)
         return repeated(lambda: backbone.predict(inputs, verbose=0), 3)
 
     def train(self, batch=32, tokens=128):
-        """Tokens per second of `fit` with AdamW."""
+        """Measure the tokens per second of `fit` with AdamW."""
         import keras
 
         model = self.causal_lm()
         return self._fit(model, keras.optimizers.AdamW(1e-4), batch, tokens)
 
     def lora(self, batch=4, tokens=128):
-        """Tokens per second of `fit` on factors of rank 8 in queries and values."""
+        """Measure the tokens per second of `fit` on factors of rank 8 in queries and values."""
         import keras
 
         model = self.causal_lm()
@@ -91,20 +91,20 @@ def token_dict(batch, tokens, vocabulary_size):
 
 
 def timed(function):
-    """Seconds of one call."""
+    """Measure the seconds of one call."""
     started = time.perf_counter()
     function()
     return time.perf_counter() - started
 
 
 def repeated(function, times):
-    """Seconds of the median call, after one that does not count."""
+    """Measure the seconds of the median call, after one that does not count."""
     function()
     return float(np.median([timed(function) for _ in range(times)]))
 
 
 def fastest(function, times):
-    """Seconds of the fastest call, after one that does not count.
+    """Measure the seconds of the fastest call, after one that does not count.
 
     For `fit`. Where JAX computes in a thread of its own, as it does for KerasHub, the threads in
     which Keras waits for the loss may look for it at ever longer intervals, and see it late: of

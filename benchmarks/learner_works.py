@@ -26,17 +26,17 @@ class LearnerWorks:
             os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
     def first_attention_map(self):
-        """Seconds to the first attention map of notebook 00: import, load, compile, draw."""
+        """Measure the seconds to notebook 00's first attention map: import, load, compile, draw."""
         return timed(self._attention_explorer)
 
     def first_word(self):
-        """Seconds to the first word that streams: import, load, compile."""
+        """Measure the seconds to the first word that streams: import, load, compile."""
         started = time.perf_counter()
         next(self._load().stream(TEXT, max_length=180))
         return time.perf_counter() - started
 
     def redraw(self, explorer):
-        """Seconds of one redraw of an explorer, after a first one."""
+        """Measure the seconds of one redraw of an explorer, after a first one."""
         import falcon_edu
 
         def pair_of_texts():
@@ -63,7 +63,7 @@ class LearnerWorks:
         return float(np.median([timed(move) for _ in range(self.redraws)]))
 
     def notebook(self, name):
-        """Seconds of one notebook from top to bottom, with the start of its kernel."""
+        """Measure the seconds of one notebook from top to bottom, with the start of its kernel."""
         import nbformat
         from nbclient import NotebookClient
 

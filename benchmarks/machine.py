@@ -19,7 +19,7 @@ def cores():
 
 
 def read_bandwidth(gigabytes=1.0):
-    """Gigabytes per second at which all cores together read memory, in a matrix-vector product."""
+    """Measure the gigabytes per second that all cores read, in a matrix-vector product."""
     import jax
     import jax.numpy as jnp
 
@@ -31,7 +31,7 @@ def read_bandwidth(gigabytes=1.0):
 
 
 def gemm_rate(n=2048):
-    """Gigaflops of a large float32 matrix product."""
+    """Measure the gigaflops of a large float32 matrix product."""
     import jax
     import jax.numpy as jnp
 

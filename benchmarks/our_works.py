@@ -19,23 +19,23 @@ class OurWorks(KerasWorks):
         super().__init__(falcon_edu, folder, dtype)
 
     def record(self, tokens=128):
-        """Seconds of `record`, everything kept."""
+        """Measure the seconds of `record`, everything kept."""
         model = self.causal_lm()
         inputs = token_dict(1, tokens, model.backbone.vocabulary_size)
         return repeated(lambda: falcon_edu.record(model, inputs), 200)
 
     def forward(self, tokens=128):
-        """Seconds of the plain forward pass to the logits, compiled."""
+        """Measure the seconds of the plain forward pass to the logits, compiled."""
         model = self.causal_lm()
         inputs = pad_to_bucket(token_dict(1, tokens, model.backbone.vocabulary_size))
         return repeated(lambda: run_compiled(model, inputs), 200)
 
     def train_in_kept_memory(self):
-        """Tokens per second of `train`, with `keep_freed_memory`."""
+        """Measure the tokens per second of `train`, with `keep_freed_memory`."""
         return self._kept(self.train)
 
     def lora_in_kept_memory(self):
-        """Tokens per second of `lora`, with `keep_freed_memory`."""
+        """Measure the tokens per second of `lora`, with `keep_freed_memory`."""
         return self._kept(self.lora)
 
     def _kept(self, work):

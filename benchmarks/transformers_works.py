@@ -23,12 +23,12 @@ class TransformersWorks:
         return model.eval()
 
     def decode(self, new_tokens=32):
-        """Seconds per token, from the second call on."""
+        """Measure the seconds per token, from the second call on."""
         model = self.load()
         return repeated(lambda: self._generate(model, new_tokens), 3) / new_tokens
 
     def first_generate(self):
-        """Seconds of a first call."""
+        """Measure the seconds of a first call."""
         model = self.load()
         return timed(lambda: self._generate(model, 32))
 
@@ -45,7 +45,7 @@ class TransformersWorks:
         )
 
     def prefill(self, tokens=512):
-        """Seconds of one forward pass to the last hidden states."""
+        """Measure the seconds of one forward pass to the last hidden states."""
         import torch
 
         model = self.load()
@@ -58,11 +58,11 @@ class TransformersWorks:
         return repeated(forward, 3)
 
     def train(self, batch=32, tokens=128):
-        """Tokens per second of a plain loop with AdamW."""
+        """Measure the tokens per second of a plain loop with AdamW."""
         return self._loop(self.load(), batch, tokens)
 
     def lora(self, batch=4, tokens=128):
-        """Tokens per second on factors of rank 8 in peft's default target, queries to values."""
+        """Measure the tokens per second on factors of rank 8 in peft's default target."""
         from peft import LoraConfig, get_peft_model
 
         config = LoraConfig(r=8, lora_alpha=8, target_modules=["query_key_value"])

@@ -54,7 +54,7 @@ class Tale:
 
 
 def tale_stream(seed=0, voice="plain", events=None, split="train"):
-    """Draws tales without end.
+    """Draw tales without end.
 
     Args:
         seed: an int. The same seed gives the same tales with every Python on every platform.
@@ -91,7 +91,7 @@ def _stream(draw, voice, events, split):
 
 
 def tales(count, seed=0, voice="plain", events=None, split="train"):
-    """Draws a number of tales.
+    """Draw a number of tales.
 
     Args:
         count: how many.
@@ -193,7 +193,7 @@ class MinimalPair:
 
 
 def minimal_pairs(count, seed=0):
-    """Draws starts of tales for activation patching, in pairs.
+    """Draw starts of tales for activation patching, in pairs.
 
     Both are right: one of two children finds a thing and gives it to the other. The task is
     indirect object identification (Wang et al. 2022, https://arxiv.org/abs/2211.00593).
@@ -273,7 +273,7 @@ _PLAIN = {captain: word for word, captain in _CAPTAIN.items()}
 
 
 def to_captain(text):
-    """Retells a plain tale in the captain's voice: other words and endings, a start and an end.
+    """Retell a plain tale in the captain's voice: other words and endings, a start and an end.
 
     No two tales become the same, so each keeps its probability; `from_captain` undoes it.
 

@@ -102,7 +102,7 @@ def packages(notebook: NotebookNode) -> Iterator[str]:
 
 
 def front_ends(notebook: NotebookNode) -> Iterator[str]:
-    """Colab's page draws the core widgets and pictures, and no other kind of figure."""
+    """Find figures of a kind that Colab's page does not draw: no core widgets or pictures."""
     for name, source in code(notebook):
         if found := FRONT_ENDS.search(source):
             yield f"{name}: needs a front end of its own ({found.group().strip()})"

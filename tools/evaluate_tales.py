@@ -57,13 +57,13 @@ def evaluate(causal_lm, count=300):
         `{row: value}`.
     """
     told = evaluate_on_tales(causal_lm, held_out(count))
-    holders = told["facts"].get("holder", [0, 0])
+    right_holders, all_holders = told["facts"].get("holder", [0, 0])
     names, long_names = held_out_names_right(causal_lm, count // 2)
     kept, sentences = beginnings_kept(causal_lm, read_beginnings("held out"))
     values = (
         told["ratio"],
         told["facts_right"],
-        share([True] * holders[0] + [False] * (holders[1] - holders[0])),
+        right_holders / all_holders if all_holders else float("nan"),
         names,
         long_names,
         new_words_right(causal_lm, count // 5),

@@ -67,7 +67,7 @@ def described_h100():
 
 @contextlib.contextmanager
 def as_on_a_gpu():
-    """Has JAX and Keras answer as on a machine with an H100 and cuDNN."""
+    """Let JAX and Keras answer as on a machine with an H100 and cuDNN."""
     from jax._src.cudnn import fused_attention_stablehlo as cudnn
 
     with (

@@ -197,7 +197,7 @@ def last_line(text: str) -> str:
 
 
 def table(lines: list[dict[str, str]]) -> str:
-    """Lines of cells as a Markdown table.
+    """Return lines of cells as a Markdown table.
 
     >>> print(table([{"row": "colab", "jax": "0.7.2"}]))
     | row | jax |

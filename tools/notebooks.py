@@ -101,7 +101,7 @@ def wrong_errors(notebook: NotebookNode) -> Iterator[str]:
 
 
 def stderr(notebook: NotebookNode) -> Iterator[str]:
-    """Warnings and logs belong in no lesson, and differ between machines."""
+    """Find warnings and logs: they belong in no lesson, and differ between machines."""
     for name, cell in code_cells(notebook):
         if any(output.get("name") == "stderr" for output in cell.outputs):
             yield f"{name}: wrote to stderr"

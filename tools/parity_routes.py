@@ -43,7 +43,7 @@ PEERS = {"to transformers": "transformers", "to keras-hub": "keras_hub"}
 
 
 def save_keras_hub(backbone, folder, **options):
-    """KerasHub's format."""
+    """Save in KerasHub's format."""
     backbone.save_to_preset(folder, **options)
 
 
@@ -127,7 +127,7 @@ def through(save, load=Backbone.from_preset, **options):
 
 
 def in_one_file(backbone, folder):
-    """Keras's own format for a whole model."""
+    """Save in Keras's own format for a whole model."""
     backbone.save(f"{folder}.keras")
     return logits_of(keras.saving.load_model(f"{folder}.keras"))
 

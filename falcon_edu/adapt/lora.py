@@ -28,7 +28,7 @@ MOST_ALPHA = 1e9  # as alpha / rank it multiplies an update, in float32 or less
 
 @uninterrupted()
 def enable(backbone, rank, target_layer_names=None):
-    """Freezes every weight of a backbone and adds trainable factors to the target layers.
+    """Freeze every weight of a backbone and add trainable factors to the target layers.
 
     Args:
         backbone: a `Backbone`.
@@ -250,7 +250,7 @@ def _enable_on(backbone, rank, targets):
 
 
 def freeze_all_but_factors(backbone):
-    """Freezes every weight but the factors of LoRA, if it is enabled.
+    """Freeze every weight but the factors of LoRA, if it is enabled.
 
     Keras freezes only the kernel of an adapted layer. Its bias would train but not be saved, and a
     reloaded adapter would differ from the trained one.
@@ -264,7 +264,7 @@ def freeze_all_but_factors(backbone):
 
 @contextmanager
 def merged_in_files(backbone):
-    """Has files get weights with the update of LoRA, and no factors, while the block lasts."""
+    """Let files get weights with the update of LoRA, and no factors, while the block lasts."""
     adapted = adapted_layers(backbone)
     for layer in adapted:
         layer.saves_merged = True

@@ -291,7 +291,7 @@ def _widened_apart(row, kernel, steps):
 
 
 def _blocks_transposed(rows, kernel, steps):
-    """Rows `(b, m)` times `(f, m)`, of which a block of rows is widened at a time."""
+    """Multiply rows `(b, m)` by `(f, m)`, of which a block of rows is widened at a time."""
     f, m = kernel.shape
     size = max(1, min(f, WIDENED // m))
 

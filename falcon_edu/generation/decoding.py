@@ -167,7 +167,7 @@ class DecodingLoop:
         return {**state, "rows": {**rows, "cache": cache}, "column": state["start"]}
 
     def _decode(self, weights, seeds, state, until, stop_token_ids):
-        """Goes on up to the column `until`, or until every row is finished.
+        """Go on up to the column `until`, or until every row is finished.
 
         Args:
             weights: as in `_prefill`.
@@ -213,7 +213,7 @@ class DecodingLoop:
         return jax.lax.while_loop(unfinished, step, (seeds, state))
 
     def _choose(self, state, logits, stop_token_ids):
-        """Chooses a token for every row and writes it into the next column."""
+        """Choose a token for every row and write it into the next column."""
         if self._is_beam_search:
             state, tokens = _choose_beams(state, ops.log_softmax(logits / self.sampler.temperature))
         else:

@@ -100,7 +100,7 @@ class Sampler:
         return self.get_next_token(self.compute_probabilities(logits))
 
     def get_next_token(self, probabilities):
-        """Draws a token for every row of `(b, v)` probabilities: `(b,)` int32."""
+        """Draw a token for every row of `(b, v)` probabilities: `(b,)` int32."""
         log_probabilities = ops.log(self.restrict(probabilities))
         drawn = keras.random.categorical(
             log_probabilities, 1, dtype="int32", seed=self.seed_generator
@@ -345,7 +345,7 @@ def deserialize(config):
 
 
 def _keep_top_k(probabilities, k):
-    """Zeros everywhere but at the `k` largest of each row; of equal ones, the first are kept."""
+    """Return zeros everywhere but at the `k` largest of each row; of equal ones, at the first."""
     values, indices = ops.top_k(probabilities, min(k, probabilities.shape[-1]))
     rows = ops.arange(probabilities.shape[0])[:, None]
     return ops.zeros_like(probabilities).at[rows, indices].set(values)

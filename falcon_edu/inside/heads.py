@@ -87,7 +87,7 @@ def patch_heads(model, inputs, outputs, heads, positions=None):
 
 
 def check_head(backbone, layer, head):
-    """Refuses a head that a model doesn't have."""
+    """Refuse a head that a model doesn't have."""
     if not (0 <= layer < backbone.num_layers and 0 <= head < backbone.num_attention_heads):
         raise ValueError(
             f"There is no head {head} in layer {layer}: the model has layers 0 to "

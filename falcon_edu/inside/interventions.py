@@ -86,7 +86,7 @@ def patch(model, inputs, layer, position, value):
 
 
 def patching_map(model, clean, corrupted, positions):
-    """Patches every place, one at a time, with the state that another run has there.
+    """Patch every place, one at a time, with the state that another run has there.
 
     Args:
         model: as in `record`.

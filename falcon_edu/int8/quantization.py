@@ -92,7 +92,7 @@ class GroupedInt8QuantizationConfig(keras.quantizers.Int8QuantizationConfig):
 
 
 def policy_of(dtype):
-    """Keras's policy for a dtype, of which "int8" is short for weights of eight bits.
+    """Return Keras's policy for a dtype, of which "int8" is short for weights of eight bits.
 
     Args:
         dtype: string, `keras.DTypePolicy`, or `None` for Keras's default. Beside Keras's names
@@ -112,7 +112,7 @@ def policy_of(dtype):
 
 
 def weights_only(weight_quantizer=None):
-    """Keras's way to say that weights are rounded, but not what flows through the model."""
+    """Return Keras's way to say that weights are rounded, but not what flows through the model."""
     return keras.quantizers.Int8QuantizationConfig(weight_quantizer, activation_quantizer=None)
 
 
@@ -243,6 +243,6 @@ def _scale(largest):
 
 
 def _blocks(weights, multiple=1):
-    """Slices of rows, a multiple in each: so a float32 copy of a large matrix never exists."""
+    """Return slices of rows, a multiple in each, so that no float32 copy is of the whole."""
     rows = max(1, BLOCK // max(1, weights[:1].size) // multiple) * multiple
     return [slice(i, min(i + rows, len(weights))) for i in range(0, len(weights), rows)]

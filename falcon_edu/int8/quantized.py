@@ -290,7 +290,7 @@ class Quantized(Remembers):
 
 
 def _config_of(group_size, given=None):
-    """Keras's way to say how weights are rounded, with groups or without.
+    """Return Keras's way to say how weights are rounded, with groups or without.
 
     Of a given configuration it has the quantizers; but where Keras's default for what flows through
     the layer stands, nobody asked for it.

@@ -53,7 +53,7 @@ def alibi_slopes(num_heads):
 
 
 def alibi_bias(num_heads, key_positions, dtype="float32"):
-    """ALiBi's bias for every head and key: slope times position.
+    """Return ALiBi's bias for every head and key: slope times position.
 
     The paper subtracts a distance; Falcon adds the key's position. The two differ by a constant
     for each query, which the softmax removes.

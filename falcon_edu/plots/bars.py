@@ -8,7 +8,7 @@ import numpy as np
 def bar_chart(
     bars, labels, ax=None, title="", x_label="", limits=None, form="{:.2g}", log=False, alt=None
 ):
-    """Draws horizontal bars, with the number at the end of each.
+    """Draw horizontal bars, with the number at the end of each.
 
     Args:
         bars: numbers, or `{name: numbers}` to compare cases; the first case is on top.

@@ -69,7 +69,7 @@ SAID = {
 
 
 def block_diagram(layout="sequential", ax=None, title=""):
-    """Draws one of the three kinds of decoder block that Falcons have.
+    """Draw one of the three kinds of decoder block that Falcons have.
 
     Args:
         layout: "sequential" (RW), "parallel" (7B, 11B) or "parallel, two norms" (40B, 180B).

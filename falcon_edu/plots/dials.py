@@ -7,7 +7,7 @@ from matplotlib.collections import EllipseCollection, LineCollection
 
 
 def dials(angles, rows, columns, ax=None, title="", row_label="", column_label="", alt=None):
-    """Draws a dial for each angle; its hand starts at the right and turns against the clock.
+    """Draw a dial for each angle; its hand starts at the right and turns against the clock.
 
     Args:
         angles: `(rows, columns)`, in radians.

@@ -21,7 +21,7 @@ def heatmap(
     selected=(),
     alt=None,
 ):
-    """Draws a color for each number, with the number in it where there is room.
+    """Draw a color for each number, with the number in it where there is room.
 
     Args:
         values: `(rows, columns)`; NaN is drawn grey.

@@ -21,7 +21,7 @@ LONGEST = 8  # letters of a guess that fit a cell
 
 
 def lens_map(guesses, values, tokens, ax=None, show="rank", title="Logit lens", selected=None):
-    """Draws the best guess after each layer, colored by how well the true next token does there.
+    """Draw the best guess after each layer, colored by how well the true next token does there.
 
     Args:
         guesses: `(layers, positions)`, strings: the likeliest token after each.

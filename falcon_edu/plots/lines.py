@@ -18,7 +18,7 @@ def line_chart(
     marks=None,
     alt=None,
 ):
-    """Draws one line for each name, in colors that color-blind readers tell apart.
+    """Draw one line for each name, in colors that color-blind readers tell apart.
 
     Args:
         lines: `{name: y}`, or `{name: (x, y)}` where they differ in x; each at least one number.

@@ -8,7 +8,7 @@ import numpy as np
 def named_points(
     points, labels, ax=None, title="", x_label="", y_label="", log_y=False, selected=(), alt=None
 ):
-    """Draws a point for each thing, with its name beside it.
+    """Draw a point for each thing, with its name beside it.
 
     Args:
         points: `(points, 2)`, x and y of each.

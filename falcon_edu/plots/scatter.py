@@ -8,7 +8,7 @@ MARKERS = "osD^vP"
 
 
 def scatter(points, groups, ax=None, title="", x_label="", y_label="", alt=None):
-    """Draws a point for each row, each group in a color and a shape of its own.
+    """Draw a point for each row, each group in a color and a shape of its own.
 
     Args:
         points: `(points, 2)`.

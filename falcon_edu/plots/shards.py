@@ -9,7 +9,7 @@ SIDE, GAP = 1.15, 0.3  # inches
 
 
 def shards(parts, names, ax=None, title="", alt=None):
-    """Draws matrices side by side, each cut into its parts, with the devices that hold them.
+    """Draw matrices side by side, each cut into its parts, with the devices that hold them.
 
     Args:
         parts: for each matrix, `{device: ((first row, end), (first column, end))}`; parts are

@@ -11,7 +11,7 @@ TALL = 0.75  # how much of a line a box takes
 
 
 def strips(lines, labels, ax=None, title="", stretch=False, alt=None):
-    """Draws each line as a strip of boxes, colored by kind: what is left of a name without digits.
+    """Draw each line as a strip of boxes, colored by kind: what is left of a name without digits.
 
     Args:
         lines: lists of names, such as `["q0", "q1", "k0"]`.

@@ -120,7 +120,7 @@ def ink_on(color):
 
 
 def frame(ax, x, y, width, height):
-    """Frames what is selected, in the units of the data."""
+    """Frame what is selected, in the units of the data."""
     rectangle = patches.Rectangle((x, y), width, height, color=ORANGE, linewidth=1.5)
     rectangle.set(fill=False, clip_on=False)
     ax.add_artist(rectangle)
@@ -170,7 +170,7 @@ def _shape(text):
 
 
 def token_labels(tokens):
-    """Tokens as a picture writes them: white space visible, the mark between texts in words.
+    """Return tokens as a picture writes them: white space visible, the mark between texts in words.
 
     Args:
         tokens: a list of strings, as `record` gives them.

@@ -20,7 +20,7 @@ TALL = 0.7  # how much of a line a box takes
 
 
 def token_boxes(lines, labels=None, ax=None, title="", selected=(), alt=None):
-    """Draws each text as a row of boxes, one for each token, as wide as what is in it.
+    """Draw each text as a row of boxes, one for each token, as wide as what is in it.
 
     Args:
         lines: texts, each a list of token strings.

@@ -421,7 +421,7 @@ def export_tokenizer(tokenizer, path, add_start_token=False):
 
 
 def _check_backbone(path, backbone):
-    """Refuses to begin with rounded weights, or where the disk has no room beside what is there."""
+    """Refuse to begin with rounded weights, or where the disk has no room beside what is there."""
     modes = {layer.quantization_mode for layer in backbone._flatten_layers()} - {None}
     if "int8" in modes:
         policy = backbone.token_embedding.dtype_policy
@@ -440,7 +440,7 @@ def _check_backbone(path, backbone):
 
 
 def _check_target(path, name):
-    """Refuses to turn a model of one format into a mixture of two."""
+    """Refuse to turn a model of one format into a mixture of two."""
     path = real_path(path)
     if not (path / "config.json").is_file():
         return

@@ -18,7 +18,7 @@ CONTAINER_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.l
 
 
 def check_size(config, source, dtype=None):
-    """Refuses a configuration that no machine, or not this one, could hold.
+    """Refuse a configuration that no machine, or not this one, could hold.
 
     Args:
         config: a `FalconConfig`.
@@ -49,7 +49,7 @@ def check_size(config, source, dtype=None):
 
 
 def machine_memory():
-    """Bytes of memory that this process may take, or `None` where nobody tells (Windows).
+    """Return the bytes of memory that this process may take, or `None` where nobody tells.
 
     That is the memory of the machine, or less where a container or a JupyterHub sets a limit, as
     Binder does: a process that takes more is ended without a word.

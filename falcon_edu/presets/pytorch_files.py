@@ -174,23 +174,23 @@ class _Unpickler(IN_PYTHON):
     dispatch = dict(IN_PYTHON.dispatch)
 
     def load_build(self):
-        """Attributes for what was made last, be it one of our functions: only for a dictionary."""
+        """Set attributes of what was made last, which must be a dictionary, and not a function."""
         self.stack.pop()  # what PyTorch attaches, versions of modules, is dropped
         if not isinstance(self.stack[-1], collections.OrderedDict):
             raise ValueError("its pickle sets attributes of something that is no dictionary")
 
     def load_setitems(self):
-        """Keys must be names: the hash of a tuple of tuples may take forever."""
+        """Set items whose keys are names: the hash of a tuple of tuples may take forever."""
         items = self.pop_mark()
         self.set_items(items)
 
     def load_setitem(self):
-        """As above, one item."""
+        """Set one item, as above."""
         value, name = self.stack.pop(), self.stack.pop()
         self.set_items([name, value])
 
     def load_dict(self):
-        """As above, a dictionary in one go."""
+        """Make a dictionary in one go, as above."""
         items = self.pop_mark()
         self.append({})
         self.set_items(items)

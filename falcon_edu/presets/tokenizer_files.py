@@ -128,7 +128,7 @@ def read_preprocessor(cls, folder, tokenizer, overrides):
 
 
 def _check_length(arguments, overrides, source):
-    """Refuses a length for which `generate`, told no other, would run for hours without a word."""
+    """Refuse a length for which `generate`, told no other, would run for hours without a word."""
     length = arguments.get("sequence_length")
     if isinstance(length, int) and length > MOST_LENGTH and "sequence_length" not in overrides:
         raise ValueError(
@@ -138,7 +138,7 @@ def _check_length(arguments, overrides, source):
 
 
 def check_overrides(overrides, known, what):
-    """Refuses arguments of `from_preset` that nothing takes."""
+    """Refuse arguments of `from_preset` that nothing takes."""
     if unknown := sorted(overrides.keys() - known):
         raise ValueError(
             f"`from_preset` has no argument {', '.join(unknown)} for {what}. "
@@ -231,7 +231,7 @@ def write_keras_hub_preprocessor(folder, preprocessor):
 
 
 def _serialized(module, class_name, config_file, thing, arguments, dtype):
-    """As `keras.saving.serialize_keras_object` writes KerasHub's own layer of that name."""
+    """Return what `keras.saving.serialize_keras_object` writes for KerasHub's own layer."""
     policy = {"module": "keras", "class_name": "DTypePolicy", "config": {"name": dtype}}
     layer = {"name": thing.name, "trainable": True, "dtype": {**policy, "registered_name": None}}
     return {

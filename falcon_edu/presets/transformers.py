@@ -178,7 +178,7 @@ def _is_head_tied(tensors):
 
 
 def _open_files(folder):
-    """safetensors where they are there; else PyTorch's own files, as Falcon-RW-1B has them."""
+    """Open safetensors where they are there, else PyTorch's own files, as Falcon-RW-1B has them."""
     if any(file_in(folder, name) for name in (SINGLE, INDEX)):
         return open_safetensors(folder)
     if any(file_in(folder, name) for name in (pytorch_files.SINGLE, pytorch_files.INDEX)):

@@ -99,7 +99,7 @@ def from_transformers(config, source):
 
 
 def _blocks(get, source):
-    """Heads of keys and values, and how a block is wired."""
+    """Return the heads of keys and values, and how a block is wired."""
     key_value_heads = get("num_kv_heads", "n_head_kv")
     # The first Falcons came with code of their own: there `n_head_kv` alone says which block it is,
     # and everything else is off unless said.

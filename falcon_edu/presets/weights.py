@@ -229,7 +229,7 @@ def load_backbone(make, tensors, table, source="the files"):
 
 
 def _fill_later(variable, reader):
-    """Has a variable that has no value yet filled by a reader, when Keras gets to it."""
+    """Let a reader fill a variable that has no value yet, when Keras gets to it."""
     variable._initializer = reader
     sharding = variable_sharding(variable)
     if sharding is None:

@@ -123,7 +123,7 @@ class FalconLayoutMap(keras.distribution.LayoutMap):
 
 
 def adapt_layout_map(config):
-    """Tells the layout map in force, if it is one of Falcon's, for which model it is.
+    """Tell the layout map in force, if it is one of Falcon's, for which model it is.
 
     Args:
         config: the `FalconConfig` of the model whose weights are about to be made.

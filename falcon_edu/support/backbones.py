@@ -183,11 +183,11 @@ class Backbone(SteadyModel):
         super().quantize(mode, config, filters or _has_quantize, **kwargs)
 
     def default_lora_layer_names(self):
-        """Names of the layers that `enable_lora` adapts by default, as in KerasHub."""
+        """Return the names of the layers that `enable_lora` adapts by default, as in KerasHub."""
         return ["query_dense", "value_dense", "query", "value"]
 
     def enable_lora(self, rank, target_layer_names=None):
-        """Freezes every weight and adds trainable low-rank factors to the target layers.
+        """Freeze every weight and add trainable low-rank factors to the target layers.
 
         Args:
             rank: inner width of the factors.
@@ -266,7 +266,7 @@ class TokenModel(layers.TokenModel, Backbone):
     # Keras hands these methods' data to compiled functions, which can't look at values.
 
     def fit(self, x=None, y=None, *args, sample_weight=None, validation_data=None, **kwargs):
-        """Keras's own `fit`, with inputs checked."""
+        """Run Keras's own `fit`, with inputs checked."""
         x = self._checked(x, y, sample_weight)
         if validation_data is not None:
             x_val, *rest = unpack(validation_data)
@@ -276,25 +276,25 @@ class TokenModel(layers.TokenModel, Backbone):
         return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, sample_weight=None, **kwargs):
-        """Keras's own `evaluate`, with inputs checked."""
+        """Run Keras's own `evaluate`, with inputs checked."""
         if not kwargs.get("_use_cached_eval_dataset"):  # `fit` has checked its validation data
             x = self._checked(x, y, sample_weight)
         return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
 
     def predict(self, x, *args, **kwargs):
-        """Keras's own `predict`, with inputs checked."""
+        """Run Keras's own `predict`, with inputs checked."""
         return super().predict(self._checked(x), *args, **kwargs)
 
     def train_on_batch(self, x, *args, **kwargs):
-        """Keras's own `train_on_batch`, with inputs checked."""
+        """Run Keras's own `train_on_batch`, with inputs checked."""
         return super().train_on_batch(self._checked(x), *args, **kwargs)
 
     def test_on_batch(self, x, *args, **kwargs):
-        """Keras's own `test_on_batch`, with inputs checked."""
+        """Run Keras's own `test_on_batch`, with inputs checked."""
         return super().test_on_batch(self._checked(x), *args, **kwargs)
 
     def predict_on_batch(self, x):
-        """Keras's own `predict_on_batch`, with inputs checked."""
+        """Run Keras's own `predict_on_batch`, with inputs checked."""
         return super().predict_on_batch(self._checked(x))
 
     def _checked(self, x, y=None, sample_weight=None):
@@ -306,7 +306,7 @@ class TokenModel(layers.TokenModel, Backbone):
         return check_inputs(x, self.config.vocabulary_size)
 
     def export(self, filepath, format="tf_saved_model", **kwargs):
-        """Keras's own `export`, so that other runtimes know each operation: see `exporting`."""
+        """Run Keras's own `export`, so that other runtimes know each operation: see `exporting`."""
         return exporting.export(self, super().export, filepath, format, **kwargs)
 
     @staticmethod

@@ -160,7 +160,7 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
         export_to_transformers(self.backbone, path, tokenizer, add_start_token=starts)
 
     def export(self, filepath, format="tf_saved_model", **kwargs):
-        """Keras's own `export`, so that other runtimes know each operation: see `exporting`."""
+        """Run Keras's own `export`, so that other runtimes know each operation: see `exporting`."""
         return exporting.export(self.backbone, super().export, filepath, format, **kwargs)
 
     def get_config(self):
@@ -242,7 +242,7 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
         callbacks=None,
         **kwargs,
     ):
-        """Trains with Keras's own `fit`.
+        """Train with Keras's own `fit`.
 
         Args:
             x: texts, as a list, an array or a column of a data frame, of strings or bytes; a token
@@ -280,7 +280,7 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
         )
 
     def evaluate(self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs):
-        """Loss and metrics, with Keras's own `evaluate`; data as in `fit`."""
+        """Return loss and metrics, with Keras's own `evaluate`; data as in `fit`."""
         if not kwargs.get("_use_cached_eval_dataset"):  # `fit` has prepared its validation data
             x, y, sample_weight = self._encode(x, y, sample_weight)
         return super().evaluate(x, y, batch_size, sample_weight=sample_weight, **kwargs)
@@ -305,11 +305,11 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
         return super().train_on_batch(*self._encode(x, y, sample_weight), **kwargs)
 
     def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
-        """Loss and metrics of one batch; data as in `fit`."""
+        """Return loss and metrics of one batch; data as in `fit`."""
         return super().test_on_batch(*self._encode(x, y, sample_weight), **kwargs)
 
     def predict_on_batch(self, x):
-        """Logits `(b, t, v)` of one batch; `x` and `t` as in `predict`."""
+        """Return logits `(b, t, v)` of one batch; `x` and `t` as in `predict`."""
         return super().predict_on_batch(self._encode(x, trim=False)[0])
 
     def _update_metrics_variables(self, variables, loss, x, y, y_pred, sample_weight):
@@ -341,7 +341,7 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
         return prepared(x, prepare, y, sample_weight), None, None
 
     def _encode_batch(self, x, y, sample_weight, trim):
-        """Texts or a token dict as `(x, y, sample_weight)` of arrays, checked."""
+        """Return texts or a token dict as `(x, y, sample_weight)` of arrays, checked."""
         vocabulary_size = self.backbone.config.vocabulary_size
         texts = texts_of(x)
         if texts is not None:
@@ -365,7 +365,7 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
     # === Generation ===
 
     def generate(self, inputs, max_length=None, stop_token_ids="auto", strip_prompt=False):
-        """Continues prompts.
+        """Continue prompts.
 
         Args:
             inputs: a text, a list of texts, or a token dict of prompts, padded on either side; or
@@ -430,7 +430,7 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
         return None if is_ours else function
 
     def stream(self, prompt, max_length=None, stop_token_ids="auto"):
-        """Continues one text piece by piece, as the tokens are chosen.
+        """Continue one text piece by piece, as the tokens are chosen.
 
         Args:
             prompt: a text.
@@ -500,7 +500,7 @@ def _refuse_class_weight(arguments):
 
 
 def _trim(x, y, sample_weight):
-    """Cuts the padding that the longest text does not need: it has no weight, and costs time."""
+    """Cut the padding that the longest text does not need: it has no weight, and costs time."""
     length = generation.round_up(int(np.sum(x["padding_mask"], axis=1).max()))
     x = {key: value[:, :length] for key, value in x.items()}
     return x, y[:, :length], sample_weight[:, :length]

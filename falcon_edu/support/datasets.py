@@ -83,7 +83,7 @@ def unpack(batch):
 
 
 def _of_numpy(x):
-    """Tensors of TensorFlow and torch as arrays of NumPy, and anything else as it is."""
+    """Return tensors of TensorFlow and torch as arrays of NumPy, and anything else as it is."""
     return np.asarray(x) if hasattr(x, "numpy") else x
 
 

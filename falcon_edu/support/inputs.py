@@ -11,7 +11,7 @@ INPUT_KEYS = ("token_ids", "padding_mask")
 
 
 def check_inputs(inputs, vocabulary_size):
-    """Refuses inputs that a Falcon can't read, in words.
+    """Refuse inputs that a Falcon can't read, in words.
 
     Values are looked at only where they are at hand (NumPy arrays and lists): inside a compiled
     function an array has a shape but no values.
@@ -79,7 +79,7 @@ def prepare_inputs(inputs, vocabulary_size):
 
 
 def encode(model, inputs):
-    """Texts or token dicts as NumPy: `{"token_ids": (b, t) int32, "padding_mask": (b, t) int32}`.
+    """Return texts or token dicts as `{"token_ids": ..., "padding_mask": ...}`, `(b, t)` int32.
 
     Args:
         model: a `FalconCausalLM`, or a `FalconBackbone` for token dicts only.
@@ -206,7 +206,7 @@ def tokenizer_of(model):
 
 
 def check_labels(labels, vocabulary_size):
-    """Refuses labels that are no token ids: their loss would be NaN, and so all weights after it.
+    """Refuse labels that are no token ids: their loss would be NaN, and so all weights after it.
 
     Args:
         labels: `(b, t)` int.

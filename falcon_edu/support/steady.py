@@ -218,7 +218,7 @@ class Step:
         raise NotImplementedError
 
     def run(self, state, data):
-        """Keras's step: outputs, and the new state."""
+        """Take Keras's step: outputs, and the new state."""
         raise NotImplementedError
 
     def __call__(self, state, data):

@@ -87,7 +87,7 @@ class FalconCausalLMPreprocessor(PreprocessingLayer):
         return x, token_ids[..., 1:], padding_mask[..., 1:]
 
     def generate_preprocess(self, x, sequence_length=None):
-        """Packs prompts: as in training, but without an end token and without labels.
+        """Pack prompts: as in training, but without an end token and without labels.
 
         Unlike KerasHub's, it leaves out the start token too where `add_start_token` is false.
 

@@ -205,7 +205,7 @@ class FalconTokenizer(PreprocessingLayer):
         self._encoder = make_encoder(definition, self.unsplittable_tokens, self.vocabulary)
 
     def _check_ids(self):
-        """Refuses a type of ids in which not all of them fit."""
+        """Refuse a type of ids in which not all of them fit."""
         largest = max(self.vocabulary.values())
         if self.dtype != "string" and largest > np.iinfo(self.dtype).max:
             raise ValueError(
@@ -216,7 +216,7 @@ class FalconTokenizer(PreprocessingLayer):
     # === Text to ids ===
 
     def tokenize(self, inputs):
-        """Ids of one text, an array `(t,)`, or of several, a list of lists.
+        """Return the ids of one text, an array `(t,)`, or of several, a list of lists.
 
         Args:
             inputs: a string, or several: a list, an array, a column, UTF-8 bytes as well.

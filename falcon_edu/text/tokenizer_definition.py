@@ -167,7 +167,7 @@ def check_vocabulary(vocabulary):
 
 
 def check_merge(merge, vocabulary):
-    """Refuses a merge whose parts, or whose result, the vocabulary does not have."""
+    """Refuse a merge whose parts, or whose result, the vocabulary does not have."""
     parts = merge.split(" ") if isinstance(merge, str) else []
     if len(parts) != 2 or not all(parts):
         raise ValueError(
@@ -198,7 +198,7 @@ REPEATS = re.compile(r"[*+?{(\\]")
 
 
 def _check_steps(definition, source):
-    """Refuses steps that change a text, are no part of a byte-level tokenizer, or run forever."""
+    """Refuse steps that change a text, are no part of a byte-level tokenizer, or run forever."""
     for field, known in STEPS.items():
         for step in _steps(definition, field):
             kind = step.get("type") if isinstance(step, dict) else None
@@ -255,7 +255,7 @@ def adds_prefix_space(definition):
 
 
 def _check_added_tokens(added, vocabulary, source):
-    """Refuses added tokens with ids that could not be read back."""
+    """Refuse added tokens with ids that could not be read back."""
     if not isinstance(added, list) or not all(isinstance(token, dict) for token in added):
         raise ValueError(f"{source} is broken: `added_tokens` must be a list of objects.")
     ids = {}

@@ -64,7 +64,7 @@ class Explorer:
         return {name: control.value for name, control in self.controls.items()}
 
     def redraw(self, change=None):
-        """Draws the picture of the present values."""
+        """Draw the picture of the present values."""
         if self.is_quiet:
             return
         self.figure = self.draw(**self.values).figure
@@ -132,7 +132,7 @@ class TextExplorer(Explorer):
         self.model, self.text, self.tokens = model, text, self.activations.tokens[0]
 
     def adapt(self):
-        """Fits the controls to another text, where they depend on it."""
+        """Fit the controls to another text, where they depend on it."""
 
     def _read_other(self, change):
         self.message.value = ""

@@ -103,7 +103,7 @@ def exercise(hint, praise=""):
 
 
 def expect(condition, message):
-    """Goes on if a condition holds, and else says what is wrong.
+    """Go on if a condition holds, and else say what is wrong.
 
     Args:
         condition: true or false.
@@ -133,7 +133,7 @@ def given(got):
 
 
 def expect_close(got, wanted, what, tolerance=1e-5):
-    """Goes on if numbers are as they should be, and else says how they are not.
+    """Go on if numbers are as they should be, and else say how they are not.
 
     Args:
         got: the learner's number or array.

@@ -33,7 +33,7 @@ def key_of(answer):
 
 
 def _fused(order, n, g, m):
-    """Rows of the heads named in `order`, and the queries, keys and values themselves."""
+    """Return the rows of the heads named in `order`, and queries, keys and values."""
     h = 2
     rng = np.random.default_rng(0)
     parts = {what: rng.normal(size=(k, h, m)) for what, k in (("q", n), ("k", g), ("v", g))}

@@ -156,7 +156,7 @@ class Course:
         return (score for score in self._in_gradebook() if self._is_graded(score))
 
     def without_score(self) -> list[tuple[str, str]]:
-        """Pairs of student and assignment that were tried and could not be graded."""
+        """Return the pairs of student and assignment that were tried and could not be graded."""
         failed = (score for score in self._in_gradebook() if not self._is_graded(score))
         return sorted({(score.student, score.assignment) for score in failed})
 

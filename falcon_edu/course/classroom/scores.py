@@ -39,7 +39,7 @@ def scores_of(gradebook: Any) -> Iterator[Score]:
 
 
 def table(scores: Iterable[Score], without_score: Iterable[tuple[str, str]] = ()) -> str:
-    """Students and assignments, in text.
+    """Return students and assignments, in text.
 
     Args:
         scores: as `scores_of` gives them.

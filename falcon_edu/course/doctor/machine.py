@@ -13,7 +13,7 @@ PRESET = "falcon_tales_rw_en"
 
 
 def look_at_backend():
-    """Keras's backend, and the devices that it has."""
+    """Name Keras's backend, and the devices that it has."""
     import jax
     import keras
 
@@ -44,7 +44,7 @@ def look_at_memory(free=None):
 
 
 def free_memory():
-    """Gigabytes that a process may still take: what is free, or what a container leaves."""
+    """Return the gigabytes that a process may take: what is free, or a container leaves."""
     from falcon_edu.presets.capacity import machine_memory
 
     import psutil

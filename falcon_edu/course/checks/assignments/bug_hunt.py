@@ -17,7 +17,7 @@ import numpy as np
 
 
 def story(number, suspect):
-    """Tells where a defect happened, to whoever has found it.
+    """Tell where a defect happened, to whoever has found it.
 
     Args:
         number: of the patient.

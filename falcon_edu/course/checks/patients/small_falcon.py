@@ -101,7 +101,7 @@ class SmallFalcon:
         return Run(hidden_states, attention_weights, output, output @ head)
 
     def decode(self, token_ids):
-        """Logits `(b, t, v)` as generation computes them: token by token, with a cache."""
+        """Return logits `(b, t, v)` as generation computes them: token by token, with a cache."""
         token_ids = np.asarray(token_ids)
         cache: dict = {}
         real = np.ones(token_ids.shape)
@@ -230,7 +230,7 @@ class SmallFalcon:
 
 
 def shapes(config):
-    """Names and shapes of the weights: `{name: shape}`."""
+    """Return names and shapes of the weights: `{name: shape}`."""
     m, f, h = config.hidden_dim, config.intermediate_dim, config.head_dim
     n, g = config.num_attention_heads, config.key_value_heads
     block = {"query": (m, n, h), "key": (m, g, h), "value": (m, g, h), "output": (m, m)}
