@@ -34,8 +34,14 @@ def process():
         "hooks": [repr(f) for f in (sys.excepthook, sys.displayhook, threading.excepthook)],
         "recursion": sys.getrecursionlimit(),
         "folder": os.getcwd(),
-        # The paths that our own modules had are found for as long as the package is imported.
-        "finders": [repr(f) for f in sys.meta_path if "falcon_edu" not in repr(f)],
+        # Two stay for as long as the process lives: ours, which finds the paths that our own modules
+        # had, and one of absl's, which Keras imports.
+        "finders": [
+            repr(f)
+            for f in sys.meta_path
+            if type(f).__module__.split(".")[0] not in ("absl", "falcon_edu")
+            and "falcon_edu" not in repr(f)
+        ],
     }
 
 
