@@ -74,6 +74,7 @@ WRONG = {
         "sequential": _with("sequential"),
         "no final norm": _with("no norm"),
         "values rotated": _with("values"),
+        "GELU by tanh": _with("tanh"),
         "no causal mask": _with("no mask"),
         "only the last logits": lambda *a: np.asarray(_numpy_7b(*a, mistake=None))[-1],
         "the stream": lambda w, ids, layers, heads: w["token_embedding/embeddings"][ids],

@@ -2,6 +2,7 @@
 
 import math
 
+import jax
 import numpy as np
 
 A = math.sqrt(2 / math.pi)
@@ -79,6 +80,9 @@ WRONG = {
     },
     "neuron_writes": {
         "signed": lambda x, up, b, down: _fires(x, up, b) * np.linalg.norm(down, axis=1),
+        "GELU by tanh": lambda x, up, b, down: (
+            abs(jax.nn.gelu(x @ up + b)) * np.linalg.norm(down, axis=1)
+        ),
         "no lengths": lambda x, up, b, down: abs(_fires(x, up, b)),
         "no GELU": lambda x, up, b, down: abs(x @ up + b) * np.linalg.norm(down, axis=1),
         "no bias": lambda x, up, b, down: abs(_gelu(x @ up)) * np.linalg.norm(down, axis=1),

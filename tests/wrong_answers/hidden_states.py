@@ -1,6 +1,23 @@
 """Plausible wrong answers to the exercises of `10_hidden_states`."""
 
+from itertools import combinations
+
 import numpy as np
+
+
+def smallest_circuit(restores, heads, share):
+    for size in range(len(heads) + 1):
+        for circuit in combinations(heads, size):
+            if restores(list(circuit)) >= share:
+                return list(circuit)
+
+
+def past_the_share(restores, heads, share):
+    circuit = []
+    while len(circuit) < len(heads) and restores(circuit) <= share:
+        others = [head for head in heads if head not in circuit]
+        circuit.append(max(others, key=lambda head: restores([*circuit, head])))
+    return circuit
 
 
 def _gap(logits, names):
@@ -72,6 +89,10 @@ WRONG = {
         "the other way round": lambda p, c, x, n: 1 - _share(p, c, x, n),
         "the gap itself": lambda p, c, x, n: _gap(p, n),
         "divided by the clean gap": lambda p, c, x, n: _gap(p, n) / _gap(c, n),
+        "cut at 0 and 1": lambda p, c, x, n: np.clip(_share(p, c, x, n), 0, 1),
+        "cut at 0": lambda p, c, x, n: np.maximum(_share(p, c, x, n), 0),
+        "cut at 1": lambda p, c, x, n: np.minimum(_share(p, c, x, n), 1),
+        "without a sign": lambda p, c, x, n: abs(_share(p, c, x, n)),
         "the mean": lambda p, c, x, n: _share(p, c, x, n).mean(),
         "the first name only": lambda p, c, x, n: (
             (p[np.arange(len(n)), n[:, 0]] - x[np.arange(len(n)), n[:, 0]])
@@ -81,6 +102,8 @@ WRONG = {
     },
     "find_circuit": {
         "by what each does alone": _by_single_effects,
+        "the smallest of all": smallest_circuit,
+        "goes on at the share itself": past_the_share,
         "all heads": lambda restores, heads, share: list(heads),
         "one too many": _one_too_many,
         "only the best": lambda restores, heads, share: [

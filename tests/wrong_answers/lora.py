@@ -3,6 +3,14 @@
 import numpy as np
 
 
+def rooted(first, second, strength, other_strength, size=lambda x: x):
+    """The root of each strength in both factors."""
+    roots = [np.sqrt(size(x)) for x in (strength, other_strength)]
+    pairs = list(zip(roots, (first, second), strict=True))
+    a = np.concatenate([root * pair[0] for root, pair in pairs], axis=1)
+    return a, np.concatenate([root * pair[1] for root, pair in pairs], axis=0)
+
+
 def split(update):
     return np.linalg.svd(update, full_matrices=False)
 
@@ -30,6 +38,8 @@ WRONG = {
         ),
         "no strengths": lambda first, second, s, t: join(first, second, s, t, (0, 0), (0, 0)),
         "strengths twice": join,
+        "roots in both": rooted,
+        "roots of sizes in both": lambda *given: rooted(*given, size=abs),
         "strengths swapped": lambda first, second, s, t: join(first, second, t, s, (1, 1), (0, 0)),
         "only the first": lambda first, second, s, t: (s * first[0], first[1]),
         "forgets to return b": lambda first, second, s, t: np.concatenate(

@@ -1,5 +1,7 @@
 """What learners plausibly answer in notebook 02, and should not get away with."""
 
+import re
+
 import falcon_edu
 
 import numpy as np
@@ -19,6 +21,14 @@ def tail(model, inputs, start, state):
 def no_attention(model, inputs, layer):
     heads = [(layer, head) for head in range(model.num_attention_heads)]
     return falcon_edu.ablate_heads(model, inputs, heads).logits
+
+
+def silences(model, inputs, layer):
+    """Put zeros into the model itself; the logits are right, and the model is another."""
+    for weight in model.weights:
+        if f"layer_{layer}/" in weight.path and re.search("output_dense|4h_to_h", weight.path):
+            weight.assign(0 * weight)
+    return falcon_edu.record(model, inputs).logits
 
 
 WRONG = {
@@ -59,6 +69,11 @@ WRONG = {
         "only the kernel": lambda gamma, beta, kernel, bias: gamma[:, None] * kernel,
     },
     "without_block": {
+        "always block 1": lambda model, inputs, layer: tail(model, inputs, 2, 1),
+        "no padding": lambda model, inputs, layer: tail(
+            model, {**inputs, "padding_mask": np.ones((2, 5), "int32")}, layer + 1, layer
+        ),
+        "breaks the model": silences,
         "leaves nothing out": lambda model, inputs, layer: tail(model, inputs, layer, layer),
         "starts behind, from behind": lambda model, inputs, layer: tail(
             model, inputs, layer + 1, layer + 1

@@ -33,6 +33,21 @@ def learn(words, count, weight=lambda times: times, key=lambda pairs, pair: (-pa
     return merges
 
 
+def joins_across_pieces(words, count):
+    """Replaces text, and so joins a piece that ends with an "a" to a "t" that follows."""
+    spelled, merges = {" ".join(word): times for word, times in words.items()}, []
+    for _ in range(count):
+        pairs = Counter()
+        for word, times in spelled.items():
+            for pair in pairwise(word.split()):
+                pairs[pair] += times
+        if pairs:
+            merges.append(min(pairs, key=lambda pair: (-pairs[pair], pair)))
+            old, new = " ".join(merges[-1]), "".join(merges[-1])
+            spelled = {word.replace(old, new): times for word, times in spelled.items()}
+    return merges
+
+
 def softmax(logits):
     powers = np.exp(logits - logits.max())
     return powers / powers.sum()
@@ -43,6 +58,7 @@ WRONG = {
         "counts characters": lambda tokenizer, text: len(text) / len(tokenizer(text)),
         "the inverse": lambda tokenizer, text: len(tokenizer(text)) / len(text.encode()),
         "the number of tokens": lambda tokenizer, text: len(tokenizer(text)),
+        "rounds": lambda tokenizer, text: round(len(text.encode()) / len(tokenizer(text)), 1),
         "rounds down": lambda tokenizer, text: len(text.encode()) // len(tokenizer(text)),
         "words instead of tokens": lambda tokenizer, text: len(text.encode()) / len(text.split()),
     },
@@ -63,6 +79,9 @@ WRONG = {
         "takes the rarest": lambda words, count: learn(
             words, count, key=lambda pairs, pair: (pairs[pair], pair)
         ),
+        "as lines of a file": lambda words, count: [" ".join(p) for p in learn(words, count)],
+        "as joined texts": lambda words, count: ["".join(p) for p in learn(words, count)],
+        "joins across pieces": joins_across_pieces,
         "stops after one": lambda words, count: learn(words, 1),
     },
     "head_gradient": {

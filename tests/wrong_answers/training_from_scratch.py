@@ -15,12 +15,13 @@ def adam(
     sign=1,
     keeps=True,
     b2=0.999,
-    late=0,
+    epsilon=1e-7,
+    inside=0,
 ):
     mean = 0.9 * mean + 0.1 * gradient
     square = b2 * square + (1 - b2) * gradient**2
     m, s = (mean / (1 - 0.9**step), square / (1 - b2**step)) if corrects else (mean, square)
-    weight = weight - sign * rate * m / (root(s) + 1e-7)
+    weight = weight - sign * rate * m / (root(s + inside) + epsilon)
     return (weight, mean, square) if keeps else (weight, m, s)
 
 
@@ -59,6 +60,9 @@ WRONG = {
     },
     "adam_step": {
         "no correction": lambda *given: adam(*given, corrects=False),
+        "no epsilon": lambda *given: adam(*given, epsilon=0),
+        "epsilon inside the root": lambda *given: adam(*given, epsilon=0, inside=1e-7),
+        "the paper's epsilon": lambda *given: adam(*given, epsilon=1e-8),
         "no square root": lambda *given: adam(*given, root=lambda x: x),
         "up the slope": lambda *given: adam(*given, sign=-1),
         "returns the corrected means": lambda *given: adam(*given, keeps=False),

@@ -6,6 +6,8 @@ import numpy as np
 
 
 @exercise(
+    wants="an array (q,)",
+    nudge="What does the formula give for a row with one 1 and zeros? Try it by hand.",
     hint="Where a weight is 0, its term is 0: take the logarithm of "
     "`np.where(weights > 0, weights, 1)`, and sum over the keys.",
     praise="Put it over Falcon's maps: which head spreads its weight most?",
@@ -19,7 +21,7 @@ def tokens_looked_at(answer):
         got = answer(weights.copy())
     _expect_answer(got)
     expect(
-        not np.isnan(np.asarray(got, dtype="float64")).any(),
+        not np.isnan(np.asarray(got)).any(),
         "a row with zeros gives nan: 0 times the logarithm of 0 should count as 0.",
     )
     for wrong, message in {
@@ -29,9 +31,13 @@ def tokens_looked_at(answer):
     }.values():
         expect(np.shape(got) != (4,) or not np.allclose(got, wrong), message)
     expect_close(got, np.exp(entropy), "the number of tokens of each row")
+    got = answer(np.array([[0.5, 0.25, 0.25], [1, 0, 0]]))
+    expect_close(got, [np.exp(1.5 * np.log(2)), 1], "the number of tokens of rows of three")
 
 
 @exercise(
+    wants="an array (t, t) of true and false",
+    nudge="Two conditions must hold: one on ids, one on places. Make a table of each.",
     hint="Compare `token_ids[:, None]` with `token_ids[None, :]`; `np.tri(t, k=-1, dtype=bool)` "
     "is true where the key comes before the query.",
     praise="Its score in Falcon: patterns.pattern_scores with this table for each text.",
@@ -42,8 +48,12 @@ def same_token(answer):
     same = token_ids[:, None] == token_ids[None, :]
     got = answer(token_ids.copy())
     _expect_answer(got)
-    expect(np.shape(got) == (6, 6), f"the table should be (6, 6), but yours is {np.shape(got)}.")
-    got = np.asarray(got).astype(bool)
+    got = np.asarray(got)
+    expect(got.shape == (6, 6), f"the table should be (6, 6), but yours is {got.shape}.")
+    expect(
+        got.dtype == bool or np.isin(got, (0, 1)).all(), "the table should say true and false only."
+    )
+    got = got.astype(bool)
     expect(
         not np.diag(got).any(), "a token is no earlier mention of itself: the diagonal is false."
     )
@@ -53,9 +63,13 @@ def same_token(answer):
         "token 3 has two earlier mentions, 0 and 2, and both should be true.",
     )
     expect_close(got, same & np.tri(6, k=-1, dtype=bool), "the table")
+    got = np.asarray(answer(np.array([5, 5, 8])), dtype=bool)
+    expect_close(got, [[0, 0, 0], [1, 0, 0], [0, 0, 0]], "the table for the ids 5 5 8")
 
 
 @exercise(
+    wants="an array (q, k)",
+    nudge="What would key k write, were its weight 1? How long is that?",
     hint="`value @ kernel` is what each key would write, `(k, m)`; its norm over the last axis is "
     "`(k,)`, and each column of the weights is multiplied by one of these.",
     praise="Much weight on a short vector is little.",
@@ -77,6 +91,9 @@ def written(answer):
     ]:
         expect(np.shape(got) != wrong.shape or not np.allclose(got, wrong), message)
     expect_close(got, wanted, "the norms")
+    weights, value, kernel = weights[:3, :2], value[:2] * 2, kernel[:, :4]
+    wanted = weights * np.linalg.norm(value @ kernel, axis=1)
+    expect_close(answer(weights, value, kernel), wanted, "the norms of 3 queries and 2 keys")
 
 
 _QUERIES = "the norms stand along the queries, but they belong to the keys, the columns."
@@ -86,6 +103,8 @@ _SUMMED = (
 
 
 @exercise(
+    wants="an array (q, k)",
+    nudge="What does a number that is added to a score do to a weight?",
     hint="Adding b to a score multiplies the weight by exp(b), before the row is divided by its "
     "sum. Here b is slope * position / sqrt(head_dim).",
     praise="No queries, no keys, and the map is right again.",
@@ -112,6 +131,8 @@ def mend(answer):
             "the rows don't sum to 1: divide each by its sum, once the bias is off.",
         )
     expect_close(got, once, "the mended map")
+    once, twice = (_softmax(scores[:4, :4] + times * np.arange(4) / 3) for times in (1, 2))
+    expect_close(answer(twice, 1, 9), once, "the mended map of 4 tokens, for a slope of 1")
 
 
 def _expect_answer(got):

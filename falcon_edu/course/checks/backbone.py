@@ -1,7 +1,5 @@
 """Checks of 06_backbone: a cache that fits, parameters of a 7B, a lens model, a 7B in NumPy."""
 
-from functools import cache
-
 from falcon_edu.course.checks.exercise import exercise, expect, expect_close
 from falcon_edu.model.backbone import FalconBackbone
 from falcon_edu.model.positions import rotary_embedding
@@ -11,6 +9,8 @@ import numpy as np
 
 
 @exercise(
+    wants="a whole number",
+    nudge="How many bytes does one more token need, in all layers and all texts?",
     hint="One token of one sequence needs `2 * layers * key_value_heads * head_dim` numbers. Take "
     "the weights off the memory, and divide with `//`.",
     praise="For Falcon-1B in bfloat16 on a card with 8 GB this is about 27,000.",
@@ -30,13 +30,17 @@ def longest_text(answer):
         (47_500_000 / 768, "half a token can't be kept: round down."),
         (right + 1, "round down: the last token doesn't fit."),
     ]:
-        expect(not np.isclose(float(got), wrong, rtol=1e-9), message)
+        expect(not np.allclose(got, wrong, rtol=1e-9), message)
     expect_close(got, right, "the number of tokens", tolerance=1e-9)
+    expect_close(answer(1000, 0, 1, 1, 5, 4, 1), 25, "the number of tokens, 4 bytes a number,")
     got = answer(1000, 2000, 1, 1, 5, 2, 1)
     expect_close(got, 0, "where not even the weights fit, the number of tokens")
 
 
 @exercise(
+    wants="a whole number",
+    nudge="Make a list of the matrices of one block with their shapes, then add what stands "
+    "outside the blocks.",
     hint="For the queries `m * m`, for keys and values `2 * m * h` with `h = m // heads`, for the "
     "output `m * m`, for the MLP `2 * m * f`, and one norm with `2 * m`.",
     praise="The same by the package: FALCON_FAMILY['falcon-7b'].num_parameters.",
@@ -66,6 +70,9 @@ def parameters_7b(answer):
 
 
 @exercise(
+    wants="a keras.Model with one output",
+    nudge="What follows after the last block in the whole model? Let the same follow after block "
+    "k.",
     hint="`x = backbone.final_layernorm(backbone.hidden_states[k])`, then "
     "`backbone.token_embedding(x, reverse=True)`; both are symbolic, and `keras.Model` goes from "
     "`backbone.input` to the last.",
@@ -106,6 +113,9 @@ def lens(answer):
 
 
 @exercise(
+    wants="an array of logits (t, v)",
+    nudge="Change one thing at a time from our lines in section 2, and print shapes: rotation, "
+    "one key and value, the parallel block, no biases.",
     hint="Turn queries and keys with the two halves of a head as pairs: "
     "`np.concatenate([-x[..., half:], x[..., :half]], axis=-1)`. The one key and value serve all "
     "heads: einsum with `kh` instead of `knh`. The block is `x + attention(y) + mlp(y)`.",
@@ -113,8 +123,14 @@ def lens(answer):
 )
 def falcon_7b(answer):
     """Compute the forward pass of a Falcon in the layout of 7B, in NumPy."""
+    for layers, heads in ((2, 4), (1, 2)):
+        _check_7b(answer, layers, heads)
+
+
+def _check_7b(answer, layers, heads):
     backbone = _tiny(
-        num_layers=2,
+        num_layers=layers,
+        num_attention_heads=heads,
         num_key_value_heads=1,
         position_encoding="rope",
         parallel_attention=True,
@@ -124,7 +140,7 @@ def falcon_7b(answer):
     ids = np.array([3, 1, 4, 1, 5, 9, 2, 6])
     inputs = {"token_ids": ids[None], "padding_mask": np.ones((1, 8), "int32")}
     wanted = np.asarray(backbone.token_embedding(backbone(inputs), reverse=True))[0]
-    got = answer(dict(w), ids.copy(), 2, 4)
+    got = answer({name: x.copy() for name, x in w.items()}, ids.copy(), layers, heads)
     expect(got is not None, "nothing was returned.")
     if np.shape(got) == wanted.shape:
         for mistake, message in {
@@ -135,18 +151,18 @@ def falcon_7b(answer):
             "no norm": "the final norm is missing.",
             "values": "the values are rotated, too; only queries and keys are.",
             "no mask": "your tokens look at later ones.",
+            "tanh": "this is GELU by the formula with tanh; Falcon's is the exact one, with erf.",
         }.items():
-            wrong = _numpy_7b(w, ids, 2, 4, mistake)
-            expect(not np.allclose(got, wrong, atol=1e-4), message)
-    expect_close(got, wanted, "the logits", tolerance=1e-3)
+            wrong = _numpy_7b(w, ids, layers, heads, mistake)
+            expect(not np.allclose(got, wrong, rtol=0, atol=1e-4), message)
+    expect_close(got, wanted, f"the logits of {layers} blocks, {heads} heads,", tolerance=1e-4)
 
 
-@cache
-def _tiny(**arguments):
+def _tiny(num_attention_heads=4, **arguments):
     """Return a small backbone with weights that leave no mistake invisible."""
     backbone = FalconBackbone(
         vocabulary_size=20,
-        num_attention_heads=4,
+        num_attention_heads=num_attention_heads,
         hidden_dim=32,
         intermediate_dim=48,
         **arguments,
@@ -194,7 +210,8 @@ def _numpy_7b(w, ids, layers, heads, mistake):
         return found @ w[f"{name}/output_dense/kernel"]
 
     def mlp(x, name):
-        hidden = np.asarray(keras.activations.gelu(x @ w[f"{name}/dense_h_to_4h/kernel"]))
+        hidden = x @ w[f"{name}/dense_h_to_4h/kernel"]
+        hidden = np.asarray(keras.activations.gelu(hidden, approximate=mistake == "tanh"))
         return hidden @ w[f"{name}/dense_4h_to_h/kernel"]
 
     x = w["token_embedding/embeddings"][ids]

@@ -8,6 +8,8 @@ import numpy as np
 
 
 @exercise(
+    wants="an array of the shape of x",
+    nudge="Compare with the formula, term by term: a half, 1 plus a tanh, a root, a cube.",
     hint="`0.5 * x * (1 + np.tanh(a * (x + 0.044715 * x**3)))`, where a is the root of 2 / pi.",
     praise="Never more than 0.0005 from the exact one: no eye sees it, and every test does.",
 )
@@ -15,7 +17,7 @@ def gelu_tanh(answer):
     """GELU by the formula with tanh."""
     x = np.linspace(-6, 6, 49)
     inner = x + 0.044715 * x**3
-    wanted = 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * inner))
+    wanted = _by_tanh(x)
     got = answer(x.copy())
     if np.shape(got) == x.shape:
         for wrong, message in [
@@ -28,18 +30,27 @@ def gelu_tanh(answer):
         ]:
             expect(not np.allclose(got, wrong, rtol=0, atol=1e-7), message)
     expect_close(got, wanted, "GELU by tanh", tolerance=1e-6)
+    x = x[:6].reshape(2, 3)
+    expect_close(answer(x.copy()), _by_tanh(x), "GELU by tanh of an array (2, 3)", tolerance=1e-6)
 
 
 @exercise(
+    wants="an array (t, f)",
+    nudge="What does one neuron add to the stream? A number times a row; how long is that?",
     hint="`gelu(x @ up + up_bias)` is how much each neuron fires, `(t, f)`; a neuron's row of "
     "`down` has the length `np.linalg.norm(down, axis=1)`, `(f,)`.",
     praise="Which neuron of Falcon writes most? Try it on the block of your choice.",
 )
 def neuron_writes(answer):
     """Return the length of what each neuron adds to each token's stream."""
+    for t, m, f in ((3, 4, 6), (2, 3, 5)):
+        _check_writes(answer, t, m, f)
+
+
+def _check_writes(answer, t, m, f):
     rng = np.random.default_rng(0)
-    x, up, down = rng.normal(size=(3, 4)), rng.normal(size=(4, 6)), rng.normal(size=(6, 4))
-    up_bias = rng.normal(size=6)
+    x, up, down = rng.normal(size=(t, m)), rng.normal(size=(m, f)), rng.normal(size=(f, m))
+    up_bias = rng.normal(size=f)
     fires = _gelu(x @ up + up_bias)
     lengths = np.linalg.norm(down, axis=1)
     wanted = abs(fires) * lengths
@@ -55,11 +66,14 @@ def neuron_writes(answer):
             (abs(fires) * np.linalg.norm(up, axis=0), "these are the lengths of what the neurons "
              "read, the columns of `up`. What they write are the rows of `down`."),
             (abs(fires) * lengths**2, "these are lengths of rows squared."),
+            (abs(_by_tanh(x @ up + up_bias)) * lengths, "this is GELU by the formula with tanh; "
+             "use the exact one, with erf. (`jax.nn.gelu` and others take tanh unless told not "
+             "to.)"),
         ]:  # fmt: skip
-            expect(not np.allclose(got, wrong, rtol=0, atol=1e-3), message)
-    elif np.shape(got) == (3, 4):
+            expect(not np.allclose(got, wrong, rtol=0, atol=1e-5), message)
+    elif np.shape(got) == (t, m):
         expect(False, "this is the sum over the neurons; each neuron's part is asked for, (t, f).")
-    expect_close(got, wanted, "the lengths for 3 tokens and 6 neurons", tolerance=1e-3)
+    expect_close(got, wanted, f"the lengths for {t} tokens and {f} neurons")
 
 
 class _Counted(np.ndarray):
@@ -73,6 +87,9 @@ class _Counted(np.ndarray):
 
 
 @exercise(
+    wants="a list of arrays, one for each matrix",
+    nudge="What happens to the columns of a product if the columns of two matrices stand side by "
+    "side?",
     hint="`np.concatenate(kernels, axis=1)` stands side by side; `np.split(wide, places, axis=1)` "
     "cuts at the places `np.cumsum(widths)[:-1]`.",
     praise="One large product keeps a processor busier than four small ones.",
@@ -80,8 +97,8 @@ class _Counted(np.ndarray):
 def one_product(answer):
     """Compute the products of one array with several matrices, as one."""
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(5, 4))
     for widths in ([3, 1, 1, 6], [2, 2]):
+        x = rng.normal(size=(5, 4))
         kernels = [rng.normal(size=(4, width)) for width in widths]
         _Counted.products = 0
         got = answer(x.copy().view(_Counted), [kernel.copy() for kernel in kernels])
@@ -109,6 +126,9 @@ def one_product(answer):
 
 
 @exercise(
+    wants="one of the three strings",
+    nudge="In which wiring does what attention returns reach the MLP, and how could you see that "
+    "from outside?",
     hint="Let your attention note what it is given, and return random numbers; let your MLP note "
     "what it is given. Run it twice. Did the MLP's input change with what attention returned?",
     praise="Two experiments, and the wiring is known.",
@@ -158,6 +178,10 @@ def _block(kind, norms):
         return x + attention(norm(x, first)) + mlp(norm(x, mlp_norm))
 
     return block
+
+
+def _by_tanh(x):
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
 
 
 def _gelu(x):

@@ -1,7 +1,8 @@
-"""Define an exercise: a check that says what is wrong, and on the second failure gives a hint."""
+"""Define an exercise: a check that says what is wrong, and gives a hint in two steps."""
 
 import functools
 import inspect
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +13,10 @@ class Wrong(AssertionError):
     """Say what is wrong with an answer, in words to the learner."""
 
 
+class Untouched(Exception):
+    """Say that an answer still is the stub, which returns `...`."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Hold what a check says of an answer.
@@ -19,39 +24,51 @@ class Verdict:
     Args:
         is_right: whether the answer passes.
         message: what is wrong with it, or a word of praise.
+        is_blank: whether there was no answer yet.
     """
 
     is_right: bool
     message: str
+    is_blank: bool = False
 
 
 class Exercise:
     """A check of a learner's answer; called in a notebook, it prints what it finds.
 
     The learner, the tests and a grader call the same check: the learner by calling the exercise,
-    the others by `grade`, which prints nothing and remembers nothing.
+    the others by `grade`, which prints nothing and remembers nothing. A stub is no failure.
 
     Args:
         check: a function of the answer that raises `Wrong` through `expect` and `expect_close`.
-        hint: what to say from the second failure on.
+        hint: what to say from the third failure on: how it is done.
+        nudge: what to say at the second failure: where to look.
         praise: what to say of a right answer.
+        wants: what is to be returned, in words: "an array (t, m)".
 
     Example:
 
-    >>> @exercise(hint="Multiply by two.")
+    >>> @exercise(nudge="Which operation is it?", hint="Multiply by two.")
     ... def double(answer):
     ...     expect_close(answer(3), 6, "the double of 3")
+    >>> double(lambda x: ...)
+    Not yet: there is no answer yet.
     >>> double(lambda x: x + 2)
     Not yet: the double of 3 should be 6, but yours is 5.
     >>> double(lambda x: x**2)
     Not yet: the double of 3 should be 6, but yours is 9.
+    Hint: Which operation is it?
+    >>> double(lambda x: x**3)
+    Not yet: the double of 3 should be 6, but yours is 27.
     Hint: Multiply by two.
     >>> double(lambda x: 2 * x)
     Right.
     """
 
-    def __init__(self, check: Callable, hint: str, praise: str = ""):
-        self.check, self.hint, self.praise = check, hint, praise
+    def __init__(
+        self, check: Callable, hint: str, praise: str = "", nudge: str = "", wants: str = ""
+    ):
+        self.check, self.hint, self.praise, self.nudge = check, hint, praise, nudge
+        self.wants = wants or "something else"
         self.__doc__, self.__name__ = check.__doc__, check.__name__
         self.failures = 0
 
@@ -60,10 +77,10 @@ class Exercise:
         if verdict.is_right:
             print(f"Right. {verdict.message}".rstrip())
             return
-        self.failures += 1
         print(f"Not yet: {verdict.message}")
-        if self.failures > 1:
-            print(f"Hint: {self.hint}")
+        self.failures += not verdict.is_blank
+        if self.failures > 1 and not verdict.is_blank:
+            print(f"Hint: {self.nudge if self.nudge and self.failures == 2 else self.hint}")
 
     def grade(self, answer) -> Verdict:
         """Return the verdict on an answer, printing nothing.
@@ -72,34 +89,83 @@ class Exercise:
             answer: what the learner made: a function, an array, a number, a text, a model.
         """
         if answer is None or answer is ...:
-            return Verdict(False, "there is no answer yet.")
+            return Verdict(False, NO_ANSWER, is_blank=True)
+        calls = _Calls()
         try:
-            self.check(_as_none(answer) if inspect.isfunction(answer) else answer)
+            self.check(calls.of(answer) if inspect.isfunction(answer) else answer)
         except Wrong as wrong:
             return Verdict(False, str(wrong))
+        except Untouched:
+            return Verdict(False, NO_ANSWER, is_blank=True)
         except Exception as error:
-            return Verdict(False, f"your answer raised {type(error).__name__}: {error}")
+            return Verdict(False, _told(error, answer, calls, self.wants))
         return Verdict(True, self.praise)
 
 
-def _as_none(function):
-    """Return the function, with the stub's `return ...` turned into None: nothing was returned."""
-
-    @functools.wraps(function)
-    def called(*args, **kwargs):
-        result = function(*args, **kwargs)
-        return None if result is ... else result
-
-    return called
+NO_ANSWER = "there is no answer yet."
 
 
-def exercise(hint, praise=""):
+class _Calls:
+    """The calls of an answer: what it returned last, and what it raised."""
+
+    returned: object = None
+    raised: Exception | None = None
+
+    def of(self, function):
+        """Return the function; it notes its calls here, and raises `Untouched` if it is a stub."""
+
+        @functools.wraps(function)
+        def called(*args, **kwargs):
+            try:
+                self.returned = function(*args, **kwargs)
+            except Exception as error:
+                self.raised = error
+                raise
+            if self.returned is ...:
+                raise Untouched
+            return self.returned
+
+        return called
+
+
+def _told(error, answer, calls, wants) -> str:
+    """Return what to say of an error: the learner's line, or what was returned that did not fit."""
+    names = getattr(inspect.unwrap(answer), "__globals__", None) if callable(answer) else None
+    frames = [
+        at for at in traceback.walk_tb(error.__traceback__) if at[0].f_globals is names is not None
+    ]
+    if inspect.isfunction(answer) and error is not calls.raised and not frames:
+        return f"your answer returned {described(calls.returned)}, but asked for is {wants}."
+    said = f"your answer raised {type(error).__name__}: {error}"
+    if not frames:
+        return said
+    line = traceback.StackSummary.extract(iter(frames[-1:]))[0]
+    return f"{said}\n    line {line.lineno}: {line.line}" if line.line else said
+
+
+def described(value) -> str:
+    """Return what a value is, in words to the learner.
+
+    >>> described((np.zeros((2, 3)), [1, 2], "Tom", 4))
+    "a tuple of an array of shape (2, 3), a list of 2, 'Tom', 4"
+    """
+    if hasattr(value, "shape") and np.ndim(value):
+        return f"an array of shape {tuple(value.shape)}"
+    if isinstance(value, tuple) and 0 < len(value) < 5:
+        return f"a tuple of {', '.join(map(described, value))}"
+    if isinstance(value, (tuple, list, dict, set)):
+        return f"a {type(value).__name__} of {len(value)}"
+    short = repr(value)
+    return short if len(short) < 60 else f"a {type(value).__name__}"
+
+
+def exercise(hint, praise="", nudge="", wants=""):
     """Make an `Exercise` of the function below.
 
     Args:
-        hint, praise: as in `Exercise`.
+        hint, praise, nudge, wants: as in `Exercise`.
     """
-    return lambda check: Exercise(check, hint, praise)
+    return lambda check: Exercise(check, hint, praise, nudge, wants)
 
 
 def expect(condition, message):
@@ -154,7 +220,7 @@ def expect_close(got, wanted, what, tolerance=1e-5):
     try:
         numbers = np.asarray(got, dtype="float64")
     except (TypeError, ValueError):
-        raise Wrong(f"{what} should be numbers, but yours is a {type(got).__name__}.") from None
+        raise Wrong(f"{what} should be numbers, but yours is {described(got)}.") from None
     wanted = np.asarray(wanted, dtype="float64")
     expect(
         numbers.shape == wanted.shape,

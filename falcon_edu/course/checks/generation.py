@@ -7,6 +7,8 @@ import numpy as np
 
 
 @exercise(
+    wants="a whole number",
+    nudge="Begin with what is left when the weights are in. What does one user need of it?",
     hint="`2 * num_layers * key_value_heads * head_dim` numbers for each token; take the weights "
     "from the memory first, then divide with `//`.",
     praise="The memory that the weights leave is all there is to share.",
@@ -19,6 +21,7 @@ def users(answer):
     got = answer(config, memory, 10)
     expect(got is not None, "nothing was returned.")
     expect_close(np.asarray(got).ndim, 0, "the number of dimensions of the answer")
+    expect(np.isfinite(np.asarray(got)), f"a number of users is asked for, but yours is {got}.")
     slips = {
         (memory // (2 * cache * 10)): "the weights need memory too: take them off first.",
         8: "a key and a value: the cache holds two vectors for each head, not one.",
@@ -34,9 +37,15 @@ def users(answer):
     expect(got == 3, f"with numbers of four bytes, three users should fit, but yours is {got}.")
     got = answer(config, weights, 10)
     expect(got == 0, f"where not even the weights fit there are 0 users, but yours is {got}.")
+    other = FalconConfig(50, 2, 4, 32, 64)  # each head has its own keys
+    got = answer(other, 2 * other.num_parameters + 2 * (2 * 2 * 4 * 8) * 5 * 6, 5)
+    expect(got == 6, f"of a Falcon with 2 layers and 4 heads, 6 users should fit, not {got}.")
 
 
 @exercise(
+    wants="an array (b, v)",
+    nudge="What must a probability be compared with, in each row? And what does a row sum to "
+    "afterwards?",
     hint="`probabilities.max(axis=-1, keepdims=True)` is the largest of each row. `np.where` sets "
     "to zero what is below its share; then divide by the sum of the row.",
     praise="One line more makes a sampler of it: a subclass of `falcon_edu.samplers.Sampler` with "
@@ -65,6 +74,8 @@ def min_p(answer):
         )
     expect_close(got, wanted, "of [0.4, 0.25, 0.2, 0.15], at a share of 0.5, what is left")
     expect_close(answer(sure.copy(), 0.1), [[0, 1, 0, 0]], "what is left where one token is sure")
+    wanted_all = unsure / unsure.sum()
+    expect_close(answer(unsure.copy(), 0.1), wanted_all, "at a share of 0.1, what is left")
     several = np.concatenate([sure, unsure])
     expect_close(
         answer(several.copy(), 0.5)[1],
@@ -74,6 +85,8 @@ def min_p(answer):
 
 
 @exercise(
+    wants="an iterator over texts: use `yield`",
+    nudge="Some bytes can't be shown yet. Where do they wait, and what is it that they wait for?",
     hint='`codecs.getincrementaldecoder("utf-8")(errors="replace")` keeps an unfinished character; '
     "yield what its `decode(piece)` returns, if that is not empty.",
     praise="This is why a streamed kite comes all at once.",
@@ -82,26 +95,40 @@ def characters(answer):
     """Exercise 8.3."""
 
     def ask(pieces):
-        got = answer(iter(pieces))
-        expect(got is not None, "nothing was returned: use `yield` in the function.")
+        """Return the text that came between each piece and the next, in one or several parts."""
+        read, come = [], [""] * len(pieces)
+
+        def read_on():
+            for piece in pieces:
+                read.append(piece)
+                yield piece
+
+        texts = answer(read_on())
+        expect(texts is not None, "nothing was returned: use `yield` in the function.")
         try:
-            return list(got)
+            for text in texts:
+                expect(isinstance(text, str), f"texts should come, but one of yours is {text!r}.")
+                expect(text != "", "empty texts should not come, but one of yours is.")
+                expect(read, "a text came before there was a piece.")
+                come[len(read) - 1] += text
         except UnicodeDecodeError as error:
             expect(False, f"a piece of a character was decoded: {error}.")
+        return come
 
     got = ask([b"Tom", b" ran"])
     expect("".join(got) == "Tom ran", f"b'Tom' and b' ran' should give 'Tom ran', not {got}.")
     expect(
         got == ["Tom", " ran"],
-        f"plain letters need not wait: ['Tom', ' ran'] was wanted, but yours is {got}.",
+        f"plain letters need not wait: after the pieces, {['Tom', ' ran']} should come, but yours "
+        f"are {got}. Yield a text before you ask for the next piece.",
     )
     kite = "🪁".encode()
     got = ask([b"a ", kite[:2], kite[2:3], kite[3:], b"!"])
     expect("\ufffd" not in "".join(got), f"a part of a kite was shown: {got}.")
-    expect("" not in got, f"empty texts should not come, but yours are {got}.")
     expect(
-        got == ["a ", "🪁", "!"],
-        f"the kite's bytes come in three pieces; ['a ', '🪁', '!'] was wanted, not {got}.",
+        got == ["a ", "", "", "🪁", "!"],
+        "the kite's bytes come in three pieces; after the five pieces, "
+        f"['a ', '', '', '🪁', '!'] should come, but yours are {got}.",
     )
     got = ask([b"Zo\xc3", b"\xab " + kite[:1], kite[1:] + b"\xc3", b"\xa9"])
     expect(
@@ -111,19 +138,7 @@ def characters(answer):
     expect(
         got == ["Zo", "ë ", "🪁", "é"],
         "what is whole should come at once, even if the same piece also has the first byte of "
-        f"something else: ['Zo', 'ë ', '🪁', 'é'] was wanted, not {got}.",
-    )
-    given = []
-
-    def counted():
-        for piece in (b"a", b"b", b"c"):
-            given.append(piece)
-            yield piece
-
-    next(iter(answer(counted())))
-    expect(
-        len(given) == 1,
-        f"the first text came after {len(given)} pieces: yield it before you ask for the next.",
+        f"something else: after the pieces, ['Zo', 'ë ', '🪁', 'é'] should come, not {got}.",
     )
 
 
@@ -141,6 +156,8 @@ def _grouped(query, key, value, cache):
 
 
 @exercise(
+    wants="the output (n, h), and the new cache, a pair of arrays (k + 1, g, h)",
+    nudge="In which order do joining, scores, softmax and sum come, and who sees the new token?",
     hint="`np.concatenate([cache[0], key[None]])` is the new cache of keys. "
     "`np.repeat(keys, n // g, axis=1)` gives each query head its own; then "
     '`np.einsum("nh,knh->nk", ...)`, divide by the root of `h`, softmax over `k`.',

@@ -25,6 +25,8 @@ def _expect_shapes(a, b, inputs, rank, outputs):
 
 
 @exercise(
+    wants="a whole number",
+    nudge="Write down the shapes of a and b.",
     hint="Keep all axes but the last and put `rank` in its place: that is a. Now b.",
     praise="Instead of 65,536 numbers, 5,120. The larger the kernel, the more is saved.",
 )
@@ -53,6 +55,9 @@ def factor_count(answer):
 
 
 @exercise(
+    wants="a pair of factors, a and b",
+    nudge="What does a product of matrices do with columns of a and rows of b that are put beside "
+    "the old ones?",
     hint="Put the two a side by side and the two b below one another, with `np.concatenate`. "
     "The strength of an adapter goes into one of its factors.",
     praise="The ranks add up: what two adapters do, one of rank 5 does alone.",
@@ -80,9 +85,25 @@ def join_adapters(answer):
     }.values():
         expect(not np.allclose(got, wrong), why)
     expect_close(got, 0.5 * updates[0] + 2.0 * updates[1], "the update a @ b")
+    with np.errstate(all="ignore"):
+        a, b = _pair(answer(second, first, 1.0, -0.5))
+    _expect_shapes(a, b, 6, 5, 4)
+    expect(
+        np.isfinite(a @ b).all(),
+        "a strength of -0.5, which takes an adapter away, gives nan: a negative number has no "
+        "root. The whole strength goes into one factor.",
+    )
+    expect(
+        not np.allclose(a @ b, updates[1] + 0.5 * updates[0]),
+        "a strength of -0.5 takes an adapter away, but in yours its sign is lost.",
+    )
+    expect_close(a @ b, updates[1] - 0.5 * updates[0], "the update with a strength of -0.5")
 
 
 @exercise(
+    wants="a pair of factors, a and b",
+    nudge="The update is a sum of directions, each a column of u, a number of s and a row of v. "
+    "Which do you keep?",
     hint="`u, s, v = np.linalg.svd(update, full_matrices=False)`: then `(u * s) @ v` is the "
     "update, and the singular values s come with the largest first.",
     praise="No pair of factors of this rank comes closer (Eckart and Young 1936).",
@@ -108,11 +129,19 @@ def squeeze(answer):
     ):
         expect(not np.allclose(got, wrong), why)
     expect_close(got, (u[:, :2] * s[:2]) @ v[:2], "the best update of rank 2")
+    other = np.random.default_rng(2).normal(size=(3, 6))
+    u, s, v = np.linalg.svd(other, full_matrices=False)
+    a, b = _pair(answer(other.copy(), 1))
+    _expect_shapes(a, b, 3, 1, 6)
+    expect_close(a @ b, (u[:, :1] * s[:1]) @ v[:1], "the best update of rank 1")
     a, b = _pair(answer(update.copy(), 5))
     expect_close(a @ b, update, "at full rank, a @ b")
 
 
 @exercise(
+    wants="two arrays, the gradients of a and of b",
+    nudge="What would the gradient of the whole update be? Then go one factor back, by the chain "
+    "rule.",
     hint="First the gradient of the whole update, `x.T @ upstream`, as for any kernel. Then a's is "
     "that times b transposed, b's is a transposed times that, both times the scale.",
     praise="This is all that training needs of a LoRA layer.",
@@ -123,7 +152,7 @@ def factor_gradients(answer):
     shapes = (9, 6), (9, 4), (6, 2), (2, 4)
     x, upstream, a, b = (random.normal(size=shape) for shape in shapes)
     kernel = x.T @ upstream
-    grad_a, grad_b = _pair(answer(x, upstream, a, b, 0.5))
+    grad_a, grad_b = _pair(answer(x.copy(), upstream.copy(), a.copy(), b.copy(), 0.5))
     expect(
         grad_a.shape != (2, 4) or grad_b.shape != (6, 2),
         "the two gradients are swapped: a's comes first.",
@@ -141,5 +170,10 @@ def factor_gradients(answer):
         )
         expect(not np.allclose(got, -0.5 * wanted), f"the gradient of {name} has the wrong sign.")
         expect_close(got, 0.5 * wanted, f"the gradient of {name}")
+    x, upstream, a = x[:4] / 2, upstream[:4], a[:, ::-1]
+    grad_a, grad_b = _pair(answer(x.copy(), upstream.copy(), a.copy(), b.copy(), 3.0))
+    kernel = x.T @ upstream
+    expect_close(grad_a, 3 * kernel @ b.T, "the gradient of a, at a scale of 3")
+    expect_close(grad_b, 3 * a.T @ kernel, "the gradient of b, at a scale of 3")
     grad_a, grad_b = _pair(answer(x, upstream, a, 0 * b, 0.5))
     expect_close(grad_a, 0 * a, "with b = 0, the gradient of a")

@@ -7,12 +7,14 @@ import pickle
 import tempfile
 from pathlib import Path
 
-from falcon_edu.course.checks.exercise import exercise, expect, expect_close
+from falcon_edu.course.checks.exercise import exercise, expect, expect_close, given
 
 import numpy as np
 
 
 @exercise(
+    wants="a dictionary of three lists",
+    nudge="Names can be subtracted and intersected like sets. Which of the two is it each time?",
     hint="`wanted.keys() - found.keys()` are the missing names; `sorted` makes a list of them.",
     praise="All in one answer, so that whoever made the file can mend it in one go.",
 )
@@ -20,7 +22,7 @@ def compare(answer):
     """Exercise 7.1."""
     wanted = {"norm": (8,), "kernel": (8, 4), "bias": (4,), "table": (9, 8)}
     found = {"table": (9, 8), "kernel": (4, 8), "gate": (8,), "extra": (2, 2), "bias": (4,)}
-    got = answer(dict(wanted), dict(found))
+    got = given(answer(dict(wanted), dict(found)))
     keys = ("missing", "unexpected", "misshapen")
     expect(
         isinstance(got, dict) and set(got) == set(keys),
@@ -51,6 +53,11 @@ def compare(answer):
             got[key] == rights[key],
             f"{key} should be {rights[key]}, sorted, but yours is {got[key]}.",
         )
+    got = answer({"scale": (3,)}, {"scale": (3,)})
+    expect(
+        got == {key: [] for key in keys},
+        f"where all fits there should be three empty lists, but yours is {got}.",
+    )
 
 
 def _safetensors(tensors):
@@ -67,6 +74,8 @@ def _safetensors(tensors):
 
 
 @exercise(
+    wants="an array of the shape in the header",
+    nudge="Where in the file do the numbers begin, and from where do the offsets count?",
     hint="The numbers begin at `8 + length`. Cut `data[begin + first : begin + last]`, give it to "
     '`np.frombuffer` with `dtype="<f4"` or `"<f2"`, and `reshape`.',
     praise="Nothing in this file was run, only read.",
@@ -106,6 +115,8 @@ def read_tensor(answer):
 
 
 @exercise(
+    wants="true or false",
+    nudge="Names deceive. Where does the path really lead, once links and dots are followed?",
     hint="Resolve both, the folder and the file in it, then ask "
     "`path.is_relative_to(folder)`, which compares whole names.",
     praise="A loader asks this before it opens anything.",
@@ -140,6 +151,7 @@ def is_inside(answer):
         for name, wanted, why in cases:
             got = answer(folder, name)
             expect(got is not None, "nothing was returned.")
+            expect(np.ndim(got) == 0, "true or false is asked for.")
             expect(bool(got) == wanted, why)
         if (root / "way").exists():
             expect(
@@ -161,6 +173,8 @@ class _Trap:
 
 
 @exercise(
+    wants='a list of strings, such as ["builtins.print"]',
+    nudge="Print the instructions of a small pickle. Which of them carry the two parts of a name?",
     hint="`for instruction, argument, _ in pickletools.genops(stored)`: remember the arguments of "
     "instructions that end with `UNICODE`, and look for the two names.",
     praise="This is how scanners of model hubs look at pickles.",

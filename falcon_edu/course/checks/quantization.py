@@ -7,6 +7,8 @@ import numpy as np
 
 
 @exercise(
+    wants="the whole numbers, an array, and the scale, a number",
+    nudge="What must the largest weight by size become? That gives the scale.",
     hint="The largest whole number is `2 ** (bits - 1) - 1`; the scale is that, divided by "
     "`abs(weights).max()`.",
     praise="Five lines, and a quarter of the memory.",
@@ -48,6 +50,8 @@ def _in_groups(weights, bits, size, axis=1):
 
 
 @exercise(
+    wants="an array (m, f)",
+    nudge="Which numbers share a scale? Give them an axis of their own.",
     hint="Give the rows two axes, `weights.reshape(-1, size, f)`; then all along axis 1 share a "
     "scale. Give the result the old shape again.",
     praise="The smaller the groups, the better, and the more scales there are to keep.",
@@ -56,7 +60,7 @@ def rounded_in_groups(answer):
     """Exercise 16.2."""
     weights = np.random.default_rng(0).normal(size=(12, 5))
     weights[3] *= 20
-    got = np.asarray(given(answer(weights.copy(), 4, 4)), dtype="float64")
+    got = np.asarray(given(answer(weights.copy(), 4, 4)))
     turned = weights.reshape(4, 3, 5)
     apart = (_rounded(turned, 4, 0)).reshape(12, 5)
     for wrong, message in (
@@ -77,9 +81,14 @@ def rounded_in_groups(answer):
     )
     expect_close(got, _in_groups(weights, 4, 4), "the matrix as it comes back")
     expect_close(answer(weights, 8, 12), _rounded(weights, 8, 0), "the matrix with a single group")
+    weights = np.random.default_rng(1).normal(size=(6, 2))
+    wanted = _in_groups(weights, 3, 2)
+    expect_close(answer(weights, 3, 2), wanted, "a matrix (6, 2) in groups of 2 rows, in 3 bits,")
 
 
 @exercise(
+    wants="a whole number",
+    nudge="What is left for the cache, and what does one token take of it?",
     hint="Ask `memory_needed(config, dtype=dtype, tokens=1)` for the two parts: the second is what "
     "one token takes. Divide what the weights leave by it, with `//`.",
     praise="And a model with few key/value heads remembers far more in the same room.",
@@ -122,6 +131,9 @@ def _squared_error(weights, bits, share, clip=True):
 
 
 @exercise(
+    wants="one of the shares",
+    nudge="Write the rounding for one share first, with its error; what happens to a weight "
+    "beyond the scale?",
     hint="For each share: `scale = top / (share * abs(weights).max())`, then `np.rint`, then "
     "`np.clip(whole, -top, top)`, then divide by the scale and sum the squared errors.",
     praise="A large error for one weight, and a smaller one for all others.",
@@ -152,3 +164,6 @@ def best_share(answer):
     wanted = min(shares, key=lambda share: _squared_error(negative, 4, share))
     expect_close(answer(negative, 4, shares), wanted, "the best share with a negative outlier")
     expect_close(answer(weights, 8, shares), 1.0, "the best share for 8 bits")
+    shares = [1.0, 0.55, 0.05]
+    wanted = min(shares, key=lambda share: _squared_error(weights, 3, share))
+    expect_close(answer(weights, 3, shares), wanted, f"the best of the shares {shares}")

@@ -8,6 +8,8 @@ import numpy as np
 
 
 @exercise(
+    wants="a string",
+    nudge="What has to fit, beside the weights? And in which order are the dtypes tried?",
     hint='For each dtype of `("float32", "bfloat16", "int8")` take '
     "`sum(memory_needed(config, dtype=dtype, tokens=tokens).values())`, and return the first that "
     "is at most `memory`.",
@@ -37,6 +39,7 @@ def best_dtype(answer):
     ]
     for config, memory, tokens, wanted, why in cases:
         got = given(answer(config, memory, tokens))
+        expect(isinstance(got, str), f"a string is asked for, but yours is {got!r}.")
         expect(got == wanted, f'{why} Wanted: "{wanted}"; yours: {got!r}.')
 
 
@@ -50,6 +53,8 @@ PYTORCH_SHARDS = [
 
 
 @exercise(
+    wants="a sorted list of names",
+    nudge="Decide on the kind first: which first name is there? Only then look for patterns.",
     hint="Go through the kinds in their order; the first whose first name is among the files is "
     "taken, with every file that `fnmatch(file, pattern)` finds for one of its patterns.",
     praise="One copy of the weights, no programs, and nothing that nobody reads.",
@@ -107,6 +112,9 @@ OFF = dict.fromkeys(
 
 
 @exercise(
+    wants="a dictionary",
+    nudge="Begin with a copy, and go through the list of the text: three names change, switches "
+    "are added, two entries are computed.",
     hint="Start with a dictionary that has all five switches off and `update` it with a copy of "
     'the old one; then `pop` each old name and write its value under the new. `"n_head_kv" in old` '
     "tells the new architecture.",
@@ -148,6 +156,8 @@ def _adapter(random, shapes, rank):
 
 
 @exercise(
+    wants="a dictionary of arrays",
+    nudge="What is the name of the weight, if you have the name of a factor?",
     hint="Copy the dictionary first. A module is what stands between `base_model.model.` and "
     '`.lora_A.weight`; its weight is `f"{module}.weight"`. Look whether it is there before you '
     "add anything.",
@@ -166,9 +176,12 @@ def merged(answer):
 
     def ask(factors, **changes):
         got = answer(weights, factors, {"r": 4, "lora_alpha": 2, "use_rslora": False, **changes})
-        same = all(np.array_equal(weights[name], tensor) for name, tensor in before.items())
+        same = weights.keys() == before.keys() and all(
+            np.array_equal(weights[name], tensor) for name, tensor in before.items()
+        )
         expect(same, "the weights that were given should stay as they were: copy first.")
-        return given(got)
+        expect(isinstance(given(got), dict), "a dictionary should be returned.")
+        return got
 
     def wanted(scale):
         changed = dict(before)

@@ -1,6 +1,5 @@
 """Checks of notebook 02: layer norm and the residual stream."""
 
-import functools
 import re
 
 from falcon_edu.course.checks.exercise import exercise, expect, expect_close, given
@@ -15,6 +14,8 @@ def _norm(x):
 
 
 @exercise(
+    wants="an array (b, t, m)",
+    nudge="Go through the formula of the layer norm, and look where the mean stands in it: twice.",
     hint="`np.mean(x**2, axis=-1, keepdims=True)` is the mean of the squares.",
     praise="One mean less to compute, and models learn as well with it.",
 )
@@ -41,9 +42,14 @@ def rms_norm(answer):
             not np.allclose(got, x / np.sqrt(squares + epsilon)), "`gamma` is not multiplied in."
         )
     expect_close(got, x / np.sqrt(squares + epsilon) * gamma, "the result")
+    x, gamma, epsilon = x[:1, :2, :3] / 100, np.array([2.0, 1.0, 1.0]), 1e-5
+    wanted = x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + epsilon) * gamma
+    expect_close(answer(x.copy(), gamma, epsilon), wanted, "the result for small numbers")
 
 
 @exercise(
+    wants="a vector (m,)",
+    nudge="A norm takes two things away. What can be added to x that falls to the first of them?",
     hint="Which changes of x were lost, in the cell after the formula?",
     praise="The same number everywhere, or some more of x itself (less its mean): the norm "
     "throws both away.",
@@ -72,29 +78,36 @@ def unseen_write(answer):
 
 
 @exercise(
+    wants="two arrays, the new kernel and the new bias",
+    nudge="Multiply the bracket out: one part has norm(x) in it, the other has not.",
     hint="A number of norm(x) meets one row of the kernel, so gamma scales rows. "
     "What becomes of `beta @ kernel`?",
     praise="What is learned in a norm is no more than a part of the matrix after it.",
 )
 def fold_norm(answer):
     """Exercise 2.3."""
+    for f in (3, 2):  # a square kernel, in which slips give numbers and no errors; then another
+        _check_fold(answer, 3, f)
+
+
+def _check_fold(answer, m, f):
     rng = np.random.default_rng(0)
-    gamma, beta, bias = rng.normal(size=3), rng.normal(size=3), rng.normal(size=3)
-    kernel = rng.normal(size=(3, 3))
+    gamma, beta, bias = rng.normal(size=m), rng.normal(size=m), rng.normal(size=f)
+    kernel = rng.normal(size=(m, f))
     got = given(answer(gamma.copy(), beta.copy(), kernel.copy(), bias.copy()))
     expect(
         isinstance(got, (tuple, list)) and len(got) == 2, "two arrays are wanted: kernel and bias."
     )
     new_kernel, new_bias = (np.asarray(part) for part in got)
     expect(
-        new_kernel.shape != kernel.shape or not np.allclose(new_kernel, kernel * gamma),
+        new_kernel.shape != (m, m) or not np.allclose(new_kernel, kernel * gamma[:f]),
         "gamma scales the columns of your kernel, but it belongs to the rows: one for each "
         "number that comes in.",
     )
     expect_close(new_kernel, gamma[:, None] * kernel, "the new kernel")
     if new_bias.shape == bias.shape:
         expect(not np.allclose(new_bias, bias), "beta is lost: it goes through the kernel too.")
-        expect(not np.allclose(new_bias, bias + beta), "beta goes through the kernel first.")
+        expect(f != m or not np.allclose(new_bias, bias + beta), "beta goes through the kernel.")
         expect(
             not np.allclose(new_bias, bias + beta @ new_kernel),
             "beta is added after gamma, so it goes through the old kernel.",
@@ -103,6 +116,8 @@ def fold_norm(answer):
 
 
 @exercise(
+    wants="an array of logits (b, t, v)",
+    nudge="What is the stream behind a block that has written nothing?",
     hint="Without its writes, the stream after the block is the stream before it: start the tail "
     "behind the block, from the state before it.",
     praise="A block that writes nothing is a straight piece of road.",
@@ -110,27 +125,38 @@ def fold_norm(answer):
 def without_block(answer):
     """Exercise 2.4."""
     model = _model()
-    inputs = {"token_ids": np.array([[1, 2, 3, 4, 5]]), "padding_mask": np.ones((1, 5), int)}
-    got = np.asarray(given(answer(model, inputs, 1)))
-    whole = run(model, inputs).logits
-    if got.shape == whole.shape:
+    ids = np.array([[1, 2, 3, 4, 5], [6, 2, 1, 0, 0]])
+    inputs = {"token_ids": ids, "padding_mask": np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])}
+    for layer in (1, 0, 2):
+        theirs = _model()  # an answer may break the model that it is given
+        got = np.asarray(given(answer(theirs, dict(inputs), layer)))
+        _check_logits(got, model, inputs, layer)
+        expect(
+            all(map(np.array_equal, theirs.get_weights(), model.get_weights())),
+            "the logits are right, but the weights of the model were changed: whoever goes on with "
+            "it has another model. Leave it as it was.",
+        )
+
+
+def _check_logits(got, model, inputs, layer):
+    wanted = _without(model, inputs, f"{layer}/")
+    if got.shape == wanted.shape and not np.allclose(got, wanted, atol=1e-3):
+        others = {other: f"{other}/" for other in range(3) if other != layer}
         mistakes = {
-            "these are the logits of the whole model: nothing is left out.": whole,
-            "the MLP of the block still writes.": _without(model, inputs, "1/attention"),
-            "all heads are silent, but the bias behind them and the MLP still write.": _without(
-                model, inputs, "1/attention/output_dense/kernel"
-            ),
-            "the attention of the block still writes.": _without(model, inputs, "1/dense"),
-            "block 2 is left out, not block 1.": _without(model, inputs, "2/"),
-            "block 0 is left out, not block 1.": _without(model, inputs, "0/"),
-            "two blocks are left out.": _without(model, inputs, "1/", "2/"),
-        }
-        for message, mistake in mistakes.items():
+            "these are the logits of the whole model: nothing is left out.": [],
+            "the MLP of the block still writes.": [f"{layer}/attention"],
+            "all heads are silent, but the bias behind them and the MLP still write.": [
+                f"{layer}/attention/output_dense/kernel"
+            ],
+            "the attention of the block still writes.": [f"{layer}/dense"],
+            "two blocks are left out.": [f"{layer}/", f"{layer + 1}/"],
+        } | {f"block {other} is left out, not block {layer}.": [at] for other, at in others.items()}
+        for message, parts in mistakes.items():
+            mistake = _without(model, inputs, *parts)
             expect(not np.allclose(got, mistake, atol=1e-4), message)
-    expect_close(got, _without(model, inputs, "1/"), "the logits without block 1", 1e-3)
+    expect_close(got, wanted, f"the logits without block {layer}", 1e-3)
 
 
-@functools.cache
 def _model():
     """Return a Falcon so small that it is built in no time, with weights large enough to matter."""
     model = FalconBackbone(

@@ -8,6 +8,8 @@ import numpy as np
 
 
 @exercise(
+    wants="a tuple of whole numbers",
+    nudge="How many devices is each axis split over, one axis at a time?",
     hint="Go through sizes and axes together: `size // mesh[axis]` where the axis is named, else "
     "the size itself.",
     praise="All devices hold parts of this one shape.",
@@ -43,6 +45,9 @@ def _mlp(seed, devices, t=3, m=4, units=8):
 
 
 @exercise(
+    wants="an array (devices, t, m)",
+    nudge="A unit of the MLP has a column of `up` and a row of `down`. Which of them does a "
+    "device need?",
     hint="`np.split(up, devices, axis=1)` gives each device its columns, `np.split(down, devices)` "
     "its rows. Each device computes `activation(x @ columns) @ rows`.",
     praise="One sum over the devices, and it is the whole MLP.",
@@ -73,9 +78,15 @@ def partial_sums(answer):
     expect_close(answer(x, up, down, np.tanh, 4), wanted, "the partial sums of four devices")
     x, up, down, wanted = _mlp(2, 1)
     expect_close(answer(x, up, down, np.tanh, 1), wanted, "the result of a single device")
+    wanted = np.maximum(x @ up, 0) @ down
+    got = np.asarray(answer(x, up, down, lambda z: np.maximum(z, 0), 2))
+    expect_close(got.sum(axis=0), wanted, "the sum over the devices, with ReLU as activation,")
 
 
 @exercise(
+    wants="a number of bytes",
+    nudge="How many all-reduces are there, how large is each, and what part of that does a device "
+    "send?",
     hint="`(2 * num_layers + 1)` all-reduces of `tokens * hidden_dim` numbers; in each, a device "
     "sends `2 * (devices - 1) / devices` times their bytes.",
     praise="It hardly depends on how many devices there are.",
@@ -94,15 +105,17 @@ def sent(answer):
         (7 * reduced * 1.5 / 4, "each number takes `width` bytes."),
         (7 * reduced * 1.5 * 4, "this is what all devices send together; one is asked for."),
     ):
-        expect(not np.isclose(got, wrong), message)
+        expect(not np.allclose(got, wrong), message)
     expect_close(got, 7 * reduced * 1.5, "the bytes that one of 4 devices sends")
     expect_close(answer(config, 10, 1, 2), 0, "the bytes that a device on its own sends")
     large = FALCON_FAMILY["falcon-rw-1b"]
-    wanted = 49 * 512 * 2048 * 4 * 2 * 7 / 8
-    expect_close(answer(large, 512, 8, 4), wanted, "the bytes that one of 8 sends for the 1B")
+    wanted = 49 * 512 * 2048 * 2 * 2 * 7 / 8
+    expect_close(answer(large, 512, 8, 2), wanted, "the bytes that one of 8 sends for the 1B")
 
 
 @exercise(
+    wants="a whole number",
+    nudge="What does one device hold, of the weights and of the cache?",
     hint="Try 1, 2, 4 and so on. `memory_needed(config, dtype='bfloat16', tokens=tokens, "
     "batch_size=batch_size)` has the two parts; the cache is divided only if "
     "`config.key_value_heads % devices == 0`.",
@@ -118,6 +131,7 @@ def fewest(answer):
         ("falcon-40b", 80, 2048, 500, 4, {2: "the cache counts, too"}),
         ("falcon-7b", 24, 2048, 1300, 8, {2: "7B has one key, which two devices can't share"}),
         ("falcon-7b", 24, 2048, 1500, 0, {}),
+        ("falcon-7b", 24, 512, 1300, 1, {8: "you always count 2048 tokens"}),
     ):
         got = given(answer(FALCON_FAMILY[name], gigabytes, tokens, batch_size))
         what = f"the devices of {gigabytes} GB for {name} and a batch of {batch_size}"

@@ -7,6 +7,8 @@ import numpy as np
 
 
 @exercise(
+    wants="an array (length, length) of true and false",
+    nudge="How far back is key k from query q? Write down for which distances it may be seen.",
     hint="With `q = np.arange(length)[:, None]` and `k = np.arange(length)[None, :]`, how far back "
     "a key is, is `q - k`. It must be at least 0, and less than `width`.",
     praise="Layers reach further together: each looks one window beyond the one below it.",
@@ -17,6 +19,11 @@ def window_mask(answer):
     expect(got is not None, "nothing was returned.")
     got = np.asarray(got)
     expect(got.shape == (6, 6), f"the mask should have shape (6, 6), but yours has {got.shape}.")
+    expect(
+        got.dtype == bool or np.isin(got, (0, 1)).all(),
+        "your mask has numbers to be added to the scores, such as 0 and -inf. Asked for is an "
+        "array of true and false, true where a query may look.",
+    )
     got = got.astype(bool)
     back = np.arange(6)[:, None] - np.arange(6)
     wanted = (back >= 0) & (back < 3)
@@ -43,6 +50,9 @@ def window_mask(answer):
 
 
 @exercise(
+    wants="the output alone, an array (b, q, n, h)",
+    nudge="Which key/value heads do query heads 0, 1, 2 and 3 use, if n is 4 and g is 2? Write "
+    "the list down.",
     hint="Repeat each key/value head `n // g` times with `np.repeat(key, n // g, axis=2)`, and go "
     "on as with `n` heads; or give `query` the axes `(b, q, g, r, h)`.",
     praise="The queries are as many as ever; what is stored of the past has shrunk to g / n.",
@@ -53,6 +63,11 @@ def grouped_attention(answer):
     query = rng.normal(size=(2, 3, 4, 8)).astype("float32")
     key, value = rng.normal(size=(2, 2, 5, 2, 8)).astype("float32")
     got = answer(query.copy(), key.copy(), value.copy())
+    is_pair = isinstance(got, (tuple, list)) and len(got) == 2
+    expect(
+        not is_pair or np.shape(got[0]) != query.shape,
+        "you return two things, it seems output and weights; asked for is the output alone.",
+    )
     wanted = np.array(dot_product_attention(query, key, value)[0])
 
     def equals(*arrays):
@@ -79,12 +94,17 @@ def grouped_attention(answer):
         "in yours all query heads use the mean of the key/value heads; each should use its own.",
     )
     expect_close(got, wanted, "the output for 4 query heads and 2 key/value heads", 1e-4)
-    key, value = key[:, :, :1], value[:, :, :1]
-    wanted = dot_product_attention(query, key, value)[0]
-    expect_close(answer(query, key, value), wanted, "the output for one shared key head", 1e-4)
+    for n, g in ((6, 2), (4, 1), (3, 3)):
+        query, key, value = (rng.normal(size=(1, 3, heads, 2)) for heads in (n, g, g))
+        wanted = dot_product_attention(*(x.astype("float32") for x in (query, key, value)))[0]
+        what = f"the output for {n} query heads and {g} key/value head{'s' * (g > 1)}"
+        expect_close(answer(query, key, value), wanted, what, 1e-4)
 
 
 @exercise(
+    wants="three matrices: W_query, W_key and W_value",
+    nudge="Only the columns of the places matter for who looks where. What does the token at "
+    "place p ask for, and what does a key answer with?",
     hint="Let h be t. The query of a token at place p asks for place p - 1, the key of a token "
     "tells its own place. A factor makes the head sure of itself: with 20 times the root of "
     "t, the right score is 20 and all others are 0.",

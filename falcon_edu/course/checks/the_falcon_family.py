@@ -12,6 +12,8 @@ ROPE: dict[str, Any] = {"position_encoding": "rope", "parallel_attention": True,
 
 
 @exercise(
+    wants="a whole number",
+    nudge="Write down who shares with whom for six heads and two keys.",
     hint="`heads // groups` neighbouring heads share a key. How many such shares lie before "
     "this head?",
     praise="Neighbours share.",
@@ -30,6 +32,8 @@ def key_of(answer):
     expect_close(got, [0, 0, 0, 1, 1, 1], "the keys of 6 heads with 2 groups")
     expect_close([answer(head, 4, 1) for head in range(4)], [0] * 4, "the keys, when there is one")
     expect_close([answer(i, 4, 4) for i in range(4)], range(4), "the keys, when no head shares")
+    got = [answer(i, 8, 2) for i in range(8)]
+    expect_close(got, [0] * 4 + [1] * 4, "the keys of 8 heads with 2 groups")
 
 
 def _fused(order, n, g, m):
@@ -42,6 +46,9 @@ def _fused(order, n, g, m):
 
 
 @exercise(
+    wants="an array ((n + 2 * g) * h, m)",
+    nudge="What stands in one group, and in which order? Make an array with an axis for the "
+    "groups.",
     hint="`query.reshape(g, n // g, h, m)` has the queries of each group; give keys and values an "
     "axis there, `key[:, None]`, concatenate on axis 1, and reshape.",
     praise="This is what the package does when it exports a Falcon to transformers.",
@@ -70,6 +77,8 @@ def join(answer):
 
 
 @exercise(
+    wants="an array (m, groups, h)",
+    nudge="Which heads become one? Give them an axis of their own.",
     hint="`kernel.reshape(m, groups, n // groups, h)` has the heads of each group on an axis of "
     "their own; take the mean over it.",
     praise="With some more training, such a model is nearly as good, and its cache is smaller.",
@@ -98,6 +107,8 @@ def pool(answer):
 
 
 @exercise(
+    wants="a dictionary",
+    nudge="For each of the seven entries: which name, or which shape, gives it away?",
     hint="`hidden_dim` is the width of the embedding. A fused matrix has "
     "`(heads + 2 * g) * head_dim` rows, which tells g. `post_attention_layernorm` is there in "
     "sequential blocks only, `ln_mlp` in those with two norms.",

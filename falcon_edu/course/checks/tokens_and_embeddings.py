@@ -7,19 +7,21 @@ from falcon_edu.text.tokenizer import FalconTokenizer
 import numpy as np
 
 
-def _tokenizer():
-    """Return a tokenizer with two merges, for "ki" and "te"."""
-    tokens = ["<|endoftext|>", *byte_alphabet().values(), "ki", "te"]
-    return FalconTokenizer({token: i for i, token in enumerate(tokens)}, ["k i", "t e"])
+def _tokenizer(*merges):
+    """Return a tokenizer with a few merges, such as "k i"."""
+    tokens = ["<|endoftext|>", *byte_alphabet().values(), *(m.replace(" ", "") for m in merges)]
+    return FalconTokenizer({token: i for i, token in enumerate(tokens)}, list(merges))
 
 
 @exercise(
+    wants="a number",
+    nudge="Count two things, the bytes and the tokens. Which of them is divided by which?",
     hint="`len(text.encode())` is the number of bytes, `len(tokenizer(text))` that of tokens.",
     praise="The more bytes a token holds, the shorter the text is for the model.",
 )
 def bytes_per_token(answer):
     """Exercise 1.1."""
-    tokenizer = _tokenizer()
+    tokenizer = _tokenizer("k i", "t e")
     got = given(answer(tokenizer, "kitekite"))
     expect(
         not np.array_equal(got, 0.5), "these are the tokens for a byte, not the bytes for a token."
@@ -31,9 +33,14 @@ def bytes_per_token(answer):
         'in "ëkite" you seem to count characters, but ë is two bytes.',
     )
     expect_close(got, 6 / 4, 'the bytes per token of "ëkite"')
+    expect_close(answer(tokenizer, "kitea"), 5 / 3, 'the bytes per token of "kitea"')
+    got = answer(_tokenizer("a t"), "kitea")
+    expect_close(got, 1, 'the bytes per token of "kitea", with a tokenizer that only joins a|t,')
 
 
 @exercise(
+    wants="a text",
+    nudge="At which moment are the bytes of a character together again?",
     hint='Join first, `b"".join(pieces)`, and then decode the whole with `errors="replace"`.',
     praise="Bytes can be joined at any place; characters can't.",
 )
@@ -57,6 +64,8 @@ def decode(answer):
 
 
 @exercise(
+    wants='a list of pairs of strings, such as [("t", "h")]',
+    nudge="After a merge some pairs are gone and others are new. When do you count?",
     hint="Loop: count all pairs anew, weighted by how often the word occurs; take "
     "`min(pairs, key=lambda pair: (-pairs[pair], pair))`; merge it in every word.",
     praise="With some more words and merges, this is how Falcon's vocabulary was learned.",
@@ -65,7 +74,13 @@ def learn_merges(answer):
     """Exercise 1.3."""
 
     def ask(words, count):
-        return [tuple(pair) for pair in given(answer(dict(words), count))]
+        merges = list(given(answer(dict(words), count)))
+        for pair in merges:
+            expect(
+                isinstance(pair, (tuple, list)) and [type(part) for part in pair] == [str, str],
+                f"a merge is a pair of strings, such as ('c', 'd'), but one of yours is {pair!r}.",
+            )
+        return [tuple(pair) for pair in merges]
 
     got = ask({"ab": 1, "cd": 3, "abe": 1}, 1)
     expect(
@@ -90,11 +105,21 @@ def learn_merges(answer):
         got == [("a", "b")],
         f"of two equally frequent pairs take the first of the alphabet, ('a', 'b'), not {got}.",
     )
+    wanted = [("h", "a"), ("a", "t"), ("ha", "t")]
+    got = ask({"ha": 5, "at": 4, "hat": 3}, 3)
+    expect(
+        got == wanted,
+        f"of ha ×5, at ×4, hat ×3 the merges should be {wanted}, but yours are {got}. Mind that "
+        "'ha' ends with an 'a', but is another piece: ('a', 't') does not join it.",
+    )
     got = ask({"ab": 1}, 5)
     expect(got == [("a", "b")], f'"ab" has one pair, so one merge, but yours are {got}.')
 
 
 @exercise(
+    wants="an array (v, m)",
+    nudge="Go by way of the logits: what does the loss change by with each logit, and a logit "
+    "with each number of the table?",
     hint="The gradient with respect to the logits is `p`, less 1 at the target. A logit is a row "
     "times `hidden`, so each row's gradient is its number in that vector, times `hidden`.",
     praise="A row that is not the target gets `p[row] * hidden`, with p > 0: every step pushes it "
@@ -102,20 +127,20 @@ def learn_merges(answer):
 )
 def head_gradient(answer):
     """Exercise 1.4."""
-    rng = np.random.default_rng(0)
-    hidden, table = rng.normal(size=3), rng.normal(size=(5, 3))
-    target = 2
-    powers = np.exp(table @ hidden)
-    p = powers / powers.sum()
-    wanted = np.outer(p - np.eye(5)[target], hidden)
-    got = given(answer(hidden.copy(), table.copy(), target))
-    if np.shape(got) == wanted.shape:
-        expect(
-            not np.allclose(got, -wanted),
-            "this is the step, not the gradient: the sign is the other way round.",
-        )
-        expect(
-            not np.allclose(got, np.outer(p, hidden)),
-            "the row of the target is wrong: it is the one that the loss wants larger.",
-        )
-    expect_close(got, wanted, "the gradient")
+    for v, m, target in ((5, 3, 2), (4, 2, 0)):
+        rng = np.random.default_rng(v)
+        hidden, table = rng.normal(size=m), rng.normal(size=(v, m))
+        powers = np.exp(table @ hidden)
+        p = powers / powers.sum()
+        wanted = np.outer(p - np.eye(v)[target], hidden)
+        got = np.asarray(given(answer(hidden.copy(), table.copy(), target)))
+        if got.shape == wanted.shape:
+            expect(
+                not np.allclose(got, -wanted),
+                "this is the step, not the gradient: the sign is the other way round.",
+            )
+            expect(
+                not np.allclose(got, np.outer(p, hidden)),
+                "the row of the target is wrong: it is the one that the loss wants larger.",
+            )
+        expect_close(got, wanted, f"the gradient for v = {v}, m = {m} and target {target}")

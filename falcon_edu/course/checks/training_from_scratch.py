@@ -6,6 +6,9 @@ import numpy as np
 
 
 @exercise(
+    wants="a number",
+    nudge="What does a word cost the first time, and what each time after that, if all that can "
+    "be known is known?",
     hint="Only the first time costs anything, `np.log(words)` for each word. Then take the mean "
     "over all the times.",
     praise="The more often a list is said, the more there is to gain from copying.",
@@ -36,6 +39,9 @@ def limit(answer):
 
 
 @exercise(
+    wants="three arrays: weight, mean and square",
+    nudge="Go through the five formulas in their order. Which values are returned, and which "
+    "serve this step only?",
     hint="`mean = b1 * mean + (1 - b1) * gradient`, likewise `square` with `gradient**2`; divide "
     "them by `1 - b1**step` and `1 - b2**step` for this step, but return them undivided.",
     praise="Every weight has a step of its own, about as long as the learning rate.",
@@ -68,14 +74,46 @@ def adam_step(answer):
             "a small gradient took a long step: divide by the square root of the square.",
         )
     expect_close(weight, 1 - 0.01 * np.sign(gradient), "the weight after the first step")
-    weight, mean, square = answer(np.ones(3), gradient, np.ones(3), 4 * np.ones(3), 3, 0.5)
+    before = np.array([1.0, 2.0, -3.0])
+    got = answer(before.copy(), gradient.copy(), np.ones(3), 4 * np.ones(3), 3, 0.5)
+    weight, mean, square = (np.asarray(array) for array in got)
     expect_close(mean, 0.9 + 0.1 * gradient, "the mean, when it was 1 before")
     expect_close(square, 3.996 + 0.001 * gradient**2, "the square, when it was 4 before")
     step = (mean / (1 - 0.9**3)) / np.sqrt(square / (1 - 0.999**3))
-    expect_close(weight, 1 - 0.5 * step, "the weight after step 3", 1e-4)
+    expect_close(weight, before - 0.5 * step, "the weight after step 3", 1e-6)
+    _check_epsilon(answer)
+
+
+def _check_epsilon(answer):
+    """Give it gradients as small as epsilon, where it matters where that stands."""
+    gradient, zero = np.array([1e-7, -3e-7, 0.0]), np.zeros(3)
+    with np.errstate(all="ignore"):
+        weight = np.asarray(
+            answer(zero.copy(), gradient.copy(), zero.copy(), zero.copy(), 1, 1.0)[0]
+        )
+    for wrong, message in (
+        (-np.sign(gradient), "epsilon is missing: it keeps tiny gradients from long steps."),
+        (-gradient / np.sqrt(gradient**2 + 1e-7), "epsilon is added to the root, not inside it."),
+        (
+            -gradient / (abs(gradient) + 1e-8),
+            "epsilon is 1e-7 here, as in Keras, not 1e-8 as in the paper.",
+        ),
+        (
+            -gradient / (abs(gradient) + 1e-7 / np.sqrt(1e-3)),
+            "epsilon is added before the mean of squares is corrected; add it after.",
+        ),
+    ):
+        expect(not np.allclose(weight[:2], wrong[:2]), message)
+    expect(
+        np.isfinite(weight[2]), "where the gradient is 0, you divide 0 by 0: epsilon is missing."
+    )
+    wanted = -gradient / (abs(gradient) + 1e-7)
+    expect_close(weight, wanted, "the weight, when gradients are as small as epsilon,")
 
 
 @exercise(
+    wants="two arrays, the ids and the weights",
+    nudge="Write down ids and weights for the list 1 2 3, by hand.",
     hint="`words[:, ::-1]` is each row from its end, and `np.concatenate([...], axis=1)` joins "
     "columns of marks, `np.zeros((count, 1), int)`, with them.",
     praise="Now train a Falcon on such lists. Where does it look?",
@@ -109,9 +147,14 @@ def mirrored(answer):
             "the marks should not count: their weight is 0.",
         )
     expect_close(weights, np.array([[0, 1, 1, 1, 0, 1, 1, 1]] * 2), "the weights")
+    ids, weights = answer(np.array([[7, 8]]))
+    expect_close(ids, [[0, 7, 8, 0, 8, 7]], "the ids for the list 7 8")
+    expect_close(weights, [[0, 1, 1, 0, 1, 1]], "the weights for the list 7 8")
 
 
 @exercise(
+    wants="an array (t, v)",
+    nudge="Go through 0 3 1 3 by hand: what does the second 3 find, and what stood right after it?",
     hint="For each `q`, go through `j` from 0 to `q - 1`; where `ids[j] == ids[q]`, add 1 to row "
     "`q` at column `ids[j + 1]`. Then divide each row by its sum; an empty row gets 1 / v.",
     praise="Two layers of attention have learned this rule from nothing but examples.",
