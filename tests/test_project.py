@@ -40,7 +40,7 @@ ORDER = """
     model.attention model.decoder model.backbone model.causal_lm
     text.preprocessing_layer text.tokenizer text.preprocessor
     inside.activations inside.heads inside.patterns inside.interventions
-    tales grammar tellers corpora open_world evaluation plots widgets
+    tales grammar tellers corpora open_world evaluation plots web widgets
     course.checks course.notebooks course.classroom course.doctor __main__
 """.split()
 ROOMS = {name.partition(".")[0] for name in ORDER if "." in name}
