@@ -4,6 +4,8 @@ import contextlib
 import re
 from pathlib import Path
 
+from tools import notebooks
+
 import nbformat
 import pytest
 from browser_lab import is_elsewhere, open_notebook, start_browser, start_lab
@@ -144,8 +146,31 @@ def made(browser, tmp_path_factory):
         notebook = v4.new_notebook(cells=[v4.new_code_cell(source), v4.new_code_cell("x = 1")])
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
         nbformat.write(notebook, folder / "sources" / f"{name}.ipynb")
+    asked = v4.new_notebook(
+        cells=[
+            v4.new_markdown_cell("**Predict.** What is six times seven?"),
+            v4.new_code_cell(
+                "print(6 * 7)", execution_count=1, outputs=[v4.new_output("stream", text="42\n")]
+            ),
+            v4.new_markdown_cell("**Look.** And where is it?"),
+        ]
+    )
+    notebooks.strip(asked)
+    nbformat.write(asked, folder / "sources" / "asked.ipynb")
     with start_lab(folder / "sources", folder) as lab:
         yield lab
+
+
+def test_an_answer_stays_folded_until_its_cell_runs(made, browser):
+    with open_notebook(made, browser, "asked.ipynb") as notebook:
+        outputs = notebook.page.locator(".jp-Cell-outputWrapper").first
+        folded = outputs.locator(".jp-OutputPlaceholder")
+        expect(folded).to_be_visible()
+        assert "42" not in outputs.inner_text()
+        notebook.run_all()
+        expect(outputs.get_by_text("42")).to_be_visible()
+        expect(folded).to_be_hidden()
+        assert [o["output_type"] for o in notebook.cells()[1]["outputs"]] == ["stream"]
 
 
 def test_slider_redraws(made, browser):

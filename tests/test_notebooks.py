@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tools import notebooks
+from tools import notebooks, second_run
 
 import nbformat
 import pytest
@@ -132,6 +132,100 @@ def test_guards_go_red(tmp_path, bad, message):
     nbformat.write(v4.new_notebook(cells=[bad]), path)
     (wrong,) = notebooks.check(path)
     assert message in wrong
+
+
+def lesson(*cells):
+    return v4.new_notebook(
+        cells=[c if isinstance(c, dict) else v4.new_markdown_cell(c) for c in cells]
+    )
+
+
+def folded(notebook):
+    return [i for i, c in enumerate(notebook.cells) if c.metadata.get("jupyter")]
+
+
+def test_answers_of_predictions_are_folded_and_nothing_else_is():
+    made = lesson(
+        cell("x = 1"),
+        "**Predict.** What is x?",
+        cell("y = x"),
+        "A step between.",
+        cell("print(y)", [text("stdout", "1")]),
+        cell("print(-y)", [text("stdout", "-1")]),
+        "**Look.** It is 1.",
+        cell("print('shown')", [text("stdout", "shown")]),
+    )
+    made.cells[7].metadata["jupyter"] = {"outputs_hidden": True}
+    notebooks.strip(made)
+    assert folded(made) == [4, 5]
+    assert made.cells[4].outputs[0] == notebooks.CURTAIN
+    once = nbformat.writes(made)
+    notebooks.strip(made)
+    assert nbformat.writes(made) == once
+
+
+def test_an_open_answer_goes_red():
+    made = lesson("**Predict.** What is x?", cell("print(1)", [text("stdout", "1")]))
+    assert "is open" in next(notebooks.open_answers(made))
+    made.cells[1].metadata["jupyter"] = {"outputs_hidden": True}
+    assert "beginning of the answer" in next(notebooks.open_answers(made))
+    notebooks.fold(made)
+    assert list(notebooks.open_answers(made)) == []
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_each_prediction_has_an_answer(path):
+    """A notebook folds at least a cell for each prediction that cells answer."""
+    notebook = nbformat.read(path, as_version=4)
+    asked = sum(c.source.count("**Predict.**") for c in notebook.cells if c.cell_type != "code")
+    assert len(folded(notebook)) >= asked / 2
+    assert all(c.metadata.jupyter.outputs_hidden for _, c in notebooks.answers(notebook))
+
+
+# A tale's models are trained anew here, and what was read of the first is read of the second.
+GIVEN_AWAY = {
+    "10_hidden_states": "pair last seen answers seen_corrupted clean corrupted outputs".split(),
+    "12_lora": ["falcon", "trained"],
+}
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_each_cell_can_be_run_again_after_the_last(path):
+    """No cell reads a name that a later one has given to something else."""
+    known = GIVEN_AWAY.get(path.stem, [])
+    wrong = [each for each in second_run.check(path) if each.split()[4] not in known]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("sources", "name"),
+    [
+        (["x = 1", "print(x)", "x = 2"], "x"),
+        (["x = 1", "def f():\n    return x", "for x in 'ab':\n    pass"], "x"),
+        (["x = [1]", "[x for x in x]", "import os as x"], "x"),
+        (["x = 1", "x = x + 1"], "x"),
+        (["x = 1", "x += 1"], "x"),
+        (["x = 1", "print(f'{x}')", "del x"], "x"),
+        (["x = 1", "print(x)", "def x():\n    pass"], "x"),
+    ],
+)
+def test_a_name_that_is_given_away_is_found(sources, name):
+    assert [each.split()[4] for each in second_run.reused(sources)] == [name]
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        ["x = 1", "print(x)"],
+        ["x = 1", "def f(x):\n    return x", "x = 2"],
+        ["x = 1", "x = 2\nprint(x)", "x = 3"],
+        ["x = 1", "print([x for x in range(3)])", "x = 3"],
+        ["x = 1", "print(y.x, f(x=3))", "x = 3"],
+        ["x = 1", "if True:\n    %pip install y", "x = 3"],
+    ],
+)
+def test_a_name_of_its_own_is_no_harm(sources):
+    assert list(second_run.reused(sources)) == []
 
 
 def test_widget_state_goes_red(tmp_path):

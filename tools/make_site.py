@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from tools import address, site_api
+from tools.notebooks import shown
 
 import nbformat
 from nbformat import NotebookNode
@@ -114,8 +115,11 @@ def relinked(text: str, name: str, there: dict[str, str], copied: set[str]) -> s
 
 
 def prepared(notebook: NotebookNode) -> NotebookNode:
-    """Return a notebook whose pictures have their words, and whose live views are told as such."""
+    """Return a notebook as a page: pictures with their words, answers of predictions folded."""
     for cell in notebook.cells:
+        if cell.cell_type == "code" and cell.metadata.get("jupyter", {}).get("outputs_hidden"):
+            cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-output"]
+            cell.outputs = shown(cell)
         for output in cell.get("outputs", []):
             if "image/png" not in output.get("data", {}):
                 continue

@@ -65,6 +65,7 @@ def strip(notebook: NotebookNode) -> None:
             output.get("data", {}).pop(WIDGET_VIEW, None)
         if cell.cell_type == "code":
             cell.outputs = join_streams(cell.outputs)
+    fold(notebook)
 
 
 def join_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
@@ -79,7 +80,49 @@ def join_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
     return joined
 
 
+# === Predictions ===
+
+# JupyterLab writes the first line of the first output beside a folded one. This output has none.
+CURTAIN = nbformat.v4.new_output("display_data")
+
+
+def answers(notebook: NotebookNode) -> Iterator[tuple[str, NotebookNode]]:
+    """Yield the cells whose outputs answer a prediction: the next ones, up to more text."""
+    is_asked = is_answered = False
+    for index, cell in enumerate(notebook.cells):
+        if cell.cell_type == "markdown":
+            is_asked = "**Predict.**" in cell.source or (is_asked and not is_answered)
+            is_answered = False
+        elif cell.cell_type == "code" and is_asked and shown(cell):
+            is_answered = True
+            yield f"cell {index} [{cell.execution_count or ' '}]", cell
+
+
+def shown(cell: NotebookNode) -> list[NotebookNode]:
+    """Return the outputs of a cell that show something."""
+    return [output for output in cell.outputs if output != CURTAIN]
+
+
+def fold(notebook: NotebookNode) -> None:
+    """Fold what answers a prediction, and nothing else. Running a cell unfolds it."""
+    for _, cell in code_cells(notebook):
+        cell.outputs = shown(cell)
+        cell.metadata.pop("jupyter", None)
+    for _, cell in answers(notebook):
+        cell.metadata.jupyter = nbformat.from_dict({"outputs_hidden": True})
+        cell.outputs.insert(0, CURTAIN.copy())
+
+
 # === Guards: each yields what is wrong ===
+
+
+def open_answers(notebook: NotebookNode) -> Iterator[str]:
+    """Find predictions whose answer can be read before anything runs, if only a line of it."""
+    for name, cell in answers(notebook):
+        if not cell.metadata.get("jupyter", {}).get("outputs_hidden"):
+            yield f"{name}: the answer to a prediction is open"
+        elif cell.outputs[0] != CURTAIN:
+            yield f"{name}: the folded line shows the beginning of the answer"
 
 
 def unexecuted(notebook: NotebookNode) -> Iterator[str]:
@@ -147,6 +190,7 @@ GUARDS: list[Callable[[NotebookNode], Iterator[str]]] = [
     volatile,
     machine_paths,
     long_cells,
+    open_answers,
 ]
 
 
