@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tools import notebooks, second_run
+from tools import minutes, notebooks, second_run
 
 import nbformat
 import pytest
@@ -29,17 +29,36 @@ def test_notebook_is_stripped(path):
 # === Lessons ===
 
 # The graded assignments have parts of their own: `tests/test_assignments.py`.
+FIRST = ROOT / "notebooks" / "00_welcome.ipynb"
 LESSONS = [p for p in FOUND if p.parent.name == "notebooks" and re.match(r"(?!00)\d\d_", p.name)]
 
 
-def test_readme_has_each_notebook_with_its_own_minutes():
-    readme = (ROOT / "README.md").read_text()
-    said = dict(re.findall(r"\]\(notebooks/(\d\d_\w+)\.ipynb\) \| (\d+) \|", readme))
-    own = {}
-    for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"):
-        opening = nbformat.read(path, as_version=4).cells[0].source
-        own[path.stem] = re.search(r"(\d+) minutes", opening)[1]
-    assert said == own
+@pytest.mark.parametrize("path", [FIRST, *LESSONS], ids=lambda path: path.stem)
+def test_minutes_are_those_of_the_rule(path):
+    """The opening and the README say what words, lines, predictions and exercises add up to."""
+    notebook = nbformat.read(path, as_version=4)
+    assert f"{minutes.sentence(notebook)}." in notebook.cells[0].source
+    row = f"](notebooks/{path.stem}.ipynb) | {minutes.row(notebook)} |"
+    assert row in (ROOT / "README.md").read_text()
+
+
+def test_teachers_are_told_the_same_minutes():
+    lessons = [nbformat.read(path, as_version=4) for path in LESSONS]
+    read, worked = [*map(minutes.reading, lessons)], [*map(minutes.exercises, lessons)]
+    said = (ROOT / "docs" / "teaching.md").read_text()
+    assert f"takes {min(read)} to {max(read)} minutes of reading" in said
+    assert f"another {min(worked)} to {max(worked)} minutes" in said
+
+
+def test_minutes_count_words_lines_and_predictions():
+    words, code = v4.new_markdown_cell("word " * 1500), v4.new_code_cell("x = 1\n\n" * 100)
+    asked = v4.new_markdown_cell("**Predict.** " * 10)
+    tasks = v4.new_markdown_cell(
+        "## Exercises\n" + "word " * 9000 + "\n### Exercise 1 *(20 minutes, hard)*"
+    )
+    made = v4.new_notebook(cells=[words, code, asked, tasks, v4.new_code_cell("y = 1")])
+    assert (minutes.reading(made), minutes.exercises(made)) == (35, 20)
+    assert minutes.sentence(made) == "About 35 minutes of reading, and 20 for the exercises"
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
