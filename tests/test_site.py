@@ -9,6 +9,9 @@ import os
 import threading
 from pathlib import Path
 
+from tools import address, notebooks
+
+import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser_lab import is_elsewhere, start_browser
@@ -101,6 +104,20 @@ def test_the_course_is_there_with_its_pictures(site):
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         page = pages[SITE / "notebooks" / f"{path.stem}.html"]
         assert any("_images/" in url for url in page.loads), path.stem
+
+
+def test_answers_of_predictions_are_behind_a_click(site, browser):
+    """As many outputs are folded as in the notebook, and none of them can be read at first."""
+    page = browser.new_page()
+    for path in address.lessons():
+        folded = [cell for _, cell in notebooks.answers(nbformat.read(path, as_version=4))]
+        page.goto(f"{site}/notebooks/{path.stem}.html", wait_until="load")
+        outputs = page.locator("details .cell_output")
+        assert outputs.count() == len(folded), path.stem
+        assert not any(output.is_visible() for output in outputs.all())
+    page.locator("details:has(.cell_output) summary").first.click()
+    assert outputs.first.is_visible()
+    page.close()
 
 
 # === The checks themselves ===
