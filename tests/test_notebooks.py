@@ -201,7 +201,7 @@ def test_each_prediction_has_an_answer(path):
     assert all(c.metadata.jupyter.outputs_hidden for _, c in notebooks.answers(notebook))
 
 
-# A tale's models are trained anew here, and what was read of the first is read of the second.
+# These two go on to another model, or to fresh tales: going back there means the first cells, too.
 GIVEN_AWAY = {
     "10_hidden_states": "pair last seen answers seen_corrupted clean corrupted outputs".split(),
     "12_lora": ["falcon", "trained"],
