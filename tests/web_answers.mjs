@@ -20,21 +20,22 @@ export async function answer(modules, header, weights, requests) {
     tokenize: ({ texts }) =>
       texts.map((text) => {
         const ids = tokenizer.tokenize(text);
-        return { ids, strings: tokenizer.token_strings(ids), text: tokenizer.detokenize(ids) };
+        const pieces = text.match(tokenizer.pieces) ?? [];
+        return { ids, pieces, strings: tokenizer.token_strings(ids), text: tokenizer.detokenize(ids) };
       }),
     record(request) {
       const cache = inside.prefill(causal_lm, ids_of(request), request.heads);
       return inside.record(causal_lm, cache);
     },
     record_in_steps(request) {
-      // One token after the other, and texts before it that leave something in the cache.
+      // The last tokens one after the other, and texts before that leave something in the cache.
       let cache = null;
       for (const token_ids of request.before) {
         cache = inside.prefill(causal_lm, token_ids, request.heads, cache);
         inside.record(causal_lm, cache);
       }
-      cache = inside.prefill(causal_lm, request.token_ids.slice(0, 1), request.heads, cache);
-      for (const id of request.token_ids.slice(1)) run_blocks(causal_lm, [id], cache);
+      cache = inside.prefill(causal_lm, request.token_ids.slice(0, -3), request.heads, cache);
+      for (const id of request.token_ids.slice(-3)) run_blocks(causal_lm, [id], cache);
       return inside.record(causal_lm, cache);
     },
     logit_lens(request) {
