@@ -59,8 +59,8 @@ parity: $(PEERS)/installed ## print how far every layout is from float64, transf
 	$(PEERS)/bin/python tools/parity.py
 	$(PEERS)/bin/python tools/parity_routes.py
 
-benchmark: $(PEERS)/installed ## compare speed and memory with keras-hub, transformers and peft
-	$(PEERS)/bin/python -m benchmarks --write
+benchmark: $(PEERS)/installed ## compare speed and memory with the peers; PATHS=1: with each fast path and without
+	$(PEERS)/bin/python -m $(if $(PATHS),benchmarks.paths,benchmarks) --write
 
 evaluate: install ## print how well the shipped models tell tales of the open world
 	$(BIN)/python tools/evaluate_tales.py

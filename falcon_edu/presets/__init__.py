@@ -11,7 +11,7 @@ from falcon_edu.model.config import CONFIG_FIELDS, FalconConfig
 from falcon_edu.presets import info, keras_hub, tokenizer_files, transformers, weights
 from falcon_edu.presets.capacity import check_size
 from falcon_edu.presets.folders import file_in, read_json
-from falcon_edu.presets.handles import exact_source, resolve
+from falcon_edu.presets.handles import find, resolve
 from falcon_edu.presets.hub_files import most_weight_bytes
 from falcon_edu.presets.older import or_older
 from falcon_edu.presets.peft import merge_peft_adapter
@@ -25,9 +25,9 @@ from falcon_edu.storage.strangers import listed
 __all__ = [
     "builtin_presets",
     "describe_preset",
-    "exact_preset",
     "export_to_transformers",
     "export_tokenizer",
+    "find",
     "load_backbone",
     "load_preprocessor",
     "load_task_weights",
@@ -88,8 +88,8 @@ def load_backbone(cls, preset, load_weights=True, **overrides):
 
 
 def _load_backbone(cls, preset, load_weights, overrides):
-    folder = resolve(preset, weights=False)
-    source = exact_source(preset, folder)
+    source = find(preset)
+    folder = source.folder
     with naming(preset, folder), ExitStack() as files:
         if load_weights and "://" in source:  # no more than the configuration can need
             *_, config = _configure(cls, folder, overrides)
@@ -114,8 +114,8 @@ def _load_backbone(cls, preset, load_weights, overrides):
             weights.check_tensors(tensors, table, folder)
             return lambda: weights.load_backbone(lambda: found(**arguments), tensors, table, folder)
 
-        backbone = _read(source, folder, read)()
-    backbone.loaded_from = source
+        backbone = _read(source, read)()
+    backbone.loaded_from = str(source)
     return backbone
 
 
@@ -182,13 +182,13 @@ def describe_preset(preset):
     >>> describe_preset("falcon_tales_rw_en")["architecture"]
     'ALiBi, multi-head attention (4 heads), sequential blocks, biases'
     """
-    folder = resolve(preset, weights=False)
+    source = find(preset)
+    folder = source.folder
     with naming(preset, folder):
         content = read_json(folder, "config.json")
         file_format, name = _format_of(content, f"{folder}/config.json")
         classes = {"FalconBackbone": FalconConfig}
         _, arguments = file_format.read_config(content, f"{folder}/config.json", classes)
-        source = exact_source(preset, folder)
         return info.describe(source, folder, name, file_format, _falcon_config(arguments, folder))
 
 
@@ -210,30 +210,15 @@ def naming(preset, folder):
         raise type(error)(f"{named} (Its files lie in {folder}.)") from error
 
 
-def exact_preset(preset):
-    """Return a preset with the commit or version that its hub has now: `"hf://owner/name@commit"`.
-
-    What is made of several loads is then of one commit, even if the branch moves on in between.
-
-    Args:
-        preset: as in `load_backbone`.
-    """
-    return exact_source(preset, resolve(preset, weights=False))
-
-
 def load_tokenizer(cls, preset, **overrides):
     """Make the tokenizer of a preset; what `FalconTokenizer.from_preset` does."""
     return or_older(partial(_load_tokenizer, cls))(preset, overrides)
 
 
 def _load_tokenizer(cls, preset, overrides):
-    folder = resolve(preset, weights=False)
-    with naming(preset, folder):
-        return _read(
-            exact_source(preset, folder),
-            folder,
-            lambda: tokenizer_files.read_tokenizer(cls, folder, overrides),
-        )
+    source = find(preset)
+    with naming(preset, source.folder):
+        return _read(source, lambda: tokenizer_files.read_tokenizer(cls, source.folder, overrides))
 
 
 def load_preprocessor(cls, preset, **overrides):
@@ -242,19 +227,20 @@ def load_preprocessor(cls, preset, **overrides):
 
 
 def _load_preprocessor(cls, preset, overrides):
-    folder = resolve(preset, weights=False)
+    source = find(preset)
+    folder = source.folder
 
     def read():
         tokenizer = tokenizer_files.read_tokenizer(cls.tokenizer_cls, folder, {})
         return tokenizer_files.read_preprocessor(cls, folder, tokenizer, overrides)
 
     with naming(preset, folder):
-        return _read(exact_source(preset, folder), folder, read)
+        return _read(source, read)
 
 
-def _read(source, folder, read):
+def _read(source, read):
     """Read from a folder that somebody may save meanwhile; a hub's only ever gets more files."""
-    return read() if "://" in source else read_steadily(folder, read)
+    return read() if "://" in source else read_steadily(source.folder, read)
 
 
 def _configure(cls, folder, overrides):

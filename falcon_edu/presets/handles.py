@@ -13,6 +13,36 @@ FORMS = (
 )
 
 
+class Found(str):
+    """The exact name of a preset that was found, with the commit or version that its hub had.
+
+    It stands wherever a preset is asked for, and is not looked for again: what is made of several
+    loads is of one commit, even if the branch moves on in between.
+    """
+
+    folder: Path  # with its small files
+
+
+def find(preset):
+    """Return a preset, looked for and with its small files at hand, as a `Found`.
+
+    Args:
+        preset: as in `resolve`, which says what is raised.
+
+    Example:
+
+    >>> found = find("falcon_tales_rw_en")
+    >>> found, (found.folder / "config.json").is_file()
+    ('falcon_tales_rw_en', True)
+    """
+    if isinstance(preset, Found):
+        return preset
+    folder = resolve(preset, weights=False)
+    found = Found(exact_source(preset, folder))
+    found.folder = folder
+    return found
+
+
 def resolve(preset, weights=True, most=None):
     """Return the folder that holds a preset's files, downloaded or from the cache if need be.
 

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from falcon_edu.fast import allocator, packing
 from falcon_edu.int8.quantization import quantize, quantize_in_groups
@@ -14,7 +13,6 @@ from falcon_edu.presets.casting import Caster, cast_to_numpy
 from falcon_edu.presets.finite import is_finite
 from falcon_edu.presets.progress import QUICK, bar_of_bytes
 from falcon_edu.scale.distribution import variable_sharding
-from falcon_edu.storage.interrupts import uninterrupted
 from falcon_edu.storage.strangers import listed, plain, shown
 
 import jax
@@ -160,23 +158,29 @@ def check_tensors(tensors, table, source):
 
 
 @contextmanager
-def _forgetting_on_errors():
-    """Have Keras draw no values, perhaps gigabytes, for a model that could not be made."""
-    waiting = "uninitialized_variables"  # until the stateless scope ends
-    before = list(global_state.get_global_attribute(waiting, []))
-    try:
-        yield
-    except BaseException:
-        global_state.set_global_attribute(waiting, before)
-        raise
+def _without_values():
+    """Have Keras draw no values for the variables that are made meanwhile; yields a list of them.
+
+    Inside a stateless scope Keras notes variables, and draws their values when the scope ends. The
+    note is taken away from it, after an error or an interrupt too: it would fill all that stands
+    there, perhaps gigabytes, whenever the next model is made.
+    """
+    note = "uninitialized_variables"
+    before = list(global_state.get_global_attribute(note, []))
+    empty: list = []
+    with keras.StatelessScope():
+        try:
+            yield empty
+        finally:
+            empty += global_state.get_global_attribute(note, [])[len(before) :]
+            global_state.set_global_attribute(note, before)
 
 
 def load_backbone(make, tensors, table, source="the files"):
     """Make a backbone whose weights come straight from a file, one tensor after the other.
 
-    Inside a stateless scope Keras puts the first values of variables off until the scope ends. By
-    then each variable has an initializer that reads its tensor, so random numbers are never drawn,
-    and memory holds the weights once, plus the tensor that is being cast.
+    The model is made without values, so random numbers are never drawn, and memory holds the
+    weights once, plus the tensor that is being cast.
 
     Args:
         make: a function without arguments that makes the backbone.
@@ -191,31 +195,25 @@ def load_backbone(make, tensors, table, source="the files"):
     Raises:
         ValueError: a tensor can't be read.
     """
-    failures: list[BaseException] = []
+    with _without_values() as empty:
+        backbone = make()
     not_finite: list[str] = []
     cast = Caster()
     total = sum(math.prod(entry.shape) * _itemsize(tensors[entry.name]) for entry in table)
-    # Keras would try to fill the variables that an interrupt left empty each time that a model is
-    # made. So it waits, and what is not read yet stays unread.
-    with (
-        uninterrupted() as hold,
-        bar_of_bytes(total, "Loading") as progress,
-        keras.StatelessScope(),
-        _forgetting_on_errors(),
-    ):
-        backbone = make()
-        for entry in table:
-            for index, path in enumerate(entry.weights):
-                weight = _Source(entry, tensors[entry.name], index, progress, not_finite)
-                for variable, read in _readers(backbone, path, weight):
-                    _fill_later(variable, _Reader(read, cast, failures, hold))
-    if failures:
-        if not isinstance(failures[0], Exception):
-            raise failures[0]  # an interrupt
-        where = f" Not finite: {listed(not_finite)}." if not_finite else ""
-        raise ValueError(
-            f"The weights in {source} could not be read: {failures[0]}{where}"
-        ) from failures[0]
+    with bar_of_bytes(total, "Loading") as progress:
+        try:
+            for entry in table:
+                tensor = tensors[entry.name].read()
+                _fill(backbone, entry, tensor, cast, not_finite)
+                progress.update(tensor.nbytes)
+        except Exception as error:
+            where = f" Not finite: {listed(not_finite)}." if not_finite else ""
+            raise ValueError(
+                f"The weights in {source} could not be read: {error}{where}"
+            ) from error
+    for variable in empty:
+        if variable._value is None:  # no weight: the state of dropout
+            variable._deferred_initialize()
     if not_finite:
         warnings.warn(
             f"{source} has weights that are NaN or infinite, or become so in this model's dtype: "
@@ -228,144 +226,61 @@ def load_backbone(make, tensors, table, source="the files"):
     return backbone
 
 
-def _fill_later(variable, reader):
-    """Let a reader fill a variable that has no value yet, when Keras gets to it."""
-    variable._initializer = reader
-    sharding = variable_sharding(variable)
+def _fill(backbone, entry, tensor, cast, not_finite):
+    """Give the variables of an entry's weights the values that its tensor has."""
+    first = find_variable(backbone, entry.weights[0])
+    if not is_finite(tensor, None if first.dtype == "int8" else first.dtype):
+        not_finite.append(entry.name)
+    for path, value in zip(entry.weights, entry.split(tensor), strict=True):
+        variable = find_variable(backbone, path)
+        if variable.dtype == "int8":
+            for rounded, whole in _rounded(backbone, path, value):
+                _initialize(rounded, whole, cast)
+        else:
+            _initialize(variable, value, cast)
+
+
+def _initialize(variable, value, cast):
+    """Give a variable its first value; over several devices, each gets its part."""
+    value, sharding = value.reshape(variable.shape), variable_sharding(variable)
     if sharding is None:
+        variable._initialize(variable._convert_to_tensor(cast(value, variable.dtype)))
         return
 
-    def initialize(reader):
-        del variable._initialize_with_initializer
-        variable._initialize(reader.shards(variable.shape, variable.dtype, sharding))
+    def part_of(part):
+        return cast_to_numpy(value[part], variable.dtype)
 
-    # Keras would make the whole tensor on one device and share it out then, or, from some size on,
-    # compile the reader, with the tensor as a constant. So this one variable has a way of its own.
-    variable._initialize_with_initializer = initialize
+    variable._initialize(jax.make_array_from_callback(value.shape, sharding, part_of))
 
 
-@dataclass
-class _Source:
-    """One weight of a tensor in a file."""
+def _rounded(backbone, path, value):
+    """Round a weight to eight bits: yields its variables, each with its value.
 
-    entry: Entry
-    tensor: Tensor
-    index: int
-    progress: Any
-    not_finite: list
-    dtype: str | None = None
-
-    def read(self):
-        tensor = self.tensor.read()
-        if self.index == 0 and not is_finite(tensor, self.dtype):
-            self.not_finite.append(self.entry.name)
-        value = self.entry.split(tensor)[self.index]
-        self.progress.update(value.nbytes)
-        return value
-
-
-class _Rounded:
-    """A weight in eight bits, its scales, and steps: variables of one tensor, read once.
-
-    Args:
-        source: a `_Source`.
-        axis: the one that a product sums over.
-        group_size: of groups with steps of their own, or `None`.
-        parts: in how many the kernel is packed, or `None` if it isn't.
+    They are the whole numbers, their scales, and with groups the steps of these.
     """
-
-    def __init__(self, source, axis, group_size, parts):
-        self.source, self.axis, self.group_size, self.parts = source, axis, group_size, parts
-        self.scales = self._steps = None
-
-    def weight(self):
-        value, axis = self.source.read(), self.axis
-        turned = axis == 0 and not value.flags.c_contiguous
-        if turned:
-            # A file of transformers has all of one output side by side: it is rounded as it lies.
-            value, axis = np.moveaxis(value, 0, -1), -1
-        if self.group_size is None:
-            quantized, self.scales = quantize(value, axis)
-        else:
-            quantized, self.scales, self._steps = quantize_in_groups(value, self.group_size, axis)
-        if turned:
-            quantized = np.moveaxis(quantized, -1, 0)
-            self._steps = None if self._steps is None else np.moveaxis(self._steps, -1, 0)
-        return self._as_laid_out(quantized)
-
-    def scale(self):
-        return self.scales
-
-    def steps(self):
-        return self._as_laid_out(self._steps)
-
-    def _as_laid_out(self, array):
-        return array if self.parts is None else packing.pack(array, self.parts)
-
-
-def _readers(backbone, path, source):
-    """Return the variables of the weight at a path, each with a function that reads its value."""
-    weight = find_variable(backbone, path)
-    if weight.dtype != "int8":
-        source.dtype = weight.dtype
-        return [(weight, source.read)]
     layer = find_weight(backbone, path.rpartition(".")[0])
-    rounded = _Rounded(
-        source,
-        # Keras keeps one scale for a token's embedding, and for the output channels of all else.
-        axis=1 if path.endswith(".embeddings") else 0,
-        group_size=getattr(layer, "group_size", None),
-        parts=layer.parts if getattr(layer, "is_packed", False) else None,
-    )
-    # Keras fills variables in the order in which they were made: the weight comes first.
-    readers = [
-        (weight, rounded.weight),
-        (find_weight(backbone, f"{path}_scale"), rounded.scale),
-    ]
-    if rounded.group_size is not None:
-        readers.append((find_weight(backbone, f"{path}_steps"), rounded.steps))
-    return readers
+    # Keras keeps one scale for a token's embedding, and for the output channels of all else.
+    axis = 1 if path.endswith(".embeddings") else 0
+    group_size = getattr(layer, "group_size", None)
+    turned = axis == 0 and not value.flags.c_contiguous
+    if turned:
+        # A file of transformers has all of one output side by side: it is rounded as it lies.
+        value, axis = np.moveaxis(value, 0, -1), -1
+    steps = None
+    if group_size is None:
+        quantized, scales = quantize(value, axis)
+    else:
+        quantized, scales, steps = quantize_in_groups(value, group_size, axis)
 
+    def as_laid_out(array):
+        array = np.moveaxis(array, -1, 0) if turned else array
+        is_packed = getattr(layer, "is_packed", False)
+        return packing.pack(array, layer.parts) if is_packed else array
 
-@dataclass
-class _Reader:
-    """An initializer that reads a value.
-
-    It never raises: Keras would be left with half-made variables that it tries again later. After
-    a failure, or while an interrupt waits, the others read nothing more, and the caller raises.
-    """
-
-    read: Callable[[], np.ndarray]
-    cast: Caster
-    failures: list
-    hold: Any
-
-    def __call__(self, shape, dtype=None):
-        return self._read(
-            lambda value: self.cast(value.reshape(shape), dtype),
-            lambda: keras.ops.zeros((), dtype),
-        )
-
-    def shards(self, shape, dtype, sharding):
-        """Return the weight as an array over several devices, each part cast on its way."""
-
-        def spread(value):
-            return jax.make_array_from_callback(
-                shape,
-                sharding,
-                lambda part: cast_to_numpy(value.reshape(shape)[part], dtype),
-            )
-
-        return self._read(spread, lambda: spread(np.broadcast_to(np.float32(0), shape)))
-
-    def _read(self, place, fail):
-        if self.failures or self.hold:
-            return fail()
-        try:
-            return place(self.read())
-        except BaseException as failure:
-            self.failures.append(failure)
-            return fail()
+    yield find_variable(backbone, path), as_laid_out(quantized)
+    yield find_weight(backbone, f"{path}_scale"), scales
+    if steps is not None:
+        yield find_weight(backbone, f"{path}_steps"), as_laid_out(steps)
 
 
 def _itemsize(tensor):

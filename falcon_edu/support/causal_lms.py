@@ -119,11 +119,11 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
 
     @classmethod
     def _from_preset(cls, preset, load_weights, **kwargs):
-        from falcon_edu.presets import exact_preset, load_task_weights
+        from falcon_edu.presets import find, load_task_weights
 
         task = {name: kwargs.pop(name) for name in TASK_ARGUMENTS if name in kwargs}
         if not {"preprocessor", "backbone"} <= kwargs.keys():
-            preset = exact_preset(preset)
+            preset = find(preset)
         # The tokenizer first: it is small, and if it is missing nothing large was read in vain.
         if "preprocessor" in kwargs:
             preprocessor = kwargs.pop("preprocessor")
