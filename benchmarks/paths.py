@@ -18,9 +18,10 @@ from benchmarks.checkpoints import arguments
 from benchmarks.keras_works import token_dict
 from benchmarks.machine import cores
 from falcon_edu import FalconBackbone, FalconCausalLM, fast
-from falcon_edu.fast import causal_attention, dense, gradients, packing, products
+from falcon_edu.fast import causal_attention, dense, gradients, packing
 from falcon_edu.generation import streaming
 from falcon_edu.inside.activations import pad_to_bucket, run_compiled
+from falcon_edu.int8.layers import Int8ReversibleEmbedding, QuantizedDense
 from falcon_edu.model import attention, layers
 
 import jax
@@ -39,16 +40,6 @@ def call_of_keras(self, inputs, training=None):
     if self.lora_enabled:
         return super(dense._Dense, self).call(inputs, training=training)
     return OUR_CALL(self, inputs, training=training)
-
-
-def widened_product(x, kernel, steps=None):
-    """Widen a whole kernel, then multiply."""
-    return x @ products.widen(kernel, steps, axis=0)
-
-
-def widened_product_transposed(x, kernel, steps=None):
-    """Widen a whole kernel of which each row is an output channel, then multiply."""
-    return x @ products.widen(kernel, steps).T
 
 
 def values(model):
@@ -75,8 +66,12 @@ PATHS = {
     "packing": [NOT_PACKED],
     "packing and blocks": [
         NOT_PACKED,
-        (dense, "narrow_product", widened_product),
-        (dense, "narrow_product_transposed", widened_product_transposed),
+        (dense._Dense, "int8_product", QuantizedDense.int8_product),
+        (
+            dense.ReversibleEmbedding,
+            "int8_product",
+            Int8ReversibleEmbedding.int8_product,
+        ),
     ],
     EVERY: [(layers, name, part) for name, part in fast.PLAIN.items()]
     + [(streaming, "values_with_bits", values)],
@@ -118,12 +113,12 @@ def train(size, batch=32, tokens=128, rank=None):
 
     @jax.jit
     @jax.value_and_grad
-    def step(weights):
+    def step(weights, others):
         logits, _ = model.stateless_call(weights, others, x, training=True)
         return ops.mean(layers.cross_entropy(logits, y))
 
     weights = [variable.value for variable in model.trainable_variables]
-    return lambda: step(weights)
+    return lambda: step(weights, others)
 
 
 def lora(size):
@@ -217,6 +212,7 @@ def main():
         for name, (make, paths) in works.items():
             bar.set_description(name)
             lines += line(name, measure(make, paths, options.rounds, bar))
+            bar.write("\n".join(lines[-len(paths) :]))
             jax.clear_caches()
     text = "\n".join(lines) + "\n"
     print(text)

@@ -34,8 +34,8 @@ def process():
         "hooks": [repr(f) for f in (sys.excepthook, sys.displayhook, threading.excepthook)],
         "recursion": sys.getrecursionlimit(),
         "folder": os.getcwd(),
-        # Two stay for as long as the process lives: ours, which finds the paths that our own modules
-        # had, and one of absl's, which Keras imports.
+        # Two stay: ours, which finds the paths that our own modules had, and one of absl's, which
+        # Keras imports.
         "finders": [
             repr(f)
             for f in sys.meta_path

@@ -28,7 +28,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ORDER = """
     old_paths
     storage.interrupts storage.strangers storage.drafts storage.files storage.hdf5
-    fast.allocator fast.products fast.packing int8.quantization support.layer_state int8.quantized
+    fast.allocator int8.quantization support.layer_state int8.quantized int8.layers
+    fast.products fast.packing
     model.layers model.positions model.config
     support.configs support.initializers support.losses scale.distribution scale.memory
     fast.gradients fast.dense fast.fused_attention fast.causal_attention
@@ -305,6 +306,8 @@ def test_such_names_are_seen(text):
 
 def test_no_test_file_swaps_keras_layers_when_it_is_imported():
     """Pytest imports every file of `tests` for its examples, plugins too."""
+    import falcon_edu  # noqa: F401 (chooses Keras's backend)
+
     import keras
 
     importlib.import_module("tests.peers.swapped_layers")
@@ -313,7 +316,9 @@ def test_no_test_file_swaps_keras_layers_when_it_is_imported():
         assert getattr(keras.src.layers, name).__module__.startswith("keras.")
 
 
-@pytest.mark.parametrize("module", ["support.backbones", "int8.quantized", "fast", "model.layers"])
+@pytest.mark.parametrize(
+    "module", ["support.backbones", "int8.layers", "fast.products", "fast", "model.layers"]
+)
 def test_a_room_opens_whichever_of_them_is_the_first(module):
     """Model, base classes and fast parts need each other, though no file needs itself."""
     code = f"import falcon_edu.{module}; from falcon_edu import FalconBackbone; print('open')"

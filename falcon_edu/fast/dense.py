@@ -1,15 +1,10 @@
-"""Keras's dense layers and embedding, which may also hold their weights in eight bits.
+"""The quick products of Keras's dense layers and embedding, in eight bits and out of them.
 
-They differ from Keras's own in five things, and in what their files hold: `quantized`. Quantized to
-int8, only the weights are rounded, not what flows through the model: Keras rounds both by default,
-and XLA's product of whole numbers is some fifteen times slower on a CPU. Groups of weights may then
-have steps of their own. Where one text grows token by token, or the weights have fewer bytes than
-float32, the products are those of `products`. A kernel of eight bits is packed, on one CPU, in the
-order in which it is read: `packing`. And a dense layer with LoRA never adds the product of the
-factors to its kernel: the inputs go through each of them.
+Where one text grows token by token, or the weights have fewer bytes than float32, the products are
+those of `products`. A kernel of eight bits is packed, on one CPU, in the order in which it is read:
+`packing`. And a dense layer with LoRA never adds the product of the factors to its kernel: the
+inputs go through each of them.
 """
-
-import re
 
 from falcon_edu.fast import packing
 from falcon_edu.fast.gradients import matrix_product
@@ -23,21 +18,24 @@ from falcon_edu.fast.products import (
     row_product_transposed,
     widen,
 )
-from falcon_edu.int8.quantized import Quantized
+from falcon_edu.int8.layers import (
+    Int8Dense,
+    Int8EinsumDense,
+    Int8ReversibleEmbedding,
+    QuantizedDense,
+)
 
 import keras
 import numpy as np
 from keras import ops
 
 
-class _Dense(Quantized):
+class _Dense(QuantizedDense):
     """Choose the product, for both dense layers.
 
     In eight bits and on one CPU, the variable `_kernel` has the shape that `packing` gives it. The
     property `kernel`, then an array, and what is saved and loaded have the shape that Keras gives.
     """
-
-    weight_name = "kernel"
 
     _packed_from = None  # the shape of the kernel, if it is packed
 
@@ -73,29 +71,17 @@ class _Dense(Quantized):
             return super().call(inputs, training=training)
         return self._finish(inputs, self._product(product, inputs, kernel))
 
-    def _int8_call(self, inputs, training=None):
-        if not self.sums_over_last_axis:
-            return super()._int8_call(inputs, training=training)
-        inputs = self.rounded(inputs)
-        kernel = ops.convert_to_tensor(self._kernel)
+    def int8_product(self, inputs):
+        """Multiply by the whole numbers, packed or not."""
         product = packing.packed_product if self.is_packed else narrow_product
-        x = self._product(product, inputs, kernel, self.steps_of("kernel"))
-        return self._finish(inputs, x / self.kernel_scale)
+        kernel = ops.convert_to_tensor(self._kernel)
+        return self._product(product, inputs, kernel, self.steps_of("kernel"))
 
     def _product(self, product, inputs, *weights):
         _, *outputs = self.shape_of_kernel
         if not self.is_packed:
             weights = tuple(w if w is None else ops.reshape(w, (w.shape[0], -1)) for w in weights)
         return ops.reshape(product(inputs, *weights), (*inputs.shape[:-1], *outputs))
-
-    def _finish(self, inputs, x):
-        """Everything after the product `x` of inputs and kernel."""
-        if self.lora_enabled:
-            x = x + (self.lora_alpha / self.lora_rank) * self._lora_update(inputs)
-        x = ops.cast(x, self.compute_dtype)
-        if self.bias is not None:
-            x = ops.add(x, self.bias)
-        return x if self.activation is None else self.activation(x)
 
     def _lora_update(self, inputs):
         # Keras adds the product of the factors to the kernel. Then the gradient is one of the whole
@@ -114,52 +100,32 @@ class _Dense(Quantized):
         """The number of parts in which the kernel is packed, or would be."""
         return packing.parts_of(self.shape_of_kernel[0], self.group_size or 1)
 
-    def floats_to_round(self):
-        """Return the variables that `quantize` rounds."""
-        return [] if self.quantization_mode else [self._kernel]
-
-    def name_and_axis(self, weights):
-        """Of one of them: its name, and the axis that a product sums over."""
-        return "kernel", 0
-
     def as_laid_out(self, array):
         """Lay a kernel of whole numbers, or the steps of its groups, out as the variable has it."""
         return packing.pack(array, self.parts) if packing.should_pack() else array
 
     def _int8_build(self, kernel_shape, config=None):
-        if not self.sums_over_last_axis:
-            self._check_groups(self.group_size)
-            super()._int8_build(kernel_shape, config)
-            return
-        if packing.should_pack():
+        if self.sums_over_last_axis and packing.should_pack():
             self._packed_from = tuple(kernel_shape)
         super()._int8_build(kernel_shape, config)
-        self.add_steps("kernel", tuple(kernel_shape), axis=0)
 
     def add_weight(self, *args, **kwargs):
         if self.is_packed and kwargs.get("dtype") in ("int8", "uint8"):
             kwargs["shape"] = packing.packed_shape(kwargs["shape"], self.parts)
         return super().add_weight(*args, **kwargs)
 
-    def _get_kernel_with_merged_lora(self):
-        if self.quantization_mode == "int8" and (self.is_packed or self.group_size):
-            return self.as_keras_wants(*self.as_saved()[:2])
-        if self.quantization_mode is None and self.lora_enabled:
-            return self.as_keras_wants(self.merged_floats(), None)
-        return super()._get_kernel_with_merged_lora()
+    @property
+    def needs_own_merge(self):
+        """True if Keras can't merge the factors into the kernel."""
+        return self.is_packed or super().needs_own_merge
 
-    def as_saved(self):
-        """Kernel, scale and steps in Keras's order, with the update of LoRA, if there is one."""
-        kernel, scale, steps = self.kernel, self.kernel_scale, self.steps_of("kernel")
-        if steps is not None and self.is_packed:
-            m, *outputs = self._packed_from
-            steps = packing.unpack(steps, (m // self.group_size, *outputs))
-        if not self.lora_enabled:
-            return kernel, scale, steps
-        update = self.update_of_lora()
-        of_outputs = ops.reshape(scale, (1, *kernel.shape[1:]))
-        kernel, new, steps = self.round_again(kernel, of_outputs, steps, update, axis=0)
-        return kernel, ops.reshape(new, scale.shape), steps
+    def kernel_steps_as_keras_has_them(self):
+        """Return the steps of groups `(groups, ...)`, or `None`."""
+        steps = self.steps_of("kernel")
+        if steps is None or not self.is_packed:
+            return steps
+        m, *outputs = self._packed_from
+        return packing.unpack(steps, (m // self.group_size, *outputs))
 
     def as_laid_out_here(self, store):
         """Return what a file has for this layer, as its variables have it: packed, maybe."""
@@ -180,8 +146,8 @@ class _Dense(Quantized):
 
 
 @keras.saving.register_keras_serializable(package="falcon_edu")
-class Dense(_Dense, keras.layers.Dense):
-    """`keras.layers.Dense`; with `dtype="int8_from_float32"`, weights of eight bits.
+class Dense(_Dense, Int8Dense):
+    """`Int8Dense` with quick products.
 
     Example:
 
@@ -193,48 +159,13 @@ class Dense(_Dense, keras.layers.Dense):
 
 
 @keras.saving.register_keras_serializable(package="falcon_edu")
-class EinsumDense(_Dense, keras.layers.EinsumDense):
-    """`keras.layers.EinsumDense`; weights of eight bits as `Dense`.
-
-    Only equations that sum over the last axis of the inputs alone, such as `"btm,mnh->btnh"`, have
-    the products of this package; all others are computed by Keras.
-    """
-
-    @property
-    def sums_over_last_axis(self):
-        """True if the layer computes what a dense layer does, but for the shape of its outputs."""
-        equation = self.equation.replace(" ", "")
-        found = re.fullmatch(r"([a-z]+)([a-z]),\2([a-z]+)->\1\3", equation, re.IGNORECASE)
-        letters = "".join(found.groups()) if found else "--"
-        return len(set(letters)) == len(letters)
+class EinsumDense(_Dense, Int8EinsumDense):
+    """`Int8EinsumDense` with quick products."""
 
 
 @keras.saving.register_keras_serializable(package="falcon_edu")
-class ReversibleEmbedding(Quantized, keras.layers.ReversibleEmbedding):
-    """`keras.layers.ReversibleEmbedding`, with each token's embedding on a scale of its own."""
-
-    weight_name = "embeddings"
-
-    def floats_to_round(self):
-        """Return the variables that `quantize` rounds."""
-        if self.quantization_mode:
-            return []
-        return [self._embeddings, *([] if self.tie_weights else [self.reverse_embeddings])]
-
-    def name_and_axis(self, weights):
-        """Of one of them: its name, and the axis that a product sums over."""
-        is_head = weights is getattr(self, "reverse_embeddings", None)
-        return ("reverse_embeddings", 0) if is_head else ("embeddings", 1)
-
-    def as_laid_out(self, array):
-        """Whole numbers, or the steps of groups, as the variable has them: as they are."""
-        return array
-
-    def _int8_build(self, embeddings_shape, config=None):
-        super()._int8_build(embeddings_shape, config)
-        self.add_steps("embeddings", (self.input_dim, self.output_dim), axis=1)
-        if not self.tie_weights:
-            self.add_steps("reverse_embeddings", (self.output_dim, self.input_dim), axis=0)
+class ReversibleEmbedding(Int8ReversibleEmbedding):
+    """`Int8ReversibleEmbedding` with quick products."""
 
     def call(self, inputs, reverse=False):
         if self.lora_enabled:
@@ -252,69 +183,15 @@ class ReversibleEmbedding(Quantized, keras.layers.ReversibleEmbedding):
             return super().call(inputs, reverse=reverse)
         return self._finish_logits(product(ops.cast(inputs, self.logit_dtype), weights))
 
-    @property
-    def logit_dtype(self):
-        """The dtype of logits."""
-        return keras.backend.standardize_dtype(self.reverse_dtype or self.compute_dtype)
+    def int8_product(self, inputs):
+        """Multiply by the embeddings, a block at a time."""
+        weights = ops.convert_to_tensor(self._embeddings)
+        return narrow_product_transposed(inputs, weights, self.steps_of("embeddings"))
 
-    def _finish_logits(self, logits):
-        """Everything after the product."""
-        logits = ops.cast(logits, self.logit_dtype)
-        if self.logit_soft_cap is not None:
-            logits = ops.tanh(logits / self.logit_soft_cap) * self.logit_soft_cap
-        return logits
-
-    def _int8_call(self, inputs, reverse=False):
-        steps = self.steps_of("embeddings")
-        if not reverse:
-            return super()._int8_call(inputs) if steps is None else self._embed(inputs, steps)
-        inputs = self.rounded(inputs)
-        if self.tie_weights:
-            embeddings = ops.convert_to_tensor(self._embeddings)
-            logits = narrow_product_transposed(inputs, embeddings, steps)
-            logits = logits / self.embeddings_scale
-            if self.lora_enabled:  # as without rounding: an adapter changes both directions
-                logits = logits + (self.lora_alpha / self.lora_rank) * self._lora_update(inputs)
-        else:
-            embeddings = ops.convert_to_tensor(self.reverse_embeddings)
-            logits = narrow_product(inputs, embeddings, self.steps_of("reverse_embeddings"))
-            logits = logits / self.reverse_embeddings_scale
-        return self._finish_logits(logits)
-
-    def _embed(self, inputs, steps):
-        inputs = ops.cast(inputs, "int32")
-        weights = (self._embeddings, steps)
-        vectors = widen(*(ops.take(weight, inputs, axis=0) for weight in weights))
-        vectors = vectors / ops.take(self.embeddings_scale, inputs, axis=0)[..., None]
-        if self.lora_enabled:
-            update = ops.matmul(
-                ops.take(self.lora_embeddings_a, inputs, axis=0), self.lora_embeddings_b
-            )
-            vectors = vectors + (self.lora_alpha / self.lora_rank) * update
-        return ops.cast(vectors, self.compute_dtype)
-
-    def _lora_update(self, inputs):
-        hidden = ops.matmul(inputs, ops.transpose(self.lora_embeddings_b))
-        return ops.matmul(hidden, ops.transpose(self.lora_embeddings_a))
-
-    def _get_embeddings_with_merged_lora(self):
-        if self.steps_of("embeddings") is not None:
-            return self.as_keras_wants(*self.as_saved()[:2])
-        if self.quantization_mode is None and self.lora_enabled:
-            return self.as_keras_wants(self.merged_floats(), None)
-        return super()._get_embeddings_with_merged_lora()
-
-    def as_saved(self):
-        """Embeddings, scale and steps, with the update of LoRA, if there is one."""
-        weights = (self._embeddings, self.embeddings_scale, self.steps_of("embeddings"))
-        if not self.lora_enabled:
-            return weights
-        embeddings, scale, steps = weights
-        update = self.update_of_lora()
-        embeddings, scale, steps = self.round_again(
-            embeddings, scale[:, None], steps, update, axis=1
-        )
-        return embeddings, scale[:, 0], steps
+    def int8_head_product(self, inputs):
+        """Multiply by the weights of a head of its own, a block at a time."""
+        weights = ops.convert_to_tensor(self.reverse_embeddings)
+        return narrow_product(inputs, weights, self.steps_of("reverse_embeddings"))
 
 
 def values_with_bits(model):

@@ -10,6 +10,8 @@ read 49 GB/s from memory.
 import functools
 import math
 
+from falcon_edu.int8 import quantization
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -145,30 +147,19 @@ def as_bits(array):
 
 
 def widen(x, steps=None, axis=-1):
-    """int8, or the bits of bfloat16, as float32.
+    """Return int8, or the bits of bfloat16, as float32.
 
     Args:
-        x: `(..., m)`, or `(m, ...)` if the axis is the first.
-        steps: `(..., groups)`, or `(groups, ...)`, of the groups of `m` weights, if they have any;
-            see `quantization.quantize_in_groups`.
-        axis: the one with the groups: 0, or the last.
+        x, steps, axis: as in `int8.quantization.widen`.
 
     Example:
 
     >>> widen(as_bits(jnp.array([[0.5, -3.0]], "bfloat16"))).tolist()
     [[0.5, -3.0]]
-    >>> widen(jnp.array([[1, 2, -3, 4]], "int8"), jnp.array([[10, 100]], "uint8")).tolist()
-    [[10.0, 20.0, -300.0, 400.0]]
     """
     if x.dtype == "uint16":
         return jax.lax.bitcast_convert_type(x.astype("uint32") << 16, "float32")
-    floats = x.astype("float32")
-    if steps is None:
-        return floats
-    groups, size = steps.shape[axis], x.shape[axis] // steps.shape[axis]
-    shape = (groups, size, *x.shape[1:]) if axis == 0 else (*x.shape[:-1], groups, size)
-    steps = jnp.expand_dims(steps.astype("float32"), 1 if axis == 0 else -1)
-    return (floats.reshape(shape) * steps).reshape(x.shape)
+    return quantization.widen(x, steps, axis)
 
 
 def narrow_product(x, kernel, steps=None):

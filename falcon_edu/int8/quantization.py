@@ -15,6 +15,7 @@ import functools
 
 import keras
 import numpy as np
+from keras import ops
 
 LARGEST = 127  # -128 has no counterpart, and is left out
 
@@ -210,6 +211,29 @@ def quantize_in_groups(weights, size, axis=0):
         groups *= np.expand_dims(own / steps[of_block], axis + 1)
         np.rint(groups, out=_in_groups(quantized[block], size, axis), casting="unsafe")
     return quantized, scale, steps
+
+
+def widen(quantized, steps=None, axis=-1):
+    """Return whole numbers as float32, each times the steps of its group.
+
+    Args:
+        quantized: int8 `(..., m)`, or `(m, ...)` if the axis is the first.
+        steps: `(..., groups)`, or `(groups, ...)`, if groups of the `m` weights have steps.
+        axis: the one with the groups: 0, or the last.
+
+    Example:
+
+    >>> widen(np.array([[1, 2, -3, 4]], "int8"), np.array([[10, 100]], "uint8")).tolist()
+    [[10.0, 20.0, -300.0, 400.0]]
+    """
+    floats = ops.cast(quantized, "float32")
+    if steps is None:
+        return floats
+    shape = quantized.shape
+    groups, size = steps.shape[axis], shape[axis] // steps.shape[axis]
+    in_groups = (groups, size, *shape[1:]) if axis == 0 else (*shape[:-1], groups, size)
+    steps = ops.expand_dims(ops.cast(steps, "float32"), 1 if axis == 0 else -1)
+    return ops.reshape(ops.reshape(floats, in_groups) * steps, shape)
 
 
 def number_of_groups(count, size):

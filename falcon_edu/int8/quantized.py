@@ -2,7 +2,7 @@
 
 Keras rounds what flows through a layer as well, and knows no groups of eight bits with steps of
 their own. `Quantized` stands in front of one of Keras's layers, and is how its weights are rounded,
-saved and loaded: see `dense` for the layers, and `quantization` for the numbers.
+saved and loaded: see `layers` for the layers, and `quantization` for the numbers.
 
 Keras saves a layer with LoRA as one without, with the update in its weights. What was learned then
 can't be told from the rest, and most of it is lost where weights have eight bits. So here a file
@@ -26,13 +26,15 @@ import keras
 import numpy as np
 from keras import ops
 
+OUR_MODULES = ("falcon_edu.int8.layers", "falcon_edu.fast.dense")
+
 
 class Quantized(Remembers):
     """A layer whose weights may have eight bits; in front of one of Keras's.
 
     With groups there is one more variable for each weight, `<name>_steps`; in files it comes last
     of what is not of LoRA. A subclass says what it has: the `weight_name` of what an adapter
-    changes, `floats_to_round`, `name_and_axis`, `as_laid_out` and `as_saved`.
+    changes, `floats_to_round`, `name_and_axis` and `as_saved`.
     """
 
     dtype_policy: Any  # Keras's property
@@ -85,7 +87,7 @@ class Quantized(Remembers):
 
         What flows through the layer is rounded too if a quantizer for it is given.
         """
-        if type_check and type(self).__module__ != "falcon_edu.fast.dense":
+        if type_check and type(self).__module__ not in OUR_MODULES:
             raise self._not_implemented_error(self.quantize)  # it might compute something else
         if mode == "float8" and self.lora_enabled:
             raise ValueError(f"`{self.path}` has LoRA, which float8 does not go with.")
@@ -113,6 +115,10 @@ class Quantized(Remembers):
         if size is not None:
             source = float_policy(self.dtype_policy).name
             self.dtype_policy = GroupedInt8DTypePolicy(f"int8/{size}", source)
+
+    def as_laid_out(self, array):
+        """Return whole numbers, or the steps of groups, as the variable has them: as they are."""
+        return array
 
     def rounded(self, inputs):
         """Return the inputs, rounded where a quantizer for them was given."""
