@@ -54,38 +54,21 @@ def outputs(layer):
     return [np.array(layer(INPUTS))]
 
 
-def every(test):
-    """Run a test of each layer, with groups and without, with LoRA and without."""
-    test = pytest.mark.parametrize("rank", [0, 2], ids=["alone", "LoRA"])(test)
-    test = pytest.mark.parametrize("group_size", [None, 4], ids=["channels", "groups"])(test)
-    return pytest.mark.parametrize("kind", ARGUMENTS)(test)
-
-
-@every
-def test_plain_and_quick_products_are_equal(kind, group_size, rank):
+@pytest.mark.parametrize("rank", [0, 2], ids=["alone", "LoRA"])
+@pytest.mark.parametrize("group_size", [None, 4], ids=["channels", "groups"])
+@pytest.mark.parametrize("kind", ARGUMENTS)
+def test_plain_and_quick_layers_compute_and_write_the_same(kind, group_size, rank):
     plain, quick = both(kind, group_size, rank)
-    for one, other in zip(outputs(plain), outputs(quick), strict=True):
+    wanted = outputs(plain)
+    for one, other in zip(wanted, outputs(quick), strict=True):
         np.testing.assert_allclose(one, other, rtol=2e-6, atol=2e-6)
-
-
-@every
-def test_plain_and_quick_layers_write_the_same_file(kind, group_size, rank):
-    plain, quick = both(kind, group_size, rank)
-    stores = {}, {}
+    stores: tuple = {}, {}
     for layer, store in zip((plain, quick), stores, strict=True):
         layer.save_own_variables(store)
     assert stores[0].keys() == stores[1].keys()
     for place, value in stores[0].items():
         np.testing.assert_array_equal(np.array(value), np.array(stores[1][place]))
-
-
-@every
-def test_the_file_of_one_loads_into_the_other(kind, group_size, rank):
-    plain, quick = both(kind, group_size, rank)
-    store: dict = {}
-    quick.save_own_variables(store)
-    wanted = outputs(plain)
-    plain.load_own_variables({place: np.array(value) for place, value in store.items()})
+    plain.load_own_variables({place: np.array(value) for place, value in stores[1].items()})
     for one, other in zip(wanted, outputs(plain), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
 
