@@ -1,4 +1,4 @@
-"""Solutions of notebook 01: tokens and embeddings."""
+"""Solutions to notebook 01: tokens and embeddings."""
 
 from collections import Counter
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Solutions of notebook 02: residual stream and layer norm."""
+"""Solutions to notebook 02: residual stream and layer norm."""
 
 import falcon_edu
 

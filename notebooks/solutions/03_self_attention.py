@@ -1,4 +1,4 @@
-"""Solutions of notebook 03: self-attention."""
+"""Solutions to notebook 03: self-attention."""
 
 import numpy as np
 

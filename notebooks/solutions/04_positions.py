@@ -1,4 +1,4 @@
-"""Solutions of notebook 04: positions."""
+"""Solutions to notebook 04: positions."""
 
 import numpy as np
 

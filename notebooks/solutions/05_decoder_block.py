@@ -1,4 +1,4 @@
-"""Solutions of 05_decoder_block."""
+"""Solutions to notebook 05: the decoder block."""
 
 import math
 

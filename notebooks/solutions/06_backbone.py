@@ -1,4 +1,4 @@
-"""Solutions of 06_backbone."""
+"""Solutions to notebook 06: the backbone."""
 
 import math
 

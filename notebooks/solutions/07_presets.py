@@ -1,4 +1,4 @@
-"""Solutions of notebook 07: presets."""
+"""Solutions to notebook 07: presets."""
 
 import json
 import pickletools

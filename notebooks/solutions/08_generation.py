@@ -1,4 +1,4 @@
-"""Solutions of notebook 08: generation."""
+"""Solutions to notebook 08: generation."""
 
 import codecs
 

@@ -1,4 +1,4 @@
-"""Solutions of 09_attention_maps."""
+"""Solutions to notebook 09: attention maps."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Solutions of the exercises in `10_hidden_states.ipynb`."""
+"""Solutions to notebook 10: hidden states."""
 
 import numpy as np
 

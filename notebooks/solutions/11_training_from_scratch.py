@@ -1,4 +1,4 @@
-"""Solutions of notebook 11: training from scratch."""
+"""Solutions to notebook 11: training from scratch."""
 
 import numpy as np
 

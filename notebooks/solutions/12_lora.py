@@ -1,4 +1,4 @@
-"""Solutions of notebook 12: low-rank updates."""
+"""Solutions to notebook 12: LoRA."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Solutions of notebook 13: the Falcon family."""
+"""Solutions to notebook 13: the Falcon family."""
 
 import numpy as np
 

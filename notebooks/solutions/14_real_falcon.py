@@ -1,4 +1,4 @@
-"""Solutions of notebook 14: the real Falcon."""
+"""Solutions to notebook 14: the real Falcon."""
 
 from fnmatch import fnmatch
 

@@ -1,4 +1,4 @@
-"""Solutions of notebook 15: scaling out."""
+"""Solutions to notebook 15: scaling out."""
 
 from falcon_edu import memory_needed
 

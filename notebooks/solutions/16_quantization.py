@@ -1,4 +1,4 @@
-"""Solutions of notebook 16: quantization."""
+"""Solutions to notebook 16: quantization."""
 
 from falcon_edu import memory_needed
 
