@@ -86,6 +86,20 @@ def test_lesson_shows_that_the_package_agrees(path):
     assert any("assert_allclose" in source for source in code)
 
 
+ODD = re.compile(
+    r"\bnormed\b|\bcolors?\b|\bthe mark (?:in front|that begins)|\bwhat (?:shape|size|rank) has\b",
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.parametrize("path", FOUND, ids=lambda path: path.stem)
+def test_prose_has_the_words_that_were_agreed_on(path):
+    """A stream is normalized, a colour has a u, a question has a "does", a start token one name."""
+    cells = nbformat.read(path, as_version=4).cells
+    story = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    assert ODD.findall(story) == []
+
+
 @pytest.mark.parametrize("path", FOUND, ids=lambda path: path.stem)
 def test_first_cell_installs_where_needed(path):
     first, welcome = (
