@@ -8,6 +8,9 @@ export function connect(worker) {
     if (progress) return on_progress?.(progress);
     return error === undefined ? resolve(result) : reject(new Error(error));
   };
+  worker.onerror = ({ message = "The worker did not start." }) => {
+    for (const { reject } of waiting) reject(new Error(message));
+  };
   return (call, options = {}, on_progress = null) =>
     new Promise((resolve, reject) => {
       const id = waiting.push({ resolve, reject, on_progress }) - 1;

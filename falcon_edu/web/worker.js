@@ -15,7 +15,9 @@ const CALLS = {
     header ??= await (await file("falcon.json")).json();
     weights ??= await (await file("weights.bin")).arrayBuffer();
     [causal_lm, cache] = [make_causal_lm(header, weights), null];
-    return { config: causal_lm.config, sequence_length: causal_lm.sequence_length };
+    const { config, sequence_length, tokenizer } = causal_lm;
+    const vocabulary = tokenizer.token_strings([...tokenizer.vocabulary.keys()]);
+    return { config, sequence_length, vocabulary };
   },
   record: (options) => record(causal_lm, (cache = read(options))),
   logit_lens: (options) => logit_lens(causal_lm, (cache = read(options)), options.position),

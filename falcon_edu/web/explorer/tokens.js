@@ -1,0 +1,78 @@
+// The text, token by token: it wraps, and each token has the color of its weight.
+
+import { ink_on, ramp } from "./colors.js";
+import { line } from "./looks.js";
+import { make, on_keys, rove } from "./parts.js";
+import { exactly, spoken, token_label } from "./words.js";
+
+const HOLD = 400; // milliseconds after which a press is one that holds
+const FAINT = 0.005; // a weight that rounds to nothing leaves the page as it is
+
+/** Make the part; `hand` is {choose, peek, pin, walk}. */
+export function make_tokens(hand) {
+  const list = make("div", { class: "falcon-tokens", role: "listbox", "aria-label": "Tokens" });
+  const hint = make("div", { class: "falcon-hint" });
+  hint.textContent = "Point at a word, tap it or walk with the arrow keys to see where it looks.";
+  hint.append(" Hold it to see who looks at it.");
+  const element = make("div", {}, list, hint);
+  let options = [];
+  let holding;
+  const index_of = (event) => options.indexOf(event.target.closest("[role=option]"));
+  const on = (name, act) =>
+    list.addEventListener(name, (event) => {
+      const query = index_of(event);
+      if (query >= 0) act({ query, key: null }, event);
+    });
+  const release = () => (clearTimeout(holding), hand.peek(null));
+
+  on("pointerover", (there, { pointerType }) => pointerType === "mouse" && hand.peek(there));
+  on("click", (there) => hand.choose(there));
+  on("dblclick", () => hand.pin());
+  on("pointerdown", (there) => {
+    clearTimeout(holding);
+    holding = setTimeout(() => hand.peek({ ...there, is_column: true }), HOLD);
+  });
+  for (const name of ["pointerup", "pointerleave", "pointercancel"]) {
+    list.addEventListener(name, release);
+  }
+  // A finger that holds asks for a menu, too.
+  on("contextmenu", (_, event) => event.pointerType === "touch" && event.preventDefault());
+  on_keys(list, (key) => {
+    const there = { query: options.indexOf(document.activeElement), key: null };
+    if (key === " ") return hand.peek({ ...there, is_column: true }), true;
+    return hand.walk("tokens", key);
+  });
+  list.addEventListener("keyup", ({ key }) => key === " " && hand.peek(null));
+
+  return {
+    element,
+    read(seen, written_from) {
+      let length = 0;
+      options = seen.tokens.map((token, i) => {
+        const label = token_label(token, i === 0);
+        // A word keeps its space: this is a text. What can't be seen, or is alone, has its label.
+        const text = /^ ?[^\s]/.test(token) && label.replace(/^·/, " ") === token ? token : label;
+        const option = make("span", { role: "option" }, text);
+        option.classList.toggle("falcon-sign", text !== token);
+        option.classList.toggle("falcon-written", length >= written_from);
+        length += i === 0 && text === "[start]" ? 0 : token.length;
+        return option;
+      });
+      const breaks = (i) => (seen.tokens[i].includes("\n") ? [make("br")] : []);
+      list.replaceChildren(...options.flatMap((option, i) => [option, ...breaks(i)]));
+    },
+    show(seen, view, theme) {
+      const weights = line(seen, view);
+      options.forEach((option, i) => {
+        const rgb = ramp(weights[i], theme);
+        const is_faint = weights[i] < FAINT;
+        option.style.background = is_faint ? "" : `rgb(${rgb})`;
+        option.style.color = is_faint ? "" : ink_on(rgb);
+        option.setAttribute("aria-selected", i === view.query);
+        const name = `${i}: ${spoken(seen.tokens[i], i === 0)}, ${exactly(weights[i])}`;
+        option.setAttribute("aria-label", name);
+      });
+      rove(options, view.query);
+    },
+  };
+}
