@@ -27,6 +27,7 @@ release = version = _project["version"]
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["amsmath", "dollarmath"]
 myst_heading_anchors = 3
+myst_html_meta = {"description": _project["description"]}
 nb_execution_mode = "off"  # the outputs are those that are committed, and tested
 nb_merge_streams = True
 nb_number_source_lines = False
@@ -50,6 +51,7 @@ napoleon_use_rtype = False
 html_theme = "furo"
 html_title = project
 html_static_path = ["_static"]
+html_favicon = "_static/icon.svg"
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
 html_copy_source = False

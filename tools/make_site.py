@@ -2,7 +2,8 @@
 
 Sphinx reads one folder, so the pages are gathered first: the README as the front page, the
 notebooks with their outputs as committed, the pages of docs/, and the reference (`site_api.py`).
-Nothing is executed and nothing is fetched; `docs/conf.py` says how it looks.
+Nothing is executed and nothing is fetched; `docs/conf.py` says how it looks. On the front page a
+Falcon runs: the modules of `falcon_edu/web/` and a preset's weights are put beside the pages.
 """
 
 import os
@@ -12,6 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from falcon_edu import FalconCausalLM
+from falcon_edu.web import export_to_web
 from tools import address, site_api
 from tools.notebooks import shown
 
@@ -22,6 +25,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "build" / "site-source"
 TARGET = ROOT / "build" / "site"
 FRONT = {"README.md": "index.md"}  # a page, and where it is on the site
+WEB = ROOT / "falcon_edu" / "web"
+PRESET = "falcon_tales_rw_en"  # the Falcon on the front page, in falcon/ of the site
+PICTURE = re.compile(r"^!\[[^]]*\]\(docs/explorer\.png\)$", re.MULTILINE)
 ABOUT = ["CONTRIBUTING.md", "CHANGELOG.md"]
 LINK = re.compile(r"(\]\()([^)#:\s]+)((?:#[^)\s]*)?\))")  # within the repository
 EXPLORER = re.compile(r"\w+Explorer: ")
@@ -49,7 +55,8 @@ def gather() -> None:
                     cell.source = relinked(cell.source, name, there, copied)
             put(page, nbformat.writes(notebook).encode())
         else:
-            put(page, relinked((ROOT / name).read_text(), name, there, copied).encode())
+            text = relinked((ROOT / name).read_text(), name, there, copied)
+            put(page, (with_falcon(text) if name in FRONT else text).encode())
     reference = site_api.pages()
     for page, text in reference.items():
         put(page, text.encode())
@@ -114,6 +121,30 @@ def relinked(text: str, name: str, there: dict[str, str], copied: set[str]) -> s
     return LINK.sub(lead, text)
 
 
+def with_falcon(text: str) -> str:
+    """Return the front page with a Falcon in the place of its picture, where scripts may run.
+
+    >>> print(with_falcon("![Mia](docs/explorer.png)"))
+    ```{raw} html
+    <link rel="stylesheet" href="falcon/explorer/explorer.css">
+    <div id="falcon" data-model="falcon/falcon_tales_rw_en/" data-layer="1" data-head="3">
+    ```
+    <BLANKLINE>
+    ![Mia](docs/explorer.png)
+    <BLANKLINE>
+    ```{raw} html
+    </div>
+    <script type="module" src="falcon/explorer/front.js"></script>
+    ```
+    """
+    place = f'<div id="falcon" data-model="falcon/{PRESET}/" data-layer="1" data-head="3">'
+    style = '<link rel="stylesheet" href="falcon/explorer/explorer.css">'
+    script = '<script type="module" src="falcon/explorer/front.js"></script>'
+    before = f"```{{raw}} html\n{style}\n{place}\n```\n\n"
+    after = f"\n\n```{{raw}} html\n</div>\n{script}\n```"
+    return PICTURE.sub(lambda picture: before + picture.group() + after, text)
+
+
 def prepared(notebook: NotebookNode) -> NotebookNode:
     """Return a notebook as a page: pictures with their words, answers of predictions folded."""
     for cell in notebook.cells:
@@ -133,6 +164,15 @@ def prepared(notebook: NotebookNode) -> NotebookNode:
 # === Building ===
 
 
+def put_falcon() -> None:
+    """Copy the Falcon in the page to the site, and write its weights there."""
+    for path in [*WEB.rglob("*.js"), *WEB.rglob("*.css")]:
+        copy = TARGET / "falcon" / path.relative_to(WEB)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    export_to_web(FalconCausalLM.from_preset(PRESET), TARGET / "falcon" / PRESET)
+
+
 def main() -> int:
     """Gather and build; a warning is an error, for it is a page that looks wrong."""
     gather()
@@ -140,6 +180,7 @@ def main() -> int:
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
     command += ["-c", str(ROOT / "docs"), "-d", str(ROOT / "build" / "doctrees")]
     status = subprocess.run([*command, str(SOURCE), str(TARGET)], cwd=ROOT).returncode
+    put_falcon()
     print(f"{TARGET / 'index.html'}" if status == 0 else "the site has warnings: see above")
     return status
 

@@ -3,12 +3,16 @@
 import { dense, layer_normalization, row } from "./layers.js";
 import { FalconTokenizer } from "./tokenizer.js";
 
+/** Return the size of weights.bin: of each row a step of four bytes, and numbers of two. */
+export const byte_count = (weights) =>
+  weights.reduce((sum, [, rows, columns]) => sum + rows * (4 + 2 * columns), 0);
+
 /**
  * Make a Falcon of falcon.json, parsed, and weights.bin. A weight is where the package has it, as
  * in `backbone.transformer_layers[0].attention_layer.query_dense.kernel`.
  */
 export function make_causal_lm({ config, sequence_length, tokenizer, weights }, buffer) {
-  const count = weights.reduce((sum, [, rows, columns]) => sum + rows * (4 + 2 * columns), 0);
+  const count = byte_count(weights);
   if (buffer.byteLength !== count) {
     throw new Error(`weights.bin must have ${count} bytes. Received: ${buffer.byteLength}`);
   }

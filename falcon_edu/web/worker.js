@@ -1,7 +1,7 @@
 // The worker that owns a Falcon, so that the page never waits for it.
 // In: {id, call, ...options}. Out: {id, result} or {id, error}, and on the way {id, progress}.
 
-import { make_causal_lm } from "./causal_lm.js";
+import { byte_count, make_causal_lm } from "./causal_lm.js";
 import { encode, generate, logit_lens, prefill, record } from "./inside.js";
 
 let causal_lm, cache;
@@ -11,9 +11,9 @@ const read = ({ text, heads }) => prefill(causal_lm, encode(causal_lm, text), he
 
 const CALLS = {
   async load({ url, header, weights }, progress) {
-    const file = (name) => download(new URL(name, url), progress);
+    const file = (name, of) => download(new URL(name, url), (bytes) => progress({ bytes, of }));
     header ??= await (await file("falcon.json")).json();
-    weights ??= await (await file("weights.bin")).arrayBuffer();
+    weights ??= await (await file("weights.bin", byte_count(header.weights))).arrayBuffer();
     [causal_lm, cache] = [make_causal_lm(header, weights), null];
     const { config, sequence_length, tokenizer } = causal_lm;
     const vocabulary = tokenizer.token_strings([...tokenizer.vocabulary.keys()]);
@@ -42,7 +42,7 @@ async function download(url, progress) {
   const [parts, reader] = [[], response.body.getReader()];
   for (let part = await reader.read(), bytes = 0; !part.done; part = await reader.read()) {
     parts.push(part.value);
-    progress({ bytes: (bytes += part.value.length) });
+    progress((bytes += part.value.length));
   }
   return new Response(new Blob(parts));
 }

@@ -1,0 +1,317 @@
+"""The explorer in Chromium, below a folder of a server: by hand, by keyboard, on a phone."""
+
+import functools
+import http.server
+import re
+import threading
+
+import falcon_edu
+from falcon_edu import FalconCausalLM
+from falcon_edu.web import export_to_web
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browser_lab import is_elsewhere, start_browser
+from playwright.sync_api import expect
+from test_web import WEB, rounded
+
+pytestmark = pytest.mark.browser
+
+PRESET = "falcon_tales_rw_en"
+TEXT = "Once Mia and Tom had a red kite. Mia"
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Explorer</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="web/explorer/explorer.css"><link rel="icon" href="data:,">
+<style>:root { color-scheme: light dark; font: 16px sans-serif }</style>
+<main><h1>Explorer</h1><div id="place"></div></main>"""
+MOUNT = """async ([text, start]) => {
+    const { mount } = await import(new URL("web/explorer/explorer.js", location));
+    const { from_worker } = await import(new URL("web/explorer/sources.js", location));
+    const worker = new Worker(new URL("web/worker.js", location), { type: "module" });
+    const source = from_worker(worker, { url: new URL("model/", location).href });
+    await mount(document.getElementById("place"), source, { text, ...start }).ready;
+}"""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A shipped model with the weights of the page, and the folder of a server."""
+    folder = tmp_path_factory.mktemp("server")
+    below = folder / "some" / "where"
+    below.mkdir(parents=True)
+    (below / "web").symlink_to(WEB)
+    (below / "index.html").write_text(PAGE)
+    causal_lm = FalconCausalLM.from_preset(PRESET)
+    export_to_web(causal_lm, below / "model")
+    return rounded(causal_lm), folder
+
+
+@pytest.fixture(scope="module")
+def address(model):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(model[1]))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/some/where/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with start_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def explore(browser, address):
+    """Opens an explorer of a text; nothing may fail, and nothing be asked of elsewhere."""
+    contexts, told = [], []
+
+    def explore(text=TEXT, width=1100, scheme="light", touch=False, **start):
+        size = {"width": width, "height": 900}
+        context = browser.new_context(viewport=size, color_scheme=scheme, has_touch=touch)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: told.append(str(error)))
+        page.on("requestfailed", lambda request: told.append(request.url))
+        page.on("request", lambda r: is_elsewhere(r.url) and told.append(r.url))
+        page.goto(address)
+        page.evaluate(MOUNT, [text, start])
+        return page
+
+    yield explore
+    for context in contexts:
+        context.close()
+    assert told == []
+
+
+def said(page):
+    return page.get_by_role("status").inner_text()
+
+
+def option(page, index):
+    return page.get_by_role("option").nth(index)
+
+
+def weight(model, layer, head, query, key, text=TEXT):
+    activations = falcon_edu.record(model[0], text)
+    return float(activations.attention_weights[layer][0, head, query, key])
+
+
+def violations(page):
+    found = Axe().run(page).response["violations"]
+    return [f"{rule['id']}: {node['html'][:150]}" for rule in found for node in rule["nodes"]]
+
+
+# === By hand ===
+
+
+@pytest.mark.parametrize(("query", "key"), [(9, 2), (6, 6), (10, 0)])
+def test_hovering_a_cell_tells_its_weight_exactly(model, explore, query, key):
+    page = explore(layer=1, head=3)
+    count = page.get_by_role("option").count()
+    canvas = page.locator(".falcon-cells canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    cell = box["width"] / count
+    page.mouse.move(box["x"] + (key + 0.5) * cell, box["y"] + (query + 0.5) * cell)
+    number = re.search(r"with (.+)\.$", said(page)).group(1)
+    assert float(number) == pytest.approx(weight(model, 1, 3, query, key), rel=0.04, abs=6e-5)
+    page.mouse.move(box["x"] + (count - 0.5) * cell, box["y"] + 0.5 * cell)  # above the diagonal
+    expect(page.get_by_role("status")).to_contain_text("“Mia” looks at")
+
+
+def test_a_word_shows_where_it_looks_and_held_who_looks_at_it(model, explore):
+    page = explore(layer=0, head=0)
+    tokens = falcon_edu.record(model[0], TEXT).tokens[0]
+    mia = tokens.index(" Mia")
+    option(page, mia).hover()
+    assert "Layer 0, head 0: “Mia” looks at" in said(page)
+    row = [weight(model, 0, 0, mia, key) if key <= mia else 0 for key in range(len(tokens))]
+    for key, value in enumerate(row):
+        number = option(page, key).get_attribute("aria-label").rpartition(" ")[2]
+        assert float(number) == pytest.approx(value, rel=0.04, abs=6e-5)
+    page.mouse.down()
+    expect(page.get_by_role("status")).to_contain_text("“Mia” is looked at most by")
+    number = option(page, mia + 2).get_attribute("aria-label").rpartition(" ")[2]
+    assert float(number) == pytest.approx(weight(model, 0, 0, mia + 2, mia), rel=0.04, abs=6e-5)
+    page.mouse.up()
+    expect(page.get_by_role("status")).to_contain_text("“Mia” looks at")
+    page.mouse.move(1, 1)
+    expect(option(page, mia)).to_have_attribute("aria-selected", "true")  # the click has chosen it
+
+
+def test_a_hand_that_leaves_leaves_what_was_chosen_and_a_double_click_holds_it_still(explore):
+    page = explore()
+    before = said(page)
+    option(page, 2).hover()
+    assert said(page) != before
+    page.mouse.move(1, 1)
+    assert said(page) == before
+    option(page, 3).dblclick()
+    pinned = said(page)
+    button = page.get_by_role("button", name="Hold still")
+    expect(button).to_have_attribute("aria-pressed", "true")
+    option(page, 6).hover()
+    assert said(page) == pinned
+    button.click()
+    option(page, 6).hover()
+    assert said(page) != pinned
+
+
+def test_a_click_and_a_drag_choose_a_head(explore):
+    page = explore()
+    heads = page.get_by_role("radio")
+    assert heads.count() == 16
+    heads.nth(6).click()
+    assert said(page).startswith("Layer 1, head 2: ")
+    expect(heads.nth(6)).to_have_attribute("aria-checked", "true")
+    heads.nth(9).hover()
+    page.mouse.down()
+    heads.nth(11).hover()
+    assert said(page).startswith("Layer 2, head 3: ")
+    page.mouse.up()
+
+
+def test_a_finger_taps_a_word(explore):
+    page = explore(width=390, touch=True)
+    option(page, 4).tap()
+    expect(option(page, 4)).to_have_attribute("aria-selected", "true")
+
+
+# === By keyboard, and by ear ===
+
+
+def test_arrow_keys_walk_tokens_heads_and_cells(explore):
+    page = explore(layer=1, head=3, query=5)
+    outside = []
+    page.expose_function("outside", lambda key: outside.append(key))
+    page.evaluate("addEventListener('keydown', ({ key }) => outside(key))")
+    option(page, 5).focus()
+    page.keyboard.press("ArrowLeft")
+    expect(option(page, 4)).to_be_focused()
+    expect(option(page, 4)).to_have_attribute("aria-selected", "true")
+    before = said(page)
+    page.keyboard.down("Space")
+    assert "is looked at most by" in said(page)
+    page.keyboard.up("Space")
+    assert said(page) == before
+    page.keyboard.press("Tab")  # one stop for each part
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowLeft")
+    assert re.search(r"looks at .* with \d\.\d{4}\.|with \S+e-\d+\.", said(page))
+    page.keyboard.press("Home")
+    assert "looks at the start with" in said(page)
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowLeft")
+    assert said(page).startswith("Layer 0, head 2: ")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith(
+        "layer 0, head 2: "
+    )
+    assert set(outside) == {"Tab"}  # a notebook would move its selection
+
+
+def test_one_polite_region_says_in_a_sentence_what_changed(model, explore):
+    page = explore(layer=1, head=3)
+    assert page.locator("[aria-live], [role=status], [role=alert]").count() == 1
+    best = max(range(11), key=lambda key: weight(model, 1, 3, 10, key))
+    tokens = falcon_edu.record(model[0], TEXT).tokens[0]
+    number = f"{weight(model, 1, 3, 10, best):.2f}"
+    name = "the start" if best == 0 else "itself" if best == 10 else f"“{tokens[best].strip()}”"
+    option(page, 10).click()
+    speaker = tokens[10].strip()
+    assert said(page) == f"Layer 1, head 3: “{speaker}” looks at {name} with {number}."
+
+
+# === Texts ===
+
+
+def test_go_writes_on_in_the_page(explore):
+    page = explore("Once Priya had")
+    page.get_by_label("A beginning").fill("Once Wolfgang had")
+    expect(option(page, 0)).to_be_visible()
+    page.get_by_role("button", name="Go on").click()
+    expect(page.locator(".falcon-written").nth(3)).to_be_visible()
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    text = page.get_by_role("listbox").inner_text()
+    assert text.startswith("[start]Once Wolfgang had")
+    written = page.locator(".falcon-written").all_inner_texts()
+    assert text.replace("\n", "").endswith("".join(written).strip())
+    assert page.get_by_label("A beginning").input_value() == "Once Wolfgang had"
+
+
+def test_stop_keeps_what_was_written_and_typing_begins_anew(explore):
+    page = explore("Once Mia had")
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    assert page.get_by_role("listbox").inner_text().startswith("[start]Once Mia had")
+    page.get_by_label("A beginning").press("Enter")
+    page.get_by_label("A beginning").press("x")
+    expect(page.get_by_role("listbox")).to_have_text("[start]Once Mia hadx")
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("", "[start]"),
+        ("a", "[start]a"),
+        ("\u200b", "U+200B"),
+        ("好", "\\x"),
+        ("<b>", "<b>"),
+        ("a\nb", "↵"),
+    ],
+)
+def test_odd_texts_are_shown(explore, text, shown):
+    page = explore(text, width=390)
+    page.get_by_label("A beginning").fill(text)
+    if text == "\u200b":
+        shown = "\\x"  # this tokenizer has its three bytes apart
+    expect(page.get_by_role("listbox")).to_contain_text(shown)
+    assert said(page).startswith("Layer 0, head 0: ")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_text_that_is_too_long_is_refused_in_words_and_loses_nothing(explore):
+    page = explore()
+    box = page.get_by_label("A beginning")
+    box.fill("kite " * 300)
+    expect(page.get_by_role("status")).to_contain_text("make it shorter")
+    expect(box).to_have_attribute("aria-invalid", "true")
+    assert page.get_by_role("option").count() > 5
+    box.fill("Mia")
+    expect(page.get_by_role("status")).to_contain_text("Layer 0, head 0")
+    expect(box).to_have_attribute("aria-invalid", "false")
+
+
+# === For everybody ===
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme", "text"),
+    [(390, "light", TEXT), (390, "dark", "kite " * 200), (1100, "dark", TEXT), (1100, "light", "")],
+)
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(explore, width, scheme, text):
+    page = explore(text, width=width, scheme=scheme, layer=1, head=3)
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_colors_follow_the_theme(explore):
+    page = explore(layer=1, head=3)
+    corner = """() => {
+        const canvas = document.querySelector(".falcon-cells canvas");
+        return canvas.getContext("2d").getImageData(0, 0, 1, 1).data[0];
+    }"""
+    assert page.evaluate(corner) < 128  # the start looks at itself with 1
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"({corner})() > 128")
