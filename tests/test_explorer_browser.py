@@ -244,6 +244,7 @@ def test_go_writes_on_in_the_page(explore):
     written = page.locator(".falcon-written").all_inner_texts()
     assert text.replace("\n", "").endswith("".join(written).strip())
     assert page.get_by_label("A beginning").input_value() == "Once Wolfgang had"
+    expect(page.get_by_role("status")).to_contain_text(f"wrote: {written[0]}")
 
 
 def test_stop_keeps_what_was_written_and_typing_begins_anew(explore):

@@ -3,6 +3,7 @@
 `make site` builds it; `make browser` does so before these tests.
 """
 
+import contextlib
 import functools
 import http.server
 import os
@@ -37,17 +38,26 @@ def site():
     """The address of the site, from a server on this machine."""
     if not (SITE / "index.html").is_file():
         (pytest.fail if "CI" in os.environ else pytest.skip)("there is no site yet: make site")
+    with serving(SITE) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def serving(folder):
+    """The address of a server of a folder, on this machine."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *args):
             pass
 
-    handler = functools.partial(Quiet, directory=str(SITE))
+    handler = functools.partial(Quiet, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +99,49 @@ def test_page(site, browser, path):
             page.screenshot(path=Path(folder) / name)
         context.close()
     assert [url for url in requests if is_elsewhere(url)] == []
+
+
+# === The Falcon on the front page ===
+
+
+def test_a_falcon_runs_on_the_front_page_below_any_folder(browser, site, tmp_path):
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some" / "where").symlink_to(SITE)
+    context = browser.new_context(viewport=PHONE)
+    requests = []
+    context.on("request", lambda request: requests.append(request.url))
+    page = context.new_page()
+    with serving(tmp_path) as address:
+        page.goto(f"{address}/some/where/")
+        word = page.get_by_role("option", name="“Please”")
+        word.click()
+        assert "Layer 1, head 3: “Please” looks at" in page.get_by_role("status").inner_text()
+        assert not page.locator("#falcon img").count()
+        page.get_by_label("A beginning").fill("One day, Wolfgang")
+        page.get_by_role("button", name="Go on").click()
+        page.locator(".falcon-written").nth(3).wait_for()
+        assert "Wolfgang" in page.get_by_role("listbox").inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        assert violations(page) == []
+    assert [url for url in requests if not url.startswith(f"{address}/some/where/")] == []
+    context.close()
+
+
+def test_the_front_page_shows_its_picture_where_no_falcon_can_come(browser, site):
+    for options in ({"java_script_enabled": False}, {}):
+        context = browser.new_context(**options)
+        if not options:
+            context.route("**/weights.bin", lambda route: route.fulfill(status=404))
+        page = context.new_page()
+        page.goto(site)
+        assert page.locator("#falcon img").is_visible()
+        if not options:
+            page.get_by_role("status").filter(has_text="404").wait_for()
+            assert page.locator("#falcon img").is_visible()
+        context.close()
+
+
+# === All pages together ===
 
 
 def test_links_lead_somewhere(site):

@@ -117,7 +117,10 @@ export function mount(element, source, { text = "", ...start } = {}) {
       const whole = await source.generate(beginning, (so_far) => {
         if (number === latest) writing.textContent = text = so_far;
       });
-      if (number === latest) await read(whole, written_from);
+      if (number !== latest) return;
+      await read(whole, written_from);
+      const heard = `The Falcon wrote: ${whole.slice(beginning.length)} `;
+      says.prepend(make("span", { class: "falcon-unseen" }, heard)); // eyes have it above
     } catch (problem) {
       if (number === latest) (say(problem), idle());
     }

@@ -7,7 +7,7 @@ import { next_tokens } from "./looks.js";
  * Return the source of a Falcon in a worker, given what its call `load` takes: {url} or
  * {header, weights}. Weights are fetched at once; `loaded` is a promise of them.
  */
-export function from_worker(worker, model, on_progress, sampler = { name: "top_p", p: 0.95 }) {
+export function from_worker(worker, model, on_progress, sampler = { name: "top_p", p: 0.7 }) {
   const ask = connect(worker);
   const loaded = ask("load", model, on_progress);
   return {
