@@ -70,7 +70,7 @@ _HOMES = {
     "inside.activations": ["Activations", "record"],
     "inside.heads": ["head_outputs", "patch_heads"],
     "inside.interventions": ["ablate_heads", "logit_lens", "patch", "patching_map", "tail_model"],
-    "web": ["export_to_web"],
+    "web": ["explorer_to_html", "export_to_web"],
     "widgets": [
         "AttentionExplorer",
         "LoRAExplorer",

@@ -316,3 +316,48 @@ def test_colors_follow_the_theme(explore):
     assert page.evaluate(corner) < 128  # the start looks at itself with 1
     page.emulate_media(color_scheme="dark")
     page.wait_for_function(f"({corner})() > 128")
+
+
+# === A page that is one file ===
+
+
+@pytest.mark.parametrize("can_write", [True, False])
+def test_one_file_is_an_explorer_without_a_server(model, browser, tmp_path, can_write):
+    path = tmp_path / "page.html"
+    text = f"</script>{TEXT}" if can_write else TEXT
+    options = {"layer": 1, "head": 3, "can_write": can_write}
+    falcon_edu.explorer_to_html(model[0], path, text, **options)
+    page = browser.new_page()
+    told = []
+    page.on("pageerror", lambda error: told.append(str(error)))
+    page.on("console", lambda message: told.append(message.text))
+    page.on("request", lambda r: r.url.startswith(("file:", "blob:")) or told.append(r.url))
+    page.goto(path.as_uri())
+    mia = page.get_by_role("option", name="“Mia”").last
+    mia.click()
+    tokens = falcon_edu.record(model[0], text).tokens[0]
+    query = max(i for i, token in enumerate(tokens) if token == " Mia")
+    for key in range(query + 1):
+        number = option(page, key).get_attribute("aria-label").rpartition(" ")[2]
+        expected = weight(model, 1, 3, query, key, text)
+        assert float(number) == pytest.approx(expected, rel=0.04, abs=6e-5)
+    assert page.locator(".falcon-bars li").count() == 6
+    assert violations(page) == []
+    if can_write:
+        page.get_by_role("button", name="Go on").click()
+        page.locator(".falcon-written").nth(3).wait_for()
+    else:
+        assert not page.get_by_role("button", name="Go on").count()
+    assert told == []
+    page.close()
+
+
+def test_one_file_shows_a_picture_where_no_script_may_run(model, browser, tmp_path):
+    path = tmp_path / "page.html"
+    falcon_edu.explorer_to_html(model[0], path, TEXT, layer=1, head=3, can_write=False)
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    picture = page.get_by_role("img", name="Layer 1, head 3 over")
+    assert picture.bounding_box()["width"] > 200
+    context.close()

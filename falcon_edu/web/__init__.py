@@ -4,5 +4,6 @@
 """
 
 from falcon_edu.web.exporting import export_to_web
+from falcon_edu.web.one_file import explorer_to_html
 
-__all__ = ["export_to_web"]
+__all__ = ["explorer_to_html", "export_to_web"]

@@ -26,7 +26,22 @@ export function from_worker(worker, model, on_progress, sampler = { name: "top_p
   };
 }
 
-/** Return the source of one text that was recorded before; no other can be read. */
-export function from_record(seen) {
-  return { record: async () => seen };
+/** Return the bytes that a text in base64 stands for. */
+export function bytes_of(base64) {
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+}
+
+/**
+ * Return the source of one text that was recorded before, whatever it is asked: its attention
+ * weights are those of each layer in base64, all rows (n, k) after each other.
+ */
+export function from_record({ tokens, attention_weights, next_tokens }) {
+  const cells = (tokens.length * (tokens.length + 1)) / 2;
+  const unpacked = attention_weights.map((packed) => {
+    const all = new Float32Array(bytes_of(packed).buffer);
+    const heads = all.length / cells;
+    const start = (query) => (heads * query * (query + 1)) / 2;
+    return tokens.map((_, query) => all.subarray(start(query), start(query + 1)));
+  });
+  return { record: async () => ({ tokens, attention_weights: unpacked, next_tokens }) };
 }
