@@ -8,7 +8,7 @@ const TEXT =
   "One day, Mia and Tom walked to the park. " +
   'But then Mia was hungry and wanted to go home. "Please stay,';
 
-/** Fetch a Falcon, telling how far it is, and show it in a place; what was there stays till then. */
+/** Fetch a Falcon, telling how far it is, and show it in a place, whose picture stays till then. */
 export async function replace_picture(place) {
   const { model, layer, head, text = TEXT } = place.dataset;
   const [bar, how_far] = [make("progress"), make("span")];
