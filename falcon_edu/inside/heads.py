@@ -144,7 +144,7 @@ class _PatchedModel(keras.Model):
             self.transformer_layers,
             self.token_embedding(inputs["token_ids"]),
             inputs["padding_mask"],
-            heads=list(map(replacing, inputs["outputs"], inputs["chosen"])),
+            edit_heads=list(map(replacing, inputs["outputs"], inputs["chosen"])),
         )
         outputs = self.final_layernorm(hidden_states[-1])
         return {

@@ -51,7 +51,7 @@ def dot_product_attention(
         bias: added to the scores before they are scaled, broadcast to `(b, n, q, k)`.
         mask: `(b, q, k)`, true where a query may look.
         dropout: a function applied to the weights on their way to the values.
-        softmax: a function of scores and mask, `masked_softmax` or its equal.
+        softmax: a function of scores and mask.
 
     Returns:
         output `(b, q, n, h)` in the dtype of `value`, and attention_weights `(b, n, q, k)` in
@@ -91,7 +91,7 @@ class FalconAttention(layers.Block):
     """Falcon's self-attention: multi-head, multi-query or grouped, with ALiBi or RoPE.
 
     Args:
-        config: a `FalconConfig`. For a layer by itself, its arguments one by one will do: those of
+        config: a `FalconConfig`. A layer by itself takes its fields as keyword arguments, those of
             attention, with `num_heads` for `num_attention_heads`.
         **kwargs: of `keras.layers.Layer`, such as `dtype` and `name`.
 
@@ -102,7 +102,7 @@ class FalconAttention(layers.Block):
         cache: `None`, or the keys and values seen so far: a pair of `(b, k, g, h)`.
         cache_index: index in the cache of the first query of this call.
         is_causal: whether the mask lets no query look at a later key.
-        heads: a function of what the heads found, `(b, q, n, h)`, that returns what is to go into
+        edit_heads: a function of the heads' outputs, `(b, q, n, h)`, that returns what goes into
             the output projection instead.
 
     Returns:
@@ -110,7 +110,8 @@ class FalconAttention(layers.Block):
 
     Example:
 
-    >>> layer = FalconAttention(num_heads=4, num_key_value_heads=2)
+    >>> from falcon_edu.model.config import FalconConfig
+    >>> layer = FalconAttention(FalconConfig(10, 1, 4, 32, 128, num_key_value_heads=2))
     >>> mask = make_attention_mask(ops.ones((1, 5)))
     >>> output, attention_weights = layer(
     ...     ops.ones((1, 5, 32)), positions=ops.arange(5)[None], attention_mask=mask
@@ -122,19 +123,18 @@ class FalconAttention(layers.Block):
     def make_layers(self, inputs_shape):
         config = self.config
 
-        def projection(name, equation, heads):
+        def projection(name, equation, num_heads):
             return self.part(
                 layers.EinsumDense,
                 name,
                 inputs_shape,
                 equation=equation,
-                output_shape=(None, heads, config.head_dim),
+                output_shape=(None, num_heads, config.head_dim),
                 bias_axes="nh" if config.use_bias else None,
                 kernel_initializer=layers.kernel_initializer(),
             )
 
-        # Equations and names are KerasHub's, so that its weights and LoRA files fit: there `n`
-        # stands for the heads of keys and values too.
+        # The equations are KerasHub's: `n` stands for the heads of keys and values too.
         self.query_dense = projection("query_dense", "bqm,mnh->bqnh", config.num_attention_heads)
         self.key_dense = projection("key_dense", "bkm,mnh->bknh", config.key_value_heads)
         self.value_dense = projection("value_dense", "bkm,mnh->bknh", config.key_value_heads)
@@ -159,32 +159,33 @@ class FalconAttention(layers.Block):
         cache=None,
         cache_index=0,
         is_causal=False,
-        heads=None,
+        edit_heads=None,
     ):
         query = self.query_dense(inputs)  # (b, q, n, h)
         key = self.key_dense(inputs)  # (b, q, g, h)
         value = self.value_dense(inputs)  # (b, q, g, h)
-        query, key, bias = self.place(query, key, positions, cache_index)
+        query, key, bias = self.apply_positions(query, key, positions, cache_index)
         if cache is not None:
-            start = [cache_index * axis for axis in (0, 1, 0, 0)]  # indices of one dtype
+            start = [cache_index * axis for axis in (0, 1, 0, 0)]  # all of one dtype, as JAX wants
             key = ops.slice_update(cache[0], start, key)  # (b, k, g, h)
             value = ops.slice_update(cache[1], start, value)
         arguments = (query, key, value, bias, attention_mask, self.attention_dropout)
         output, attention_weights = self.attend(
             dot_product_attention, *arguments, is_causal=is_causal
         )
-        output = output if heads is None else heads(output)  # (b, q, n, h)
+        output = output if edit_heads is None else edit_heads(output)  # (b, q, n, h)
         output = self.output_dense(ops.reshape(output, inputs.shape))
         if cache is not None:
             return output, attention_weights, (key, value)
         return output, attention_weights
 
-    def place(self, query, key, positions, start):
+    def apply_positions(self, query, key, positions, start):
         """Tell query and key where they stand, by ALiBi's bias or by turning them, as RoPE does."""
         config = self.config
         if config.position_encoding == "alibi":
             dtype = config.alibi_dtype or "float32"
             return query, key, alibi_bias(config.num_attention_heads, positions, dtype)
-        own = ops.slice(positions, (start * 0, start), query.shape[:2])  # (b, q)
+        first = (start * 0, start)  # both of one dtype
+        own = ops.slice(positions, first, query.shape[:2])  # (b, q)
         turned = (rotary_embedding(x, own, config.rope_max_wavelength) for x in (query, key))
         return *turned, None

@@ -6,7 +6,7 @@ from falcon_edu.model.decoder import FalconTransformerDecoder
 
 import keras
 
-Backbone = layers.Backbone
+Backbone = layers.Backbone  # the class of `from_preset` and the like
 
 
 class FalconBackbone(layers.TokenModel):
@@ -18,9 +18,8 @@ class FalconBackbone(layers.TokenModel):
     Args:
         vocabulary_size, num_layers, num_attention_heads, hidden_dim, intermediate_dim,
         layer_norm_epsilon, attention_dropout_rate, feedforward_dropout_rate: as in KerasHub.
-        dtype: string or `keras.DTypePolicy`; softmax, norms and positions stay in float32. With
-            "int8" the weights of dense layers and embedding are kept in eight bits, with "int8/32"
-            in groups of 32 with steps of their own: see `quantization`.
+        dtype: string or `keras.DTypePolicy`; softmax, norms and positions stay in float32. There
+            are "int8" and "int8/32" too: see `falcon_edu.int8.quantization`.
         num_key_value_heads, position_encoding, rope_max_wavelength, parallel_attention,
         num_parallel_layer_norms, use_bias, tie_word_embeddings, alibi_dtype: the family.
         **kwargs: of `keras.Model`, such as `name`.
@@ -37,7 +36,6 @@ class FalconBackbone(layers.TokenModel):
 
     Example:
 
-    >>> import numpy as np
     >>> backbone = FalconBackbone(
     ...     vocabulary_size=10,
     ...     num_layers=2,
@@ -45,8 +43,8 @@ class FalconBackbone(layers.TokenModel):
     ...     hidden_dim=32,
     ...     intermediate_dim=128,
     ... )
-    >>> ids = np.ones((1, 12), dtype="int32")
-    >>> backbone({"token_ids": ids, "padding_mask": np.ones_like(ids)}).shape
+    >>> token_ids = keras.ops.ones((1, 12), dtype="int32")
+    >>> backbone({"token_ids": token_ids, "padding_mask": token_ids}).shape
     (1, 12, 32)
 
     Almazrouei et al. 2023, https://arxiv.org/abs/2311.16867.
@@ -119,7 +117,7 @@ class FalconBackbone(layers.TokenModel):
             setattr(self, name, getattr(config, name))
 
     @staticmethod
-    def run_blocks(blocks, x, padding_mask, cache=None, cache_index=0, heads=None):
+    def run_blocks(blocks, x, padding_mask, cache=None, cache_index=0, edit_heads=None):
         """Run the residual stream through blocks, one after the other.
 
         Args:
@@ -128,7 +126,7 @@ class FalconBackbone(layers.TokenModel):
             padding_mask: `(b, k)`, true at real tokens; with a cache it covers the whole cache.
             cache: for each block the keys and values seen so far, or `None`.
             cache_index: index in the cache of the first query.
-            heads: for each block a function as in `FalconAttention`, or `None`.
+            edit_heads: for each block a function as in `FalconAttention`, or `None`.
 
         Returns:
             Three lists: the stream before the first block and after each, `(b, q, m)`; attention
@@ -137,15 +135,14 @@ class FalconBackbone(layers.TokenModel):
         hidden_states, attention_weights, new_cache = [x], [], []
         for i, block in enumerate(blocks):
             more = {} if cache is None else {"cache": cache[i], "cache_index": cache_index}
-            more |= {} if heads is None else {"heads": heads[i]}
+            more |= {} if edit_heads is None else {"edit_heads": edit_heads[i]}
             x, weights, *of_block = block(x, padding_mask=padding_mask, **more)
             hidden_states.append(x)
             attention_weights.append(weights)
             new_cache += of_block
         return hidden_states, attention_weights, new_cache
 
-    # As plain lists, for Keras takes nothing else as the outputs of a model: a list that is an
-    # attribute becomes one of Keras's own kind.
+    # Copies: Keras wraps lists that are attributes, and takes no wrapped ones as a model's outputs.
 
     @property
     def hidden_states(self):

@@ -12,13 +12,12 @@ class FalconCausalLM(layers.CausalLM):
     """A Falcon for causal language modelling: token ids in, logits of each next token out.
 
     With a preprocessor, `fit`, `evaluate`, `predict`, `generate` and `stream` take texts. All but
-    `stream` take token dicts too, with or without one.
+    `stream` take token dicts too, with a preprocessor or without.
 
     Args:
         backbone: a `FalconBackbone`.
         preprocessor: a `FalconCausalLMPreprocessor`, or `None` for token ids only.
-        compile: whether to compile with the defaults of `compile`.
-        **kwargs: of `keras.Model`, such as `name`.
+        **kwargs: of `keras.Model`, such as `name`; `compile=False` leaves the model uncompiled.
 
     Call arguments:
         inputs: `{"token_ids": (b, t), "padding_mask": (b, t)}`.
@@ -29,10 +28,9 @@ class FalconCausalLM(layers.CausalLM):
     Example:
 
     >>> causal_lm = FalconCausalLM(FalconBackbone(10, 2, 2, 32, 128))
-    >>> causal_lm.compile(sampler="greedy")
-    >>> prompt = {"token_ids": [[1, 2, 3, 0, 0]], "padding_mask": [[1, 1, 1, 0, 0]]}
-    >>> causal_lm.generate(prompt, stop_token_ids=None)["token_ids"].shape
-    (1, 5)
+    >>> token_ids = ops.array([[1, 2, 3]])
+    >>> causal_lm({"token_ids": token_ids, "padding_mask": ops.ones_like(token_ids)}).shape
+    (1, 3, 10)
 
     Radford et al. 2018, "Improving Language Understanding by Generative Pre-Training", section 3.1.
     """

@@ -39,7 +39,7 @@ class FalconConfig:
         parallel_attention: attention and MLP read the same input, instead of one after the other.
         num_parallel_layer_norms: with `parallel_attention`, 1 shared norm or 2 separate ones.
         use_bias: whether the dense layers have biases.
-        tie_word_embeddings: whether logits come from the embedding matrix, not a head of their own.
+        tie_word_embeddings: whether logits come from the embedding matrix, not from an output head.
         alibi_dtype: precision in which ALiBi biases are computed; `None` is float32.
             `"bfloat16"` reproduces the transformers library.
 
@@ -87,7 +87,7 @@ class FalconConfig:
 
     @property
     def num_parameters(self) -> int:
-        """Number of weights of the backbone, from the formula (the head counts if it is untied)."""
+        """Number of weights of the backbone, with an output head of its own if it is untied."""
         m, f, bias = self.hidden_dim, self.intermediate_dim, self.use_bias
         key_value_width = self.key_value_heads * self.head_dim
         query_key_value = (m + bias) * (m + 2 * key_value_width)
@@ -99,7 +99,7 @@ class FalconConfig:
         return embeddings + self.num_layers * block + 2 * m
 
     def to_dict(self) -> dict:
-        """Return `FalconBackbone`'s arguments; of a family only those that differ from RW's."""
+        """Return `FalconBackbone`'s arguments, without family arguments that are Falcon-RW's."""
         return {
             name: value
             for name, value in asdict(self).items()

@@ -15,23 +15,24 @@ class FalconTransformerDecoder(layers.Block):
     Parallel: `x + attention(norm(x)) + mlp(norm(x))`, with one shared norm or two.
 
     Args:
-        config: a `FalconConfig`. For a block by itself, its arguments one by one will do, without
+        config: a `FalconConfig`. A block by itself takes its fields as keyword arguments, without
             `vocabulary_size`, `num_layers` and `hidden_dim`.
         **kwargs: of `keras.layers.Layer`, such as `dtype` and `name`.
 
     Call arguments:
         inputs: `(b, q, m)`, the residual stream.
         padding_mask: `(b, k)`, true at real tokens; with a cache it covers the whole cache.
-        cache, cache_index, heads: as in `FalconAttention`.
+        cache, cache_index, edit_heads: as in `FalconAttention`.
 
     Returns:
         outputs `(b, q, m)` and attention_weights `(b, n, q, k)`; with a cache, also the new cache.
 
     Example:
 
-    >>> import numpy as np
-    >>> block = FalconTransformerDecoder(num_attention_heads=4, intermediate_dim=128)
-    >>> outputs, attention_weights = block(np.ones((1, 5, 32)), padding_mask=np.ones((1, 5)))
+    >>> from falcon_edu.model.config import FalconConfig
+    >>> block = FalconTransformerDecoder(FalconConfig(10, 1, 4, 32, 128))
+    >>> x, padding_mask = keras.ops.ones((1, 5, 32)), keras.ops.ones((1, 5))
+    >>> outputs, attention_weights = block(x, padding_mask=padding_mask)
     >>> outputs.shape, attention_weights.shape
     ((1, 5, 32), (1, 4, 5, 5))
 
@@ -71,7 +72,7 @@ class FalconTransformerDecoder(layers.Block):
         self.dense_4h_to_h = dense("dense_4h_to_h", f, m)
         self.feedforward_dropout = dropout("feedforward_dropout", config.feedforward_dropout_rate)
 
-    def call(self, inputs, padding_mask, cache=None, cache_index=0, heads=None):
+    def call(self, inputs, padding_mask, cache=None, cache_index=0, edit_heads=None):
         config = self.config
         x = self.input_layernorm(inputs)
         attention_output, *weights_and_cache = self.attention_layer(
@@ -81,7 +82,7 @@ class FalconTransformerDecoder(layers.Block):
             cache=cache,
             cache_index=cache_index,
             is_causal=cache is None,
-            heads=heads,
+            edit_heads=edit_heads,
         )
         attention_output = self.attention_dropout(attention_output)
         if config.parallel_attention:

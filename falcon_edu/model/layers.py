@@ -1,8 +1,8 @@
-"""The parts that a Falcon is made of: Keras's own, under one roof.
+"""The parts that a Falcon is made of: Keras's layers, three base classes and four functions.
 
-The files beside this one take every part from here, so that a part can be exchanged from outside.
-`falcon_edu.fast` does so with parts that compute the same numbers sooner, and `falcon_edu.support`
-with the three base classes, which there also check inputs, save, load and generate.
+The files beside this one take every part from here, so that `falcon_edu.fast` can put others in
+their places: some compute the same numbers sooner, and the base classes of `falcon_edu.support`
+check inputs, save, load and generate.
 """
 
 import keras
@@ -42,7 +42,7 @@ class TokenModel(keras.Model):
     """A model of token ids and a padding mask."""
 
     def prepare(self, config):
-        """Hear of what is about to be made, before any weight is."""
+        """Do nothing: a hook, called before any weight is made."""
 
     def part(self, kind, name, dtype, **arguments):
         """Make a layer of the model."""
@@ -58,11 +58,11 @@ class CausalLM(keras.Model):
         self.preprocessor = preprocessor
 
     def prepare(self, backbone):
-        """Hear of what is about to be made."""
+        """Do nothing: a hook, called before the model is made."""
 
 
 def check_config(config):
-    """Refuse impossible numbers of a `FalconConfig`; plain parts take any."""
+    """Do nothing: a hook that refuses impossible numbers of a `FalconConfig`."""
 
 
 def kernel_initializer():
@@ -79,7 +79,7 @@ def gelu(x):
 
 
 def attend(attention, *arguments, is_causal=False):
-    """Call `attention` with its arguments; `is_causal` if no query may look at a later key."""
+    """Call `attention`; quicker ones profit if `is_causal`: no query may look at a later key."""
     return attention(*arguments)
 
 

@@ -26,7 +26,7 @@ def token_positions(padding_mask):
 def alibi_slopes(num_heads):
     """Return the slope of each head's ALiBi bias.
 
-    For a power of two the slopes are a geometric series that starts at its own ratio. Any other
+    For a power of two the slopes are a geometric series: `ratio ** (i + 1)` for head `i`. Any other
     count takes the slopes of the power of two below, then every other slope of twice that power.
 
     Args:
@@ -98,10 +98,10 @@ def rotary_embedding(x, positions, max_wavelength=10_000):
     Su et al. 2021, https://arxiv.org/abs/2104.09864, section 3.2; halves as in GPT-NeoX.
     """
     half = x.shape[-1] // 2
-    base = float(max_wavelength)  # as a whole number, JAX would take no more than 31 bits
+    base = float(max_wavelength)  # JAX takes no integers above 31 bits
     frequencies = base ** (-ops.arange(half, dtype="float32") / half)  # (h/2,)
     angles = ops.cast(positions, "float32")[:, :, None] * frequencies  # (b, t, h/2)
-    # Both halves turn by the same angles; the axis of one in the middle is for the heads.
+    # Both halves turn by the same angles, and all heads too: theirs is the axis of size 1.
     angles = ops.concatenate([angles, angles], axis=-1)[:, :, None, :]  # (b, t, 1, h)
     cos, sin = ops.cast(ops.cos(angles), x.dtype), ops.cast(ops.sin(angles), x.dtype)
     turned = ops.concatenate([-x[..., half:], x[..., :half]], axis=-1)  # (b, t, n, h)
