@@ -2,7 +2,7 @@
 
 import functools
 
-from falcon_edu import FalconCausalLM, fast
+from falcon_edu import FalconBackbone, FalconCausalLM, fast
 from falcon_edu.fast import causal_attention
 from falcon_edu.model import layers
 from tests import reference
@@ -170,3 +170,13 @@ def test_plain_lasts_beyond_another_within_it():
             pass
         assert {name: getattr(layers, name) for name in fast.PLAIN} == fast.PLAIN
     assert {name: getattr(layers, name) for name in fast.REPLACED} == fast.REPLACED
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int8/4"])
+def test_plain_parts_refuse_eight_bits(dtype):
+    with fast.plain():
+        with pytest.raises(ValueError, match="plain"):
+            FalconBackbone(10, 1, 2, 8, 16, dtype=dtype)
+        backbone = FalconBackbone(10, 1, 2, 8, 16)
+    with pytest.raises(ValueError, match="plain"):
+        backbone.quantize("int8")

@@ -7,11 +7,12 @@ import re
 import shutil
 import sys
 import time
+import warnings
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 
-from falcon_edu import Backbone, FalconBackbone, FalconTokenizer
+from falcon_edu import Backbone, FalconBackbone, FalconCausalLM, FalconTokenizer
 from falcon_edu.model.config import FalconConfig
 from falcon_edu.presets import (
     builtin_presets,
@@ -985,3 +986,23 @@ def test_links_of_the_hubs_own_cache_may_leave_the_folder(rw, in_keras_hub, tmp_
     with pytest.raises(ValueError, match=r"leads out of the preset"):
         Backbone.from_preset(elsewhere)
     assert handles.resolve(snapshots) == snapshots
+
+
+@pytest.mark.parametrize("cls", [FalconBackbone, FalconCausalLM])
+def test_a_warning_names_the_line_that_loads(tmp_path, cls):
+    falcon = FalconCausalLM.from_preset("falcon_tales_rw_en")
+    falcon.backbone.final_layernorm.beta.assign(np.full(128, np.nan))
+    falcon.save_to_preset(tmp_path)
+    with pytest.warns(UserWarning, match="NaN") as caught:
+        cls.from_preset(tmp_path)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_a_folder_here_does_not_shadow_the_task_weights_of_a_built_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "falcon_tales_rw_en"
+    folder.mkdir()
+    (folder / "task.weights.h5").write_bytes(b"not of this preset")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        FalconCausalLM.from_preset("falcon_tales_rw_en")

@@ -26,7 +26,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 # Each module may import those before it, and no others, not even inside a function.
 ORDER = """
-    old_paths
+    old_paths warn
     storage.interrupts storage.strangers storage.drafts storage.files storage.hdf5
     fast.allocator int8.quantization support.layer_state int8.quantized int8.layers
     fast.products fast.packing

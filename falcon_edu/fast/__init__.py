@@ -54,6 +54,9 @@ def put_in(parts):
 def plain():
     """While it lasts, models are made from the plain parts, and keep them.
 
+    They compute in floats: Keras's own layers mean something else by eight bits. Base classes that
+    add no arithmetic, such as those that check inputs and load presets, stay.
+
     Example:
 
     >>> from falcon_edu import FalconBackbone

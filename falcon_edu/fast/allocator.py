@@ -8,7 +8,8 @@ import contextlib
 import ctypes
 import os
 import sys
-import warnings
+
+from falcon_edu.warn import warn_user
 
 import jax
 
@@ -67,10 +68,9 @@ def keep_freed_memory():
     >>> jax.config.update("jax_cpu_enable_async_dispatch", True)
     """
     if jax.config.read("jax_cpu_enable_async_dispatch") and jax.default_backend() == "cpu":
-        warnings.warn(
+        warn_user(
             "Freed memory can't be kept where JAX computes in a thread of its own. Before the "
-            'first array is made, call jax.config.update("jax_cpu_enable_async_dispatch", False).',
-            stacklevel=3,
+            'first array is made, call jax.config.update("jax_cpu_enable_async_dispatch", False).'
         )
     this = object()
     _contexts.append(this)

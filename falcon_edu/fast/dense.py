@@ -101,8 +101,13 @@ class _Dense(QuantizedDense):
         return packing.parts_of(self.shape_of_kernel[0], self.group_size or 1)
 
     def as_laid_out(self, array):
-        """Lay a kernel of whole numbers, or the steps of its groups, out as the variable has it."""
-        return packing.pack(array, self.parts) if packing.should_pack() else array
+        """Lay a kernel of whole numbers, or the steps of its groups, out as the variable has it.
+
+        Before `quantize` has made that variable, as it will have it.
+        """
+        is_there = self._kernel.dtype == "int8"
+        is_packed = self.is_packed if is_there else packing.should_pack()
+        return packing.pack(array, self.parts) if is_packed else array
 
     def _int8_build(self, kernel_shape, config=None):
         if self.sums_over_last_axis and packing.should_pack():
@@ -157,15 +162,21 @@ class Dense(_Dense, Int8Dense):
     ('int8', (3,))
     """
 
+    computes_as_it_says = True
+
 
 @keras.saving.register_keras_serializable(package="falcon_edu")
 class EinsumDense(_Dense, Int8EinsumDense):
     """`Int8EinsumDense` with quick products."""
 
+    computes_as_it_says = True
+
 
 @keras.saving.register_keras_serializable(package="falcon_edu")
 class ReversibleEmbedding(Int8ReversibleEmbedding):
     """`Int8ReversibleEmbedding` with quick products."""
+
+    computes_as_it_says = True
 
     def call(self, inputs, reverse=False):
         if self.lora_enabled:

@@ -35,11 +35,11 @@ def can_fuse(query, key, dropout_rate=0):
     return jax.default_backend() == "gpu" and is_even and is_narrow and not dropout_rate
 
 
-def fused_attention(query, key, value, bias=None, mask=None):
+def fused_attention(query, key, value, bias, mask):
     """Return the output of `dot_product_attention`, without its weights.
 
     Args:
-        query, key, value, bias: as in `dot_product_attention`; `bias` is `(b, n, 1, k)`.
+        query, key, value, bias: as in `dot_product_attention`; `bias` is `(b, n, 1, k)` or `None`.
         mask: `(b, q, k)`, true where a query may look.
 
     Returns:
@@ -48,7 +48,7 @@ def fused_attention(query, key, value, bias=None, mask=None):
     Example:
 
     >>> x = ops.ones((1, 2, 2, 4))
-    >>> fused_attention(x, x, x, mask=ops.ones((1, 2, 2), "bool")).shape
+    >>> fused_attention(x, x, x, None, ops.ones((1, 2, 2), "bool")).shape
     (1, 2, 2, 4)
     """
     h = query.shape[-1]

@@ -36,7 +36,7 @@ class QuantizedDense(Quantized):
     def _finish(self, inputs, x):
         """Do everything after the product `x` of inputs and kernel."""
         if self.lora_enabled:
-            x = x + (self.lora_alpha / self.lora_rank) * self._lora_update(inputs)
+            x = x + self.lora_scale * self._lora_update(inputs)
         x = ops.cast(x, self.compute_dtype)
         if self.bias is not None:
             x = ops.add(x, self.bias)
@@ -100,6 +100,8 @@ class Int8Dense(QuantizedDense, keras.layers.Dense):
     ('int8', (3,))
     """
 
+    computes_as_it_says = True
+
 
 class Int8EinsumDense(QuantizedDense, keras.layers.EinsumDense):
     """`keras.layers.EinsumDense`; weights of eight bits as `Int8Dense`.
@@ -107,6 +109,8 @@ class Int8EinsumDense(QuantizedDense, keras.layers.EinsumDense):
     Only equations that sum over the last axis of the inputs alone, such as `"btm,mnh->btnh"`, have
     the products of this package; all others are computed by Keras.
     """
+
+    computes_as_it_says = True
 
     @property
     def sums_over_last_axis(self):
@@ -119,6 +123,8 @@ class Int8EinsumDense(QuantizedDense, keras.layers.EinsumDense):
 
 class Int8ReversibleEmbedding(Quantized, keras.layers.ReversibleEmbedding):
     """`keras.layers.ReversibleEmbedding`, with each token's embedding on a scale of its own."""
+
+    computes_as_it_says = True
 
     weight_name = "embeddings"
 
@@ -147,7 +153,7 @@ class Int8ReversibleEmbedding(Quantized, keras.layers.ReversibleEmbedding):
         if self.tie_weights:
             logits = self.int8_product(inputs) / self.embeddings_scale
             if self.lora_enabled:  # as without rounding: an adapter changes both directions
-                logits = logits + (self.lora_alpha / self.lora_rank) * self._lora_update(inputs)
+                logits = logits + self.lora_scale * self._lora_update(inputs)
         else:
             logits = self.int8_head_product(inputs) / self.reverse_embeddings_scale
         return self._finish_logits(logits)
@@ -184,7 +190,7 @@ class Int8ReversibleEmbedding(Quantized, keras.layers.ReversibleEmbedding):
             update = ops.matmul(
                 ops.take(self.lora_embeddings_a, inputs, axis=0), self.lora_embeddings_b
             )
-            vectors = vectors + (self.lora_alpha / self.lora_rank) * update
+            vectors = vectors + self.lora_scale * update
         return ops.cast(vectors, self.compute_dtype)
 
     def _lora_update(self, inputs):

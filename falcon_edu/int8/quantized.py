@@ -9,7 +9,6 @@ can't be told from the rest, and most of it is lost where weights have eight bit
 has the weights as they are, and then the factors and their alpha.
 """
 
-import warnings
 from typing import Any
 
 from falcon_edu.int8.quantization import (
@@ -20,13 +19,12 @@ from falcon_edu.int8.quantization import (
     quantize_in_groups,
 )
 from falcon_edu.support.layer_state import Remembers
+from falcon_edu.warn import warn_user
 
 import jax
 import keras
 import numpy as np
 from keras import ops
-
-OUR_MODULES = ("falcon_edu.int8.layers", "falcon_edu.fast.dense")
 
 
 class Quantized(Remembers):
@@ -40,6 +38,9 @@ class Quantized(Remembers):
     dtype_policy: Any  # Keras's property
     quantization_config: Any
 
+    # True in a class whose `call` and `int8_product` are made for each other; not inherited: a
+    # subclass might compute something else.
+    computes_as_it_says = False
     sums_over_last_axis = True  # of the inputs: else a layer computes and rounds as Keras's does
     saves_merged = False  # whether files get weights with the update of LoRA instead of the factors
 
@@ -87,7 +88,7 @@ class Quantized(Remembers):
 
         What flows through the layer is rounded too if a quantizer for it is given.
         """
-        if type_check and type(self).__module__ not in OUR_MODULES:
+        if type_check and not vars(type(self)).get("computes_as_it_says"):
             raise self._not_implemented_error(self.quantize)  # it might compute something else
         if mode == "float8" and self.lora_enabled:
             raise ValueError(f"`{self.path}` has LoRA, which float8 does not go with.")
@@ -227,9 +228,14 @@ class Quantized(Remembers):
         """The two factors of LoRA: a, which reads, and b, which writes."""
         return [getattr(self, f"lora_{self.weight_name}_{name}") for name in "ab"]
 
+    @property
+    def lora_scale(self):
+        """What the product of the factors is multiplied by: alpha over rank."""
+        return self.lora_alpha / self.lora_rank
+
     def update_of_lora(self):
         """Return what LoRA adds to the weight: the product of the factors."""
-        return (self.lora_alpha / self.lora_rank) * ops.matmul(*self.factors)
+        return self.lora_scale * ops.matmul(*self.factors)
 
     def load_own_variables(self, store):
         store = {**store}  # a file has no more of a dictionary than that
@@ -267,10 +273,9 @@ class Quantized(Remembers):
     def _merged(self, store, of_lora):
         """Return what a file has for this layer with LoRA, as one without LoRA loads it."""
         if self.quantization_mode:
-            warnings.warn(
+            warn_user(
                 f"`{self.path}` has no LoRA, and the file has: its update is merged into rounded "
-                "weights, which are too coarse for it. Enable LoRA before loading to keep it.",
-                stacklevel=2,
+                "weights, which are too coarse for it. Enable LoRA before loading to keep it."
             )
         twin = type(self).from_config(self.get_config())
         twin.build_from_config(self.get_build_config())

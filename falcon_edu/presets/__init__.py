@@ -1,8 +1,6 @@
 """Presets: folders that hold a model, read and written in KerasHub's and transformers' formats."""
 
 import dataclasses
-import os
-import warnings
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,6 +19,7 @@ from falcon_edu.presets.steady import of_one_save, read_steadily
 from falcon_edu.storage.files import check_space, real_path
 from falcon_edu.storage.hdf5 import open_datasets
 from falcon_edu.storage.strangers import listed
+from falcon_edu.warn import warn_user
 
 __all__ = [
     "builtin_presets",
@@ -141,21 +140,21 @@ def load_task_weights(causal_lm, preset):
         UserWarning: there are such weights, and the model has no place for them; or it has some,
             and the preset is a hub's.
     """
-    if "://" in str(preset) and causal_lm.has_task_weights():
-        warnings.warn(
-            f"{type(causal_lm).__name__} has weights beside its backbone, and these are new: from "
-            f"hubs only a backbone's are fetched. Download {preset} and load it from its folder.",
-            stacklevel=4,
-        )
-    folder = Path(os.path.expanduser(preset))
-    if not (os.path.isdir(folder) and (path := file_in(folder, TASK_WEIGHTS))):
+    if "://" in str(preset):
+        if causal_lm.has_task_weights():
+            warn_user(
+                f"{type(causal_lm).__name__} has weights beside its backbone, and these are new: "
+                f"from hubs only a backbone's are fetched. Download {preset} and load it from its "
+                "folder."
+            )
+        return
+    if not (path := file_in(find(preset).folder, TASK_WEIGHTS)):
         return
     if not causal_lm.has_task_weights():
-        warnings.warn(
+        warn_user(
             f"{path} holds weights beside those of the backbone, for which "
             f"{type(causal_lm).__name__} has no place: load the preset with the class that saved "
-            "it.",
-            stacklevel=4,
+            "it."
         )
         return
     with open_datasets(path):  # no links
@@ -284,11 +283,10 @@ def _falcon_config(arguments, folder):
 
 
 def _untied(config, folder):
-    warnings.warn(
+    warn_user(
         f"The configuration in {folder}/config.json ties the head to the embedding, but the "
         "weights have a head of their own that differs: it is used, with "
-        "`tie_word_embeddings=False`.",
-        stacklevel=8,  # the line that calls `from_preset`
+        "`tie_word_embeddings=False`."
     )
     return dataclasses.replace(config, tie_word_embeddings=False)
 

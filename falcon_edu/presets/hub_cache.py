@@ -8,7 +8,6 @@ was seen to be a hash.
 import os
 import re
 import uuid
-import warnings
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 from falcon_edu.presets.downloads import has_hash, real_folder
 from falcon_edu.presets.hub_files import OFFLINE, has_weights
 from falcon_edu.presets.web import MOST_SMALL_BYTES, HubError, is_refusal
+from falcon_edu.warn import warn_user
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -187,10 +187,9 @@ def fetched_or_cached(fetch, handle, cached, kind, meaning, absent):
         if cached is None:
             raise
         reason = f"no more can be written there: {error}"
-    warnings.warn(
+    warn_user(
         f"{handle} is taken from the cache, as it was fetched before ({kind} {cached.name}), since "
-        f"now {reason}",
-        stacklevel=3,
+        f"now {reason}"
     )
     return cached
 

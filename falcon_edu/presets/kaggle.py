@@ -11,7 +11,6 @@ import json
 import os
 import re
 import ssl
-import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,6 +33,7 @@ from falcon_edu.presets.web import (
     origin,
 )
 from falcon_edu.storage.strangers import plain
+from falcon_edu.warn import warn_user
 
 NAME = r"[A-Za-z0-9_][\w.-]{0,99}"  # it becomes a folder of the cache
 HANDLE = re.compile(rf"{NAME}/{NAME}/{NAME}/{NAME}(/[1-9]\d{{0,8}})?", re.ASCII)
@@ -289,10 +289,9 @@ def _connected(is_patient):
     credentials, headers = get_kaggle_credentials(), {}
     scheme, host, _ = origin(address)
     if credentials and scheme != "https" and host not in LOOPBACK:
-        warnings.warn(
+        warn_user(
             f"Your token for Kaggle is not sent: {plain(address)} is no https, and everyone on the "
-            "way could read it.",
-            stacklevel=5,
+            "way could read it."
         )
         credentials = None
     if credentials and credentials.api_key:

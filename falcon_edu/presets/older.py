@@ -2,12 +2,12 @@
 
 import functools
 import traceback
-import warnings
 from contextlib import suppress
 
 from falcon_edu.presets import hugging_face, kaggle
 from falcon_edu.presets.hub_files import OFFLINE
 from falcon_edu.presets.registry import BUILTIN_PRESETS
+from falcon_edu.warn import warn_user
 
 _HUBS = {"hf": hugging_face.moved, "kaggle": kaggle.moved}
 
@@ -44,10 +44,9 @@ def or_older(load):
             else:
                 raise refusal from refusal.__cause__
             said = str(refusal).removesuffix(OFFLINE).strip()
-            warnings.warn(
+            warn_user(
                 f"{before} is loaded, as it lies in the cache: {preset} has moved to {now}, which "
-                f"can't be loaded. {said}",
-                stacklevel=4,  # the line that calls `from_preset`
+                f"can't be loaded. {said}"
             )
             return loaded
 

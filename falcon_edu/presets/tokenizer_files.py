@@ -2,11 +2,11 @@
 
 import inspect
 import json
-import warnings
 
 from falcon_edu.presets.folders import file_in, read_json, write_json
 from falcon_edu.storage.strangers import shown
 from falcon_edu.text.tokenizer_definition import END_OF_TEXT, check_definition, make_definition
+from falcon_edu.warn import warn_user
 
 import tokenizers
 
@@ -99,10 +99,9 @@ def _end_tokens(folder, definition):
                 f"Received: {content[field]!r:.80}"
             )
         if len(known) < len(ends):
-            warnings.warn(
+            warn_user(
                 f"`{field}` in {folder / name} ends texts with {ends!r:.80}, of which the tokenizer"
-                f" has {known!r:.80}: only these count.",
-                stacklevel=2,
+                f" has {known!r:.80}: only these count."
             )
         named[name] = list(dict.fromkeys(known))
     found = next((ends for ends in named.values() if ends), None)

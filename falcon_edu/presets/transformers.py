@@ -1,7 +1,6 @@
 """The format of the transformers library: `config.json` in its words, weights in safetensors."""
 
 import re
-import warnings
 from contextlib import contextmanager
 
 from falcon_edu.presets import pytorch_files
@@ -17,6 +16,7 @@ from falcon_edu.presets.weights import (
     weight_value,
 )
 from falcon_edu.storage.strangers import listed
+from falcon_edu.warn import warn_user
 
 import numpy as np
 
@@ -143,10 +143,9 @@ def open_weights(folder, config, tie=False):
             }
         tensors = {name: tensor for name, tensor in tensors.items() if not IGNORED.search(name)}
         if heads := sorted(name for name in tensors if OTHER_HEADS.match(name)):
-            warnings.warn(
+            warn_user(
                 f"{folder} is a classifier: its head is not loaded, only the Falcon below it. "
-                f"Left out: {listed(heads)}.{_no_words(config, tensors)}",
-                stacklevel=8,  # the line that calls `from_preset`
+                f"Left out: {listed(heads)}.{_no_words(config, tensors)}"
             )
         if config.tie_word_embeddings and HEAD in tensors and EMBEDDING not in tensors:
             tensors[EMBEDDING] = tensors.pop(HEAD)  # tied, so that one of the two is enough

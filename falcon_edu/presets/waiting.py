@@ -4,9 +4,10 @@ import re
 import socket
 import threading
 import time
-import warnings
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
+
+from falcon_edu.warn import warn_user
 
 PATIENCE, WINDOW = 60, 600  # seconds that are waited for one hub, within how many
 RATE_LIMIT = re.compile(r"\br\s*=\s*0\s*;\s*t\s*=\s*(\d{1,9})")
@@ -36,9 +37,7 @@ class Patience:
         if sum(length for _, length in waits) + seconds > PATIENCE:
             return False
         waits.append((now, seconds))
-        warnings.warn(
-            f"Waiting {seconds:,} s for a hub, at most {PATIENCE} s in all: {reason}", stacklevel=2
-        )
+        warn_user(f"Waiting {seconds:,} s for a hub, at most {PATIENCE} s in all: {reason}")
         time.sleep(seconds)
         return True
 

@@ -2,18 +2,18 @@
 
 import functools
 import math
-import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from falcon_edu.fast import allocator, packing
+from falcon_edu.fast import allocator
 from falcon_edu.int8.quantization import quantize, quantize_in_groups
 from falcon_edu.presets.casting import Caster, cast_to_numpy
 from falcon_edu.presets.finite import is_finite
 from falcon_edu.presets.progress import QUICK, bar_of_bytes
 from falcon_edu.scale.distribution import variable_sharding
 from falcon_edu.storage.strangers import listed, plain, shown
+from falcon_edu.warn import warn_user
 
 import jax
 import keras
@@ -215,10 +215,9 @@ def load_backbone(make, tensors, table, source="the files"):
         if variable._value is None:  # no weight: the state of dropout
             variable._deferred_initialize()
     if not_finite:
-        warnings.warn(
+        warn_user(
             f"{source} has weights that are NaN or infinite, or become so in this model's dtype: "
-            f"{listed(not_finite)}. They are loaded as they are, and so will the outputs be.",
-            stacklevel=7,  # the line that calls `from_preset`
+            f"{listed(not_finite)}. They are loaded as they are, and so will the outputs be."
         )
     if total >= QUICK:
         del cast  # and its buffer
@@ -258,9 +257,8 @@ def _rounded(backbone, path, value):
 
     They are the whole numbers, their scales, and with groups the steps of these.
     """
-    layer = find_weight(backbone, path.rpartition(".")[0])
-    # Keras keeps one scale for a token's embedding, and for the output channels of all else.
-    axis = 1 if path.endswith(".embeddings") else 0
+    layer, variable = find_weight(backbone, path.rpartition(".")[0]), find_variable(backbone, path)
+    _, axis = layer.name_and_axis(variable)
     group_size = getattr(layer, "group_size", None)
     turned = axis == 0 and not value.flags.c_contiguous
     if turned:
@@ -273,11 +271,9 @@ def _rounded(backbone, path, value):
         quantized, scales, steps = quantize_in_groups(value, group_size, axis)
 
     def as_laid_out(array):
-        array = np.moveaxis(array, -1, 0) if turned else array
-        is_packed = getattr(layer, "is_packed", False)
-        return packing.pack(array, layer.parts) if is_packed else array
+        return layer.as_laid_out(np.moveaxis(array, -1, 0) if turned else array)
 
-    yield find_variable(backbone, path), as_laid_out(quantized)
+    yield variable, as_laid_out(quantized)
     yield find_weight(backbone, f"{path}_scale"), scales
     if steps is not None:
         yield find_weight(backbone, f"{path}_steps"), as_laid_out(steps)

@@ -9,9 +9,10 @@ import os
 import shutil
 import sys
 import time
-import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from falcon_edu.warn import warn_user
 
 PREFIX = ".falcon_edu-"
 LOCK = "lock"
@@ -78,7 +79,7 @@ def _claim(folder, target, hold):
         os.close(handle)
         if time.monotonic() > told:
             told = float("inf")
-            warnings.warn(f"Another process is saving to {target}: waiting for it.", stacklevel=2)
+            warn_user(f"Another process is saving to {target}: waiting for it.")
         with hold.let_through():
             time.sleep(0.01)
 

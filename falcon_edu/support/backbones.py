@@ -174,6 +174,8 @@ class Backbone(SteadyModel):
                 f"Keras's {mode!r} calls blocks with hidden states alone, and Falcon's take a "
                 'padding mask too. Use "int8", also in groups, "int4" or "float8".'
             )
+        if mode == "int8":
+            _check_holds_bytes(isinstance(self.token_embedding, (Quantized, type(None))))
         if mode == "int8" and filters is None:
             for layer in self._flatten_layers():
                 if isinstance(layer, Quantized):
@@ -253,6 +255,8 @@ class TokenModel(layers.TokenModel, Backbone):
     def part(self, kind, name, dtype, **arguments):
         """Make a layer of the model, which may be one of eight bits."""
         policy = policy_of(dtype)
+        if policy.quantization_mode == "int8" and kind is layers.ReversibleEmbedding:
+            _check_holds_bytes(issubclass(kind, Quantized))
         if not issubclass(kind, layers.Block):
             policy = policy_at(policy, name)
         if issubclass(kind, keras.layers.LayerNormalization):
@@ -348,6 +352,15 @@ class TokenModel(layers.TokenModel, Backbone):
         Shoeybi et al. 2019, https://arxiv.org/abs/1909.08053, section 3.
         """
         return FalconLayoutMap(device_mesh, model_parallel_dim_name, data_parallel_dim_name)
+
+
+def _check_holds_bytes(holds_bytes):
+    """Refuse eight bits for plain parts: Keras's layers would round what flows through them too."""
+    if not holds_bytes:
+        raise ValueError(
+            "A model that is made in `falcon_edu.fast.plain()` can't have weights of eight bits. "
+            "Make it outside."
+        )
 
 
 def _has_quantize(layer):

@@ -1,7 +1,8 @@
 """What a model may be given: token ids and a padding mask, checked before anything is computed."""
 
 import re
-import warnings
+
+from falcon_edu.warn import warn_user
 
 import keras
 import numpy as np
@@ -42,7 +43,7 @@ def check_inputs(inputs, vocabulary_size):
             f"Received: {received}"
         )
     if others := sorted(map(str, set(inputs) - set(INPUT_KEYS))):
-        warnings.warn(f"A Falcon does not read {', '.join(others)} of its inputs.", stacklevel=2)
+        warn_user(f"A Falcon does not read {', '.join(others)} of its inputs.")
         inputs = {key: inputs[key] for key in INPUT_KEYS}
     shapes = {key: _shape(key, inputs[key]) for key in INPUT_KEYS}
     for key in INPUT_KEYS:

@@ -1,7 +1,6 @@
 """FalconTokenizer: text to token ids and back, without losing a byte."""
 
 import copy
-import warnings
 
 from falcon_edu.model.backbone import FalconBackbone
 from falcon_edu.support.backbones import classproperty
@@ -25,6 +24,7 @@ from falcon_edu.text.tokenizer_definition import (
     make_encoder,
     read_definition,
 )
+from falcon_edu.warn import warn_user
 
 import keras
 import numpy as np
@@ -119,10 +119,9 @@ class FalconTokenizer(PreprocessingLayer):
         """
         definition = check_definition(path) if isinstance(path, dict) else read_definition(path)
         if lossy := lossy_parts(definition):
-            warnings.warn(
+            warn_user(
                 "With this tokenizer.json some texts don't come back as they were: "
-                f"{', '.join(lossy)}.",
-                stacklevel=2,
+                f"{', '.join(lossy)}."
             )
         self = cls.__new__(cls)
         self._set_up(definition, sequence_length, unsplittable_tokens, dtype, name, end_tokens)
