@@ -102,10 +102,13 @@ def moved(handle):
         handle: as `fetch` takes it.
 
     Returns:
-        List of handles, each with its version; empty where the handle names one.
+        List of handles, each with its version; empty where the handle names one, or kagglehub is
+        not installed.
     """
-    from kagglehub.handle import parse_model_handle
-
+    try:
+        from kagglehub.handle import parse_model_handle
+    except ImportError:
+        return []
     if not HANDLE.fullmatch(handle) or parse_model_handle(handle).is_versioned():
         return []
     found = _in_cache(parse_model_handle(handle))
