@@ -29,6 +29,7 @@ MOUNT = """async ([text, start]) => {
     const { from_worker } = await import(new URL("web/explorer/sources.js", location));
     const worker = new Worker(new URL("web/worker.js", location), { type: "module" });
     const source = from_worker(worker, { url: new URL("model/", location).href });
+    window.record = source.record;
     await mount(document.getElementById("place"), source, { text, ...start }).ready;
 }"""
 
@@ -248,15 +249,56 @@ def test_go_writes_on_in_the_page(explore):
 
 
 def test_stop_keeps_what_was_written_and_typing_begins_anew(explore):
-    page = explore("Once Mia had")
+    page = explore("Mia")
+    page.evaluate(
+        """async () => {
+            const { mount } = await import(new URL("web/explorer/explorer.js", location));
+            const generate = (text, on_text) => new Promise(() => on_text(text + " ran"));
+            const place = document.getElementById("place");
+            await mount(place, { record, generate }, { text: "Mia" }).ready;
+        }"""
+    )
+    tokens = page.get_by_role("listbox")
     page.get_by_role("button", name="Go on").click()
+    expect(page.locator(".falcon-writing")).to_have_text("Mia ran")
     page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_role("button", name="Go on")).to_be_visible()
-    assert page.get_by_role("listbox").inner_text().startswith("[start]Once Mia had")
+    expect(tokens).to_have_text("[start]Mia ran")
+    expect(page.locator(".falcon-written")).to_have_text([" ran"])
     page.get_by_label("A beginning").press("Enter")
+    expect(tokens).to_be_hidden()
     page.get_by_label("A beginning").press("x")
-    expect(page.get_by_role("listbox")).to_have_text("[start]Once Mia hadx")
+    expect(tokens).to_contain_text("x")
     expect(page.get_by_role("button", name="Go on")).to_be_visible()
+
+
+def test_a_text_that_comes_too_late_is_not_shown(explore):
+    page = explore("Mia")
+    page.evaluate(
+        """async () => {
+            const { mount } = await import(new URL("web/explorer/explorer.js", location));
+            const release = {};
+            const wait = (text) => new Promise((done) => (release[text] = done));
+            const late = async (text) => {
+                if (text === "slow") await wait(text);
+                return record(text);
+            };
+            window.release = release;
+            const source = { record: late, generate: wait };
+            await mount(document.getElementById("place"), source, { text: "Mia" }).ready;
+        }"""
+    )
+    box, tokens = page.get_by_label("A beginning"), page.get_by_role("listbox")
+    box.fill("slow")
+    box.fill("Tom")
+    expect(tokens).to_have_text("[start]Tom")
+    page.evaluate("release.slow()")
+    page.get_by_role("button", name="Go on").click()
+    box.press("x")
+    page.evaluate("release.Tom('Tom ran')")
+    expect(tokens).to_contain_text("x")
+    page.wait_for_timeout(100)  # what is late would be there now
+    assert "ran" not in tokens.inner_text()
+    assert page.get_by_role("button", name="Go on").is_visible()
 
 
 @pytest.mark.parametrize(
@@ -305,6 +347,22 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(explore, width, 
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.evaluate("document.documentElement.style.fontSize = '200%'")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_many_heads_fit_on_a_phone(explore):
+    page = explore(width=390)
+    page.evaluate(
+        """async () => {
+            const { mount } = await import(new URL("web/explorer/explorer.js", location));
+            const tokens = ["Mia", " ran"];
+            const attention_weights = [[Array(71).fill(1), Array(142).fill(0.5)]];
+            const record = async () => ({ tokens, attention_weights, next_tokens: [[], []] });
+            await mount(document.getElementById("place"), { record }, { head: 70 }).ready;
+        }"""
+    )
+    assert page.get_by_role("radio").count() == 71
+    assert said(page) == "Layer 0, head 70: “ran” looks at “Mia” with 0.50."
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_colors_follow_the_theme(explore):

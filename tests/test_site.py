@@ -127,18 +127,39 @@ def test_a_falcon_runs_on_the_front_page_below_any_folder(browser, site, tmp_pat
     context.close()
 
 
-def test_the_front_page_shows_its_picture_where_no_falcon_can_come(browser, site):
-    for options in ({"java_script_enabled": False}, {}):
-        context = browser.new_context(**options)
-        if not options:
-            context.route("**/weights.bin", lambda route: route.fulfill(status=404))
-        page = context.new_page()
-        page.goto(site)
-        assert page.locator("#falcon img").is_visible()
-        if not options:
-            page.get_by_role("status").filter(has_text="404").wait_for()
-            assert page.locator("#falcon img").is_visible()
-        context.close()
+def test_a_bar_tells_how_far_the_falcon_is(browser, site):
+    context = browser.new_context()
+    held = []
+    context.route("**/weights.bin", held.append)
+    page = context.new_page()
+    page.goto(site)
+    page.get_by_role("progressbar", name="The Falcon is coming").wait_for()
+    assert page.locator("#falcon img").is_visible()
+    held[0].continue_()
+    page.get_by_role("option").first.wait_for()
+    assert page.get_by_role("progressbar").count() == 0
+    context.close()
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"), [("weights.bin", "404"), ("worker.js", "did not start")]
+)
+def test_the_picture_stays_and_the_page_says_why_no_falcon_came(browser, site, missing, said):
+    context = browser.new_context()
+    context.route(f"**/{missing}", lambda route: route.fulfill(status=404))
+    page = context.new_page()
+    page.goto(site)
+    page.get_by_role("status").filter(has_text=said).wait_for()
+    assert page.locator("#falcon img").is_visible()
+    context.close()
+
+
+def test_the_front_page_shows_its_picture_where_no_script_may_run(browser, site):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(site)
+    assert page.locator("#falcon img").is_visible()
+    context.close()
 
 
 # === All pages together ===

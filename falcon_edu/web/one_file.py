@@ -59,7 +59,7 @@ def explorer_to_html(causal_lm, path, text, layer=0, head=0, can_write=True):
         text: a text.
         layer, head: where to begin.
         can_write: whether the model is in the page; else it has what was recorded of this text,
-            which is possible for models of any size and with any tokenizer.
+            which is possible with any tokenizer.
 
     Raises:
         ValueError: the model has no tokenizer, or one that a page can't have, the text is not one

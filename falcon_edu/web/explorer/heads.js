@@ -5,11 +5,13 @@ import { line, sizes, strongest, weight } from "./looks.js";
 import { make, on_keys, rove } from "./parts.js";
 import { spoken, token_label } from "./words.js";
 
+const MOST_COLUMNS = 8; // that a phone has room for
+
 /** Make the part; `hand` is {choose, peek, pin, walk}. */
 export function make_heads(hand) {
   const grid = make("div", { class: "falcon-heads", role: "radiogroup" });
   const title = make("div", { class: "falcon-title" });
-  const hint = make("div", { class: "falcon-hint" }, "Row: layer. Column: head.");
+  const hint = make("div", { class: "falcon-hint" });
   const element = make("div", {}, title, grid, hint);
   let tiles = [];
   const tile_of = ({ target }) => tiles.find((tile) => tile.element.contains(target));
@@ -37,7 +39,9 @@ export function make_heads(hand) {
         const numbers = [...Array(layers * heads).keys()];
         tiles = numbers.map((i) => make_tile(Math.floor(i / heads), i % heads));
         grid.replaceChildren(...tiles.map((tile) => tile.element));
-        grid.style.setProperty("--heads", heads);
+        grid.style.setProperty("--columns", Math.min(heads, MOST_COLUMNS));
+        const rows = `Layer after layer, ${MOST_COLUMNS} heads in a row.`;
+        hint.textContent = heads > MOST_COLUMNS ? rows : "Row: layer. Column: head.";
       }
       for (const tile of tiles) {
         paint(tile.canvas, count, theme, (query, key) => weight(seen, tile, query, key));
