@@ -130,11 +130,13 @@ def test_a_falcon_runs_on_the_front_page_below_any_folder(browser, site, tmp_pat
 def test_a_bar_tells_how_far_the_falcon_is(browser, site):
     context = browser.new_context()
     held = []
-    context.route("**/weights.bin", held.append)
+    context.route("**/weights.bin", lambda route: held.append(route))
     page = context.new_page()
     page.goto(site)
     page.get_by_role("progressbar", name="The Falcon is coming").wait_for()
     assert page.locator("#falcon img").is_visible()
+    while not held:
+        page.wait_for_timeout(20)
     held[0].continue_()
     page.get_by_role("option").first.wait_for()
     assert page.get_by_role("progressbar").count() == 0
