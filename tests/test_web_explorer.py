@@ -72,6 +72,12 @@ def test_a_token_is_labelled_so_that_all_of_it_is_seen(token, label):
     assert calls("words.js", ["token_label", token]) == [label]
 
 
+def test_the_bytes_of_tokens_are_those_of_the_text():
+    tokens = ["Mia", " é", "\\xf0", "\\x9f", "\\x91", "\\xa9", "好", "\n", ""]
+    lengths = calls("words.js", *[["byte_length", token] for token in tokens])
+    assert lengths == [3, 3, 1, 1, 1, 1, 3, 1, 0]
+
+
 def test_labels_and_quotes_are_those_of_the_pictures():
     """But for letters that the pictures' font lacks, which a browser has."""
     tokens = [

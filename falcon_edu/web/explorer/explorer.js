@@ -7,6 +7,7 @@ import { fit, sentence, walk } from "./looks.js";
 import { make_map } from "./map.js";
 import { make } from "./parts.js";
 import { make_tokens } from "./tokens.js";
+import { byte_length } from "./words.js";
 import { make_writer } from "./writer.js";
 
 /**
@@ -25,7 +26,7 @@ export function mount(element, source, { text = "", ...start } = {}) {
   let glance = null; // what the hand is over, for as long as it is
   let is_pinned = false;
   let shown = {};
-  let written_from = Infinity; // where in the text that begins which the Falcon wrote
+  let written_from = Infinity; // bytes of the text before what the Falcon wrote
   let latest = 0; // number of the last text: what comes of others is too late
 
   const hand = {
@@ -69,8 +70,10 @@ export function mount(element, source, { text = "", ...start } = {}) {
   const theme = () => (is_dark(getComputedStyle(root).color) ? "dark" : "light");
   function show() {
     const now = fit(seen, { ...view, ...glance });
-    const is_other = ["layer", "head"].some((name) => now[name] !== shown[name]);
-    for (const part of parts) part.show(seen, now, theme(), is_other);
+    const is_other_head = ["layer", "head"].some((name) => now[name] !== shown[name]);
+    // The focus stays with what was chosen: where the hand happens to be, it would scroll the page.
+    const more = { theme: theme(), is_other_head, chosen: fit(seen, view) };
+    for (const part of parts) part.show(seen, now, more);
     shown = now;
     says.textContent = sentence(seen, now);
   }
@@ -110,7 +113,7 @@ export function mount(element, source, { text = "", ...start } = {}) {
     };
     says.textContent = "The Falcon is writing.";
     writing.textContent = text = beginning;
-    written_from = beginning.length;
+    written_from = byte_length(beginning);
     busy(true);
     idle = () => (busy(false), (idle = () => {}));
     try {

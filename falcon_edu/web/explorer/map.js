@@ -59,7 +59,7 @@ export function make_map(hand) {
       columns.replaceChildren(...seen.tokens.map(label));
       lay_out();
     },
-    show(seen, view, theme, is_other_head) {
+    show(seen, view, { theme, is_other_head }) {
       if (is_other_head) {
         title.textContent = `Layer ${view.layer}, head ${view.head}`;
         paint(canvas, count, theme, (query, key) => weight(seen, view, query, key));

@@ -3,10 +3,10 @@
 import { ink_on, ramp } from "./colors.js";
 import { line } from "./looks.js";
 import { make, on_keys, rove } from "./parts.js";
-import { exactly, spoken, token_label } from "./words.js";
+import { byte_length, exactly, spoken, token_label } from "./words.js";
 
 const HOLD = 400; // milliseconds after which a press is one that holds
-const FAINT = 0.005; // a weight that rounds to nothing leaves the page as it is
+const FAINT = 0.02; // fainter ones would do no more than shade the whole text
 
 /** Make the part; `hand` is {choose, peek, pin, walk}. */
 export function make_tokens(hand) {
@@ -47,21 +47,21 @@ export function make_tokens(hand) {
   return {
     element,
     read(seen, written_from) {
-      let length = 0;
+      let length = 0; // in bytes, for a token may be a part of a letter
       options = seen.tokens.map((token, i) => {
         const label = token_label(token, i === 0);
         // A word keeps its space: this is a text. What can't be seen, or is alone, has its label.
         const text = /^ ?[^\s]/.test(token) && label.replace(/^·/, " ") === token ? token : label;
         const option = make("span", { role: "option" }, text);
-        option.classList.toggle("falcon-sign", text !== token);
+        option.classList.toggle("falcon-sign", text !== token || token.startsWith("\\x"));
         option.classList.toggle("falcon-written", length >= written_from);
-        length += i === 0 && text === "[start]" ? 0 : token.length;
+        length += i === 0 && text === "[start]" ? 0 : byte_length(token);
         return option;
       });
       const breaks = (i) => (seen.tokens[i].includes("\n") ? [make("br")] : []);
       list.replaceChildren(...options.flatMap((option, i) => [option, ...breaks(i)]));
     },
-    show(seen, view, theme) {
+    show(seen, view, { theme, chosen }) {
       const weights = line(seen, view);
       options.forEach((option, i) => {
         const rgb = ramp(weights[i], theme);
@@ -72,7 +72,7 @@ export function make_tokens(hand) {
         const name = `${i}: ${spoken(seen.tokens[i], i === 0)}, ${exactly(weights[i])}`;
         option.setAttribute("aria-label", name);
       });
-      rove(options, view.query);
+      rove(options, chosen.query);
     },
   };
 }

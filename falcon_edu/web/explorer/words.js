@@ -40,6 +40,11 @@ export function spoken(token, is_first = false) {
   return token.includes("\n") ? "a new line" : token ? "a space" : "nothing";
 }
 
+/** Return the number of bytes that a token stands for: `\xf0` is one that is no letter alone. */
+export function byte_length(token) {
+  return new TextEncoder().encode(token.replace(/\\x[0-9a-f]{2}/g, "-")).length;
+}
+
 /** Write a weight as exactly as one may want it: 0.2613, 3.2e-6. */
 export function exactly(weight) {
   return weight >= 0.001 ? weight.toFixed(4) : weight ? weight.toExponential(1) : "0";
