@@ -360,6 +360,16 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(explore, width, 
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_the_sentence_stays_in_sight_while_one_scrolls(explore):
+    page = explore("kite " * 60, width=390)
+    page.set_viewport_size({"width": 390, "height": 500})
+    for part in (".falcon-tokens", ".falcon-map", ".falcon-heads", ".falcon-bars"):
+        page.locator(part).evaluate(
+            "part => scrollTo(0, part.getBoundingClientRect().top + scrollY)"
+        )
+        expect(page.get_by_role("status")).to_be_in_viewport()
+
+
 def test_many_heads_fit_on_a_phone(explore):
     page = explore(width=390)
     page.evaluate(

@@ -16,6 +16,7 @@ import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser_lab import is_elsewhere, start_browser
+from playwright.sync_api import expect
 from site_links import Page, dead_links, loads_from_elsewhere, read_site
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,6 +118,8 @@ def test_a_falcon_runs_on_the_front_page_below_any_folder(browser, site, tmp_pat
         word.click()
         assert "Layer 1, head 3: “Please” looks at" in page.get_by_role("status").inner_text()
         assert not page.locator("#falcon img").count()
+        page.locator(".falcon-heads").evaluate("heads => heads.scrollIntoView()")
+        expect(page.get_by_role("status")).to_be_in_viewport(ratio=1)
         page.get_by_label("A beginning").fill("One day, Wolfgang")
         page.get_by_role("button", name="Go on").click()
         page.locator(".falcon-written").nth(3).wait_for()

@@ -60,7 +60,7 @@ export function make_heads(hand) {
         Object.assign(mark.style, view.is_column ? column : row);
         const number = weights[best].toFixed(2);
         const token = token_label(seen.tokens[best], best === 0).replace(/^·(?=.)/, "");
-        says.replaceChildren(make("span", {}, token), ` ${number}`);
+        says.replaceChildren(make("span", {}, token), number);
         const to = best === view.query ? "itself" : spoken(seen.tokens[best], best === 0);
         element.setAttribute("aria-label", `layer ${layer}, head ${head}: ${to}, ${number}`);
         element.setAttribute("aria-checked", layer === view.layer && head === view.head);
