@@ -14,6 +14,7 @@ from falcon_edu import (
     presets,
 )
 from falcon_edu.course import notebooks
+from falcon_edu.presets import handles
 from falcon_edu.presets.pytorch_files import read_pytorch
 from falcon_edu.storage.strangers import plain, shown
 from tests.layouts import SIZES, build
@@ -133,7 +134,7 @@ def test_what_is_shown_is_short_and_printable():
 
 
 def test_a_preset_in_a_cache_is_called_by_the_name_that_its_user_gave(good, monkeypatch):
-    monkeypatch.setattr(presets, "resolve", lambda *args, **kwargs: good / "peft")
+    monkeypatch.setattr(handles, "resolve", lambda *args, **kwargs: good / "peft")
     for load in (Backbone, FalconTokenizer, FalconCausalLMPreprocessor):
         with pytest.raises(FileNotFoundError, match=r"json in hf://ada/falcon.*\(Its files lie in"):
             load.from_preset("hf://ada/falcon")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from falcon_edu.fast import allocator
 from falcon_edu.int8.quantization import quantize, quantize_in_groups
+from falcon_edu.int8.quantized import Quantized
 from falcon_edu.presets.casting import Caster, cast_to_numpy
 from falcon_edu.presets.finite import is_finite
 from falcon_edu.presets.progress import QUICK, bar_of_bytes
@@ -258,7 +259,8 @@ def _rounded(backbone, path, value):
     They are the whole numbers, their scales, and with groups the steps of these.
     """
     layer, variable = find_weight(backbone, path.rpartition(".")[0]), find_variable(backbone, path)
-    _, axis = layer.name_and_axis(variable)
+    # Keras keeps one scale for a token's embedding, and for the output channels of all else.
+    axis = 1 if path.endswith(".embeddings") else 0
     group_size = getattr(layer, "group_size", None)
     turned = axis == 0 and not value.flags.c_contiguous
     if turned:
@@ -271,7 +273,8 @@ def _rounded(backbone, path, value):
         quantized, scales, steps = quantize_in_groups(value, group_size, axis)
 
     def as_laid_out(array):
-        return layer.as_laid_out(np.moveaxis(array, -1, 0) if turned else array)
+        array = np.moveaxis(array, -1, 0) if turned else array
+        return layer.as_laid_out(array) if isinstance(layer, Quantized) else array  # or Keras's own
 
     yield variable, as_laid_out(quantized)
     yield find_weight(backbone, f"{path}_scale"), scales
