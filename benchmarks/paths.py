@@ -1,6 +1,6 @@
-"""Measures what each fast path buys: the same work with it and without, in turn, in one process.
+"""Measure what each fast path buys: the same work with it and without, in turn, in one process.
 
-    make benchmark PATHS=1                  # every work; takes half an hour
+    make benchmark PATHS=1                  # every work
     python -m benchmarks.paths --only train # the works whose name begins so
     python -m benchmarks.paths --write      # also write benchmarks/PATHS.md
 
@@ -179,7 +179,7 @@ def measure(make, paths, rounds, bar):
     return seconds
 
 
-def line(name, seconds):
+def lines_of(name, seconds):
     """Write one work's lines of the table: a ratio is the median over the rounds."""
     with_all = np.array(seconds.pop(None))
     shown = f"{np.median(with_all) * 1e3:,.0f} ms"
@@ -211,7 +211,7 @@ def main():
     with tqdm(total=options.rounds * len(works), mininterval=5) as bar:
         for name, (make, paths) in works.items():
             bar.set_description(name)
-            lines += line(name, measure(make, paths, options.rounds, bar))
+            lines += lines_of(name, measure(make, paths, options.rounds, bar))
             bar.write("\n".join(lines[-len(paths) :]))
             jax.clear_caches()
     text = "\n".join(lines) + "\n"

@@ -1,13 +1,11 @@
 """The explorer in Chromium, below a folder of a server: by hand, by keyboard, on a phone."""
 
-import functools
-import http.server
 import re
-import threading
 
 import falcon_edu
 from falcon_edu import FalconCausalLM
 from falcon_edu.web import export_to_web
+from tools.serving import serving
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -49,16 +47,8 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(model):
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    handler = functools.partial(Quiet, directory=str(model[1]))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/some/where/"
-    server.shutdown()
-    server.server_close()
+    with serving(model[1]) as server:
+        yield f"{server}/some/where/"
 
 
 @pytest.fixture(scope="module")

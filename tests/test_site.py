@@ -3,14 +3,11 @@
 `make site` builds it; `make browser` does so before these tests.
 """
 
-import contextlib
-import functools
-import http.server
 import os
-import threading
 from pathlib import Path
 
 from tools import address, notebooks
+from tools.serving import serving
 
 import nbformat
 import pytest
@@ -41,24 +38,6 @@ def site():
         (pytest.fail if "CI" in os.environ else pytest.skip)("there is no site yet: make site")
     with serving(SITE) as address:
         yield address
-
-
-@contextlib.contextmanager
-def serving(folder):
-    """The address of a server of a folder, on this machine."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    handler = functools.partial(Quiet, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.fixture(scope="module")

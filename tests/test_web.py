@@ -1,11 +1,7 @@
 """The Falcon in the page, in Node: it computes what the package does with the rounded weights."""
 
-import json
-import os
 import random
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import falcon_edu
@@ -16,6 +12,7 @@ from falcon_edu.text.tokenizer import FalconTokenizer
 from falcon_edu.web import export_to_web
 from falcon_edu.web.exporting import letters_and_numbers, round_rows
 
+import node
 import numpy as np
 import pytest
 import small_tokenizers
@@ -51,16 +48,8 @@ def rounded(causal_lm):
 
 def ask(folder, *requests):
     """What the modules answer, in Node."""
-    node = shutil.which("node")
-    if node is None:
-        reason = "no Node on this machine (on Debian: apt-get install nodejs)"
-        (pytest.fail if "CI" in os.environ else pytest.skip)(reason)
-    script = Path(__file__).parent / "web_answers.mjs"
-    given = json.dumps({"folder": str(folder), "requests": requests})
-    command = [node, str(script), WEB.as_uri()]
-    run = subprocess.run(command, input=given, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout)
+    given = {"folder": str(folder), "requests": requests}
+    return node.run("web_answers.mjs", WEB.as_uri(), given)
 
 
 @pytest.fixture(scope="module", params=PRESETS)

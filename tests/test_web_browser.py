@@ -1,14 +1,12 @@
 """The Falcon in the page, in Chromium and in its worker: what Node computes, and what it says."""
 
-import functools
-import http.server
 import json
-import threading
 from pathlib import Path
 
 import falcon_edu
 from falcon_edu import FalconCausalLM
 from falcon_edu.web import export_to_web
+from tools.serving import serving
 
 import numpy as np
 import pytest
@@ -35,23 +33,13 @@ def models(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(models):
     """A page of a server on this machine, which asks nothing of elsewhere."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    handler = functools.partial(Quiet, directory=str(models[1]))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    with start_browser() as browser:
+    with serving(models[1]) as address, start_browser() as browser:
         page = browser.new_page()
         requests = []
         page.on("request", lambda request: requests.append(request.url))
-        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        page.goto(address)
         page.evaluate(CONNECT)
         yield page
-    server.shutdown()
-    server.server_close()
     assert [url for url in requests if is_elsewhere(url)] == []
 
 

@@ -1,14 +1,11 @@
 """The explorer's words, steps and sizes, in Node: what needs no page."""
 
-import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import falcon_edu
 from falcon_edu.plots import style
 
+import node
 import numpy as np
 import pytest
 
@@ -28,15 +25,7 @@ VIEW = {"layer": 1, "head": 0, "query": 2, "key": None, "is_column": False}
 
 def calls(module, *requests):
     """What functions of a module answer."""
-    node = shutil.which("node")
-    if node is None:
-        reason = "no Node on this machine (on Debian: apt-get install nodejs)"
-        (pytest.fail if "CI" in os.environ else pytest.skip)(reason)
-    script = Path(__file__).parent / "web_calls.mjs"
-    command = [node, str(script), (EXPLORER / module).as_uri()]
-    run = subprocess.run(command, input=json.dumps(requests), capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout)
+    return node.run("web_calls.mjs", (EXPLORER / module).as_uri(), requests)
 
 
 # === Words ===

@@ -1,6 +1,5 @@
 """A page that is one file: how its modules are joined, and what it refuses."""
 
-import shutil
 import subprocess
 
 import falcon_edu
@@ -8,6 +7,7 @@ from falcon_edu.web.bundling import bundle
 
 import pytest
 from layouts import build
+from node import find_node
 from test_web import WEB, small
 
 
@@ -36,8 +36,7 @@ def test_a_bundle_runs_each_module_once_and_after_those_that_it_needs(tmp_path):
         path.write_text("\n".join(line.strip() for line in text.splitlines()))
     script = tmp_path / "bundle.cjs"
     script.write_text(bundle(tmp_path / "main.js"))
-    node = shutil.which("node") or pytest.skip("no Node on this machine")
-    answer = subprocess.run([node, str(script)], capture_output=True, text=True, check=True)
+    answer = subprocess.run([find_node(), str(script)], capture_output=True, text=True, check=True)
     assert answer.stdout.split() == ["count1", "count2"]
 
 

@@ -1,19 +1,17 @@
-"""Time the Falcon in the page, in headless Chromium on one core: python tools/time_page.py.
+"""Time the Falcon in the page, in headless Chromium on one core: python -m tools.time_page.
 
 Prints the best of several for each shipped model, in milliseconds: the first text after the weights
 are there, in a new worker; a keystroke at the end, and at the beginning, of a text of 30 tokens;
 and a token that is written at a length of about 100.
 """
 
-import functools
-import http.server
 import os
 import shutil
 import tempfile
-import threading
 from pathlib import Path
 
 import falcon_edu
+from tools.serving import serving
 
 from playwright.sync_api import sync_playwright
 
@@ -54,13 +52,6 @@ TIME = """async ([url, text, tries]) => {
 }"""
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """A server that says nothing."""
-
-    def log_message(self, *args):
-        """Leave the log empty."""
-
-
 def main() -> None:
     """Export the shipped models, open a page, print the times."""
     if hasattr(os, "sched_setaffinity"):
@@ -68,11 +59,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp())
     (folder / "web").symlink_to(WEB)
     (folder / "index.html").write_text("<!doctype html><title>Falcon</title>")
-    handler = functools.partial(Quiet, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    with sync_playwright() as playwright:
+    with serving(folder) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
@@ -85,7 +72,6 @@ def main() -> None:
             print(name, ", ".join(f"{what} {ms:.1f} ms" for what, ms in best.items()))
             page.close()
         browser.close()
-    server.shutdown()
     shutil.rmtree(folder)
 
 

@@ -230,7 +230,7 @@ class Quantized(Remembers):
 
     @property
     def lora_scale(self):
-        """What the product of the factors is multiplied by: alpha over rank."""
+        """The factor of LoRA's update, alpha over rank."""
         return self.lora_alpha / self.lora_rank
 
     def update_of_lora(self):

@@ -45,7 +45,7 @@ export function falcon_attention(layer, config, x, cache, ablated) {
   const found = new Float32Array(x.length); // (q, n, h)
   for (let i = 0; i < x.length / m; i++) {
     const [own_query, own_key] = [row(query, i, n * h), row(key, i, g * h)];
-    const bias = place(config, own_query, own_key, h, cache.keys.length);
+    const bias = apply_positions(config, own_query, own_key, h, cache.keys.length);
     cache.keys.push(own_key);
     cache.values.push(row(value, i, g * h));
     const arrays = [own_query, cache.keys, cache.values, bias];
@@ -58,7 +58,7 @@ export function falcon_attention(layer, config, x, cache, ablated) {
 }
 
 /** Tell query and key where they stand, by ALiBi's bias or by turning them, as RoPE does. */
-function place(config, query, key, h, position) {
+function apply_positions(config, query, key, h, position) {
   if (config.position_encoding === "alibi") {
     return alibi_bias(config.num_attention_heads, position + 1, config.alibi_dtype);
   }
