@@ -97,8 +97,12 @@ def test_a_falcon_runs_on_the_front_page_below_any_folder(browser, site, tmp_pat
         word.click()
         assert "Layer 1, head 3: “Please” looks at" in page.get_by_role("status").inner_text()
         assert not page.locator("#falcon img").count()
-        page.locator(".falcon-heads").evaluate("heads => heads.scrollIntoView()")
+        page.set_viewport_size({"width": PHONE["width"], "height": 400})
+        page.locator(".falcon-bars").evaluate(
+            "bars => bars.scrollIntoView({ block: 'end', behavior: 'instant' })"
+        )
         expect(page.get_by_role("status")).to_be_in_viewport(ratio=1)
+        page.set_viewport_size(PHONE)
         page.get_by_label("A beginning").fill("One day, Wolfgang")
         page.get_by_role("button", name="Go on").click()
         page.locator(".falcon-written").nth(3).wait_for()
