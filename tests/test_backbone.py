@@ -5,8 +5,9 @@ import inspect
 import json
 
 from falcon_edu import Backbone, FalconBackbone
-from falcon_edu.model.config import FAMILY_DEFAULTS, FalconConfig
+from falcon_edu.model.config import FalconConfig
 from falcon_edu.model.decoder import FalconTransformerDecoder
+from falcon_edu.support.configs import FAMILY_DEFAULTS
 from tests.layouts import (
     CHECKPOINTS,
     LAYOUTS,
@@ -197,7 +198,11 @@ def test_any_configuration_is_as_in_the_reference(data):
     assert ours["logits"].shape == (b, t, config["vocabulary_size"])
     if np.any(x["padding_mask"]):
         for name in NAMES:
-            assert difference(ours, reference, x["padding_mask"], name) < 1e-5, name
+            if name == "logits" and config["vocabulary_size"] == 1:
+                # A single sum may cancel to next to nothing, which is no measure for itself.
+                assert np.abs(ours[name] - reference[name])[x["padding_mask"] == 1].max() < 1e-6
+            else:
+                assert difference(ours, reference, x["padding_mask"], name) < 1e-5, name
 
 
 # === Arguments reach what they should ===

@@ -15,6 +15,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from falcon_edu import FalconBackbone, FalconCausalLM, FalconCausalLMPreprocessor, FalconTokenizer
 from falcon_edu.open_world.captain import to_captain
@@ -48,7 +49,7 @@ MEASURE_EVERY = 2_000_000
 
 # Equal in depth, width and heads; the feed-forward width makes up for the heads that share keys
 # and values, so that the three are of one size.
-SHAPE = {"num_layers": 4, "num_attention_heads": 4, "hidden_dim": 128}
+SHAPE: dict[str, Any] = {"num_layers": 4, "num_attention_heads": 4, "hidden_dim": 128}
 PRESETS: dict[str, dict] = {
     "falcon_tales_rw_en": {"intermediate_dim": 512},
     "falcon_tales_7b_en": {

@@ -13,7 +13,7 @@ from falcon_edu.model import layers
 from falcon_edu.support.backbones import Backbone, TokenModel
 from falcon_edu.support.blocks import Block
 from falcon_edu.support.causal_lms import CausalLM
-from falcon_edu.support.configs import check_config
+from falcon_edu.support.configs import Config
 from falcon_edu.support.initializers import kernel_initializer
 
 
@@ -73,6 +73,6 @@ def plain():
         put_in(found)  # plain ones again, within another such context
 
 
-for part in (Block, Backbone, TokenModel, CausalLM, check_config, kernel_initializer):
+for part in (Block, Backbone, TokenModel, CausalLM, Config, kernel_initializer):
     setattr(layers, part.__name__, part)
 put_in(REPLACED)

@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
 
 from falcon_edu.warn import warn_user
 
@@ -40,7 +41,7 @@ def give_back():
 
 
 @contextlib.contextmanager
-def keep_freed_memory():
+def keep_freed_memory() -> Iterator[None]:
     """Keep the memory that a training step frees, so that the next step finds it at hand.
 
     XLA takes all memory for a step's intermediate values as one piece, and frees it after the step.

@@ -5,6 +5,8 @@ from what is left is the same for all of them. Beam search alone is different: i
 continuations and draws nothing.
 """
 
+from typing import Any, Self
+
 from falcon_edu.generation.sampling import append_by_beams, append_tokens
 
 import keras
@@ -33,7 +35,7 @@ class Sampler:
     Guo et al. 2017, https://arxiv.org/abs/1706.04599, section 4.2 (temperature).
     """
 
-    def __init__(self, temperature=1.0, seed=None):
+    def __init__(self, temperature: float = 1.0, seed: Any = None) -> None:
         if not temperature > 0:
             raise ValueError(f"`temperature` must be above 0. Received: {temperature!r}")
         self.temperature = temperature
@@ -42,15 +44,15 @@ class Sampler:
 
     def __call__(
         self,
-        next,
-        prompt,
-        cache=None,
-        index=0,
-        mask=None,
-        stop_token_ids=None,
-        hidden_states=None,
-        model=None,
-    ):
+        next: Any,
+        prompt: Any,
+        cache: Any = None,
+        index: Any = 0,
+        mask: Any = None,
+        stop_token_ids: Any = None,
+        hidden_states: Any = None,
+        model: Any = None,
+    ) -> Any:
         """Continue token ids by a function for the logits, as `keras_hub.samplers` do.
 
         Args:
@@ -71,12 +73,12 @@ class Sampler:
         return append_tokens(self.next_token, next, prompt, cache, index, mask, stop_token_ids)
 
     @property
-    def variables(self):
+    def variables(self) -> list[Any]:
         """The state that draws advance: variables of every seed generator of this sampler."""
         generators = vars(self).values()
         return [g.state for g in generators if isinstance(g, keras.random.SeedGenerator)]
 
-    def distribution(self, logits):
+    def distribution(self, logits: Any) -> Any:
         """Return the probabilities that this sampler draws from.
 
         Args:
@@ -87,19 +89,19 @@ class Sampler:
         """
         return self.restrict(self.compute_probabilities(logits))
 
-    def compute_probabilities(self, logits):
+    def compute_probabilities(self, logits: Any) -> Any:
         """Return the softmax of `(b, v)` logits at this sampler's temperature, in float32."""
         return ops.softmax(ops.cast(logits, "float32") / self.temperature, axis=-1)
 
-    def restrict(self, probabilities):
+    def restrict(self, probabilities: Any) -> Any:
         """Return what is left of `(b, v)` probabilities, summing to 1 again; here all of it."""
         return probabilities
 
-    def next_token(self, logits):
+    def next_token(self, logits: Any) -> Any:
         """Choose the next token for every row of `(b, v)` logits, `(b,)`; the loop calls this."""
         return self.get_next_token(self.compute_probabilities(logits))
 
-    def get_next_token(self, probabilities):
+    def get_next_token(self, probabilities: Any) -> Any:
         """Draw a token for every row of `(b, v)` probabilities: `(b,)` int32."""
         log_probabilities = ops.log(self.restrict(probabilities))
         drawn = keras.random.categorical(
@@ -107,11 +109,11 @@ class Sampler:
         )
         return ops.squeeze(drawn, axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"temperature": self.temperature, "seed": self.seed}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Any) -> Self:
         return cls(**config)
 
 
@@ -128,23 +130,23 @@ class GreedySampler(Sampler):
     [1.0, 0.0, 0.0]
     """
 
-    def __init__(self, temperature=1.0):
+    def __init__(self, temperature: float = 1.0) -> None:
         super().__init__(temperature)
 
-    def restrict(self, probabilities):
+    def restrict(self, probabilities: Any) -> Any:
         return ops.one_hot(ops.argmax(probabilities, axis=-1), probabilities.shape[-1])
 
-    def next_token(self, logits):
+    def next_token(self, logits: Any) -> Any:
         if type(self) is not GreedySampler:  # a subclass may choose by probabilities
             return super().next_token(logits)
         # The most probable token has the largest logit. So there is no softmax to compile, which is
         # a thirtieth of the time until the first text of a shipped model.
         return ops.argmax(logits, axis=-1)
 
-    def get_next_token(self, probabilities):
+    def get_next_token(self, probabilities: Any) -> Any:
         return ops.argmax(probabilities, axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"temperature": self.temperature}
 
 
@@ -162,7 +164,7 @@ class RandomSampler(Sampler):
     [0.5, 0.5]
     """
 
-    def __init__(self, seed=None, temperature=1.0):
+    def __init__(self, seed: Any = None, temperature: float = 1.0) -> None:
         super().__init__(temperature, seed)
 
 
@@ -186,14 +188,14 @@ class TopKSampler(Sampler):
     Fan et al. 2018, https://arxiv.org/abs/1805.04833, section 5.4.
     """
 
-    def __init__(self, k=5, seed=None, temperature=1.0):
+    def __init__(self, k: int = 5, seed: Any = None, temperature: float = 1.0) -> None:
         super().__init__(temperature, seed)
         self.k = _check_count("k", k)
 
-    def restrict(self, probabilities):
+    def restrict(self, probabilities: Any) -> Any:
         return _normalize(_keep_top_k(probabilities, self.k))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "k": self.k}
 
 
@@ -218,14 +220,16 @@ class TopPSampler(Sampler):
     Holtzman et al. 2020, https://arxiv.org/abs/1904.09751, section 3.1 (nucleus sampling).
     """
 
-    def __init__(self, p=0.1, k=None, seed=None, temperature=1.0):
+    def __init__(
+        self, p: float = 0.1, k: int | None = None, seed: Any = None, temperature: float = 1.0
+    ) -> None:
         super().__init__(temperature, seed)
         if not 0 < p <= 1:
             raise ValueError(f"`p` must be above 0 and at most 1. Received: {p!r}")
         self.p = p
         self.k = None if k is None else _check_count("k", k)
 
-    def restrict(self, probabilities):
+    def restrict(self, probabilities: Any) -> Any:
         if self.k is not None:
             probabilities = _keep_top_k(probabilities, self.k)
         order = ops.argsort(-probabilities, axis=-1)
@@ -236,7 +240,7 @@ class TopPSampler(Sampler):
         back = ops.argsort(order, axis=-1)
         return _normalize(ops.take_along_axis(ranked, back, axis=-1))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "p": self.p, "k": self.k}
 
 
@@ -263,31 +267,33 @@ class BeamSampler(Sampler):
     Graves 2012, https://arxiv.org/abs/1211.3711, section 2.
     """
 
-    def __init__(self, num_beams=5, return_all_beams=False, temperature=1.0):
+    def __init__(
+        self, num_beams: int = 5, return_all_beams: bool = False, temperature: float = 1.0
+    ) -> None:
         super().__init__(temperature)
         self.num_beams = _check_count("num_beams", num_beams)
         self.return_all_beams = return_all_beams
 
     def __call__(
         self,
-        next,
-        prompt,
-        cache=None,
-        index=0,
-        mask=None,
-        stop_token_ids=None,
-        hidden_states=None,
-        model=None,
-    ):
+        next: Any,
+        prompt: Any,
+        cache: Any = None,
+        index: Any = 0,
+        mask: Any = None,
+        stop_token_ids: Any = None,
+        hidden_states: Any = None,
+        model: Any = None,
+    ) -> Any:
         beams, log_probs = append_by_beams(
             self.num_beams, self.temperature, next, prompt, cache, index, mask, stop_token_ids
         )
         return (beams, log_probs) if self.return_all_beams else beams[:, 0]
 
-    def get_next_token(self, probabilities):
+    def get_next_token(self, probabilities: Any) -> Any:
         raise NotImplementedError("Beam search chooses among continuations, not among tokens.")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "temperature": self.temperature,
             "num_beams": self.num_beams,
@@ -304,7 +310,7 @@ SAMPLERS = {
 }
 
 
-def get(identifier):
+def get(identifier: Any) -> Sampler:
     """Return the sampler that a name, a class, a configuration or a sampler stands for.
 
     Args:
@@ -334,12 +340,12 @@ def get(identifier):
     return identifier
 
 
-def serialize(sampler):
+def serialize(sampler: Any) -> Any:
     """Return the configuration of a sampler, for `get`."""
     return keras.saving.serialize_keras_object(sampler)
 
 
-def deserialize(config):
+def deserialize(config: Any) -> Sampler:
     """Return the sampler of a configuration from `serialize`."""
     return get(config)
 

@@ -4,16 +4,23 @@ A backbone is a functional model, so reading is a second model over the same lay
 outputs. It needs no hooks, and costs what it returns.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from falcon_edu.adapt.lora import adapted_layers
+from falcon_edu.model.backbone import FalconBackbone
+from falcon_edu.model.causal_lm import FalconCausalLM
 from falcon_edu.support.inputs import backbone_of, encode, tokenizer_of
 
 import jax
 import keras
 import numpy as np
+
+Falcon = FalconBackbone | FalconCausalLM
+Inputs = str | Sequence[str] | Mapping[str, Any]  # texts, or a token dict
 
 # Lengths are rounded up to a multiple of this, with padding that is cut off again, so that texts
 # of similar lengths share a compiled function.
@@ -43,7 +50,7 @@ class Activations:
     logits: np.ndarray
 
 
-def record(model, inputs):
+def record(model: Falcon, inputs: Inputs) -> Activations:
     """Run a model once and keep everything that one may want to look at.
 
     Args:

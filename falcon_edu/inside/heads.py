@@ -4,9 +4,10 @@ Heads are separate up to the output projection, where what they found is joined 
 the residual stream. There a head of one run can take the place of the same head of another run.
 """
 
+from collections.abc import Iterable, Sequence
 from weakref import WeakKeyDictionary
 
-from falcon_edu.inside.activations import BUCKET, pad_to_bucket, run_compiled
+from falcon_edu.inside.activations import BUCKET, Falcon, Inputs, pad_to_bucket, run_compiled
 from falcon_edu.model.backbone import FalconBackbone
 from falcon_edu.support.inputs import backbone_of, encode
 
@@ -18,7 +19,7 @@ from keras import ops
 _GRAPHS: WeakKeyDictionary = WeakKeyDictionary()
 
 
-def head_outputs(model, inputs):
+def head_outputs(model: Falcon, inputs: Inputs) -> np.ndarray:
     """Return what every head gives to the output projection of its layer.
 
     Args:
@@ -46,7 +47,13 @@ def head_outputs(model, inputs):
     return _run(backbone, inputs, nothing, nothing[..., :1])["head_outputs"]
 
 
-def patch_heads(model, inputs, outputs, heads, positions=None):
+def patch_heads(
+    model: Falcon,
+    inputs: Inputs,
+    outputs: np.ndarray,
+    heads: Iterable[tuple[int, int]],
+    positions: Sequence[int] | None = None,
+) -> np.ndarray:
     """Run a model in which some heads give other outputs, and all after them follows from these.
 
     Args:

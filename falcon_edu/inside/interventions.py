@@ -4,9 +4,19 @@ A head writes through its own rows of the output projection, so ablating it is a
 for one run. Everything after a hidden state is a model of its own, so patching is running that.
 """
 
+from collections.abc import Iterable, Sequence
+from typing import Any
 from weakref import WeakKeyDictionary
 
-from falcon_edu.inside.activations import BUCKET, record, run, run_compiled
+from falcon_edu.inside.activations import (
+    BUCKET,
+    Activations,
+    Falcon,
+    Inputs,
+    record,
+    run,
+    run_compiled,
+)
 from falcon_edu.inside.heads import check_head
 from falcon_edu.support.inputs import backbone_of, encode
 
@@ -18,7 +28,7 @@ from keras import ops
 _TAILS: WeakKeyDictionary = WeakKeyDictionary()
 
 
-def ablate_heads(model, inputs, heads):
+def ablate_heads(model: Falcon, inputs: Inputs, heads: Iterable[tuple[int, int]]) -> Activations:
     """Record a run in which some attention heads write nothing into the residual stream.
 
     A head's only way out is through its own rows of the output projection. They are set to zero,
@@ -46,7 +56,13 @@ def ablate_heads(model, inputs, heads):
     return run(model, inputs, replaced=_without_heads(backbone, heads))
 
 
-def patch(model, inputs, layer, position, value):
+def patch(
+    model: Falcon,
+    inputs: Inputs,
+    layer: int,
+    position: int,
+    value: Any,
+) -> np.ndarray:
     """Replace the residual stream at one place and let the rest of the model run on.
 
     Args:
@@ -85,7 +101,12 @@ def patch(model, inputs, layer, position, value):
     return run_tail(model, layer, hidden_states, activations.padding_mask)
 
 
-def patching_map(model, clean, corrupted, positions):
+def patching_map(
+    model: Falcon,
+    clean: Inputs,
+    corrupted: Inputs,
+    positions: Sequence[int],
+) -> np.ndarray:
     """Patch every place, one at a time, with the state that another run has there.
 
     Args:
@@ -110,30 +131,30 @@ def patching_map(model, clean, corrupted, positions):
 
     Meng et al. 2022, https://arxiv.org/abs/2202.05262, section 2.1 (causal tracing).
     """
-    clean, corrupted = (encode(model, inputs) for inputs in (clean, corrupted))
-    shapes = [inputs["token_ids"].shape for inputs in (clean, corrupted)]
+    pair = [encode(model, inputs) for inputs in (clean, corrupted)]
+    shapes = [inputs["token_ids"].shape for inputs in pair]
     if shapes[0] != shapes[1] or shapes[0][0] != 1:
         raise ValueError(
             "`clean` and `corrupted` must be one sequence each, with as many tokens. "
             f"Received shapes: {shapes[0]} and {shapes[1]}"
         )
     length = shapes[0][1]
-    positions = np.asarray(positions, dtype=int)
-    if not len(positions) or not ((positions >= 0) & (positions < length)).all():
-        raise ValueError(f"`positions` must be in 0..{length - 1}. Received: {positions.tolist()}")
-    sources, targets = (record(model, inputs).hidden_states for inputs in (clean, corrupted))
+    places = np.asarray(positions, dtype=int)
+    if not len(places) or not ((places >= 0) & (places < length)).all():
+        raise ValueError(f"`positions` must be in 0..{length - 1}. Received: {places.tolist()}")
+    sources, targets = (record(model, inputs).hidden_states for inputs in pair)
     padding = ((0, 0), (0, -length % BUCKET), (0, 0))
-    rows = np.arange(len(positions))
-    padding_mask = np.pad(corrupted["padding_mask"], padding[:2]).repeat(len(rows), axis=0)
+    rows = np.arange(len(places))
+    padding_mask = np.pad(pair[1]["padding_mask"], padding[:2]).repeat(len(rows), axis=0)
     logits = []
     for layer, (source, target) in enumerate(zip(sources, targets, strict=True)):
         states = np.pad(target, padding).repeat(len(rows), axis=0)  # a row for each patch
-        states[rows, positions] = source[0, positions]
+        states[rows, places] = source[0, places]
         logits.append(run_tail(model, layer, states, padding_mask)[:, length - 1])
     return np.stack(logits)
 
 
-def logit_lens(model, activations):
+def logit_lens(model: Falcon, activations: Activations) -> np.ndarray:
     """Return what the model would say if it stopped after each layer: final norm and output head.
 
     Args:
@@ -158,7 +179,7 @@ def logit_lens(model, activations):
     return np.stack([run_tail(model, last, x, activations.padding_mask) for x in states])
 
 
-def tail_model(model, layer):
+def tail_model(model: Falcon, layer: int) -> keras.Model:
     """Return the rest of the model as a Keras model: from a hidden state to the logits.
 
     Args:

@@ -5,10 +5,13 @@ the weight that it puts there. Any other table of this form will do as well, suc
 that must come next".
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 
-def previous_token(token_ids):
+def previous_token(token_ids: Any) -> np.ndarray:
     """Return where a previous-token head looks: at the token before.
 
     Args:
@@ -26,7 +29,7 @@ def previous_token(token_ids):
     return np.tile(np.eye(length, k=-1, dtype=bool), (batch, 1, 1))
 
 
-def first_token(token_ids):
+def first_token(token_ids: Any) -> np.ndarray:
     """Return where a first-token head looks: at the first token, from every later one.
 
     Args:
@@ -48,7 +51,7 @@ def first_token(token_ids):
     return pattern
 
 
-def induction(token_ids):
+def induction(token_ids: Any) -> np.ndarray:
     """Return where an induction head looks: at what came after an earlier one of the same token.
 
     Args:
@@ -70,7 +73,9 @@ def induction(token_ids):
     return pattern & np.tri(token_ids.shape[1], dtype=bool)
 
 
-def pattern_scores(attention_weights, pattern, padding_mask=None):
+def pattern_scores(
+    attention_weights: Sequence[Any], pattern: np.ndarray, padding_mask: Any = None
+) -> np.ndarray:
     """Score each head by the share of its weight that lies where the pattern is true.
 
     The mean is over the queries that have something to look at: rows of the pattern with a true.

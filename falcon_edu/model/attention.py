@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 
-def make_attention_mask(padding_mask, query_length=None, offset=0):
+def make_attention_mask(padding_mask, query_length=None, offset=0) -> layers.Tensor:
     """Make the mask of where a query may look: at real tokens, up to and including itself.
 
     Args:
@@ -41,7 +41,7 @@ def masked_softmax(scores, mask):
 
 def dot_product_attention(
     query, key, value, bias=None, mask=None, dropout=None, softmax=masked_softmax
-):
+) -> tuple[layers.Tensor, layers.Tensor]:
     """Compute softmax attention, and return the weights it used.
 
     Args:
@@ -91,8 +91,7 @@ class FalconAttention(layers.Block):
     """Falcon's self-attention: multi-head, multi-query or grouped, with ALiBi or RoPE.
 
     Args:
-        config: a `FalconConfig`. A layer by itself takes its fields as keyword arguments, those of
-            attention, with `num_heads` for `num_attention_heads`.
+        config: a `FalconConfig`, or as keyword arguments what a layer by itself needs of it.
         **kwargs: of `keras.layers.Layer`, such as `dtype` and `name`.
 
     Call arguments:
@@ -120,7 +119,7 @@ class FalconAttention(layers.Block):
     ((1, 5, 32), (1, 4, 5, 5))
     """
 
-    def make_layers(self, inputs_shape):
+    def make_layers(self, inputs_shape) -> None:
         config = self.config
 
         def projection(name, equation, num_heads):
@@ -160,7 +159,7 @@ class FalconAttention(layers.Block):
         cache_index=0,
         is_causal=False,
         edit_heads=None,
-    ):
+    ) -> tuple:
         query = self.query_dense(inputs)  # (b, q, n, h)
         key = self.key_dense(inputs)  # (b, q, g, h)
         value = self.value_dense(inputs)  # (b, q, g, h)
@@ -170,16 +169,14 @@ class FalconAttention(layers.Block):
             key = ops.slice_update(cache[0], start, key)  # (b, k, g, h)
             value = ops.slice_update(cache[1], start, value)
         arguments = (query, key, value, bias, attention_mask, self.attention_dropout)
-        output, attention_weights = self.attend(
-            dot_product_attention, *arguments, is_causal=is_causal
-        )
+        output, weights = self.attend(dot_product_attention, *arguments, is_causal=is_causal)
         output = output if edit_heads is None else edit_heads(output)  # (b, q, n, h)
         output = self.output_dense(ops.reshape(output, inputs.shape))
         if cache is not None:
-            return output, attention_weights, (key, value)
-        return output, attention_weights
+            return output, weights, (key, value)
+        return output, weights
 
-    def apply_positions(self, query, key, positions, start):
+    def apply_positions(self, query, key, positions, start) -> tuple:
         """Tell query and key where they stand, by ALiBi's bias or by turning them, as RoPE does."""
         config = self.config
         if config.position_encoding == "alibi":

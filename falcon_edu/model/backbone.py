@@ -12,17 +12,11 @@ Backbone = layers.Backbone  # the class of `from_preset` and the like
 class FalconBackbone(layers.TokenModel):
     """Falcon: token ids in, hidden states after the final norm out.
 
-    The defaults are Falcon-RW, the layout of KerasHub's `FalconBackbone`. The family arguments
-    reach the other members: see `FalconConfig`, which documents every argument.
+    The defaults are Falcon-RW, the layout of KerasHub's `FalconBackbone`.
 
     Args:
-        vocabulary_size, num_layers, num_attention_heads, hidden_dim, intermediate_dim,
-        layer_norm_epsilon, attention_dropout_rate, feedforward_dropout_rate: as in KerasHub.
-        dtype: string or `keras.DTypePolicy`; softmax, norms and positions stay in float32. There
-            are "int8" and "int8/32" too: see `falcon_edu.int8.quantization`.
-        num_key_value_heads, position_encoding, rope_max_wavelength, parallel_attention,
-        num_parallel_layer_norms, use_bias, tie_word_embeddings, alibi_dtype: the family.
-        **kwargs: of `keras.Model`, such as `name`.
+        dtype: string or `keras.DTypePolicy`; softmax, norms and positions stay in float32.
+        **kwargs: of `keras.Model`, such as `name`. All others are those of `FalconConfig`.
 
     Call arguments:
         inputs: `{"token_ids": (b, t) int, "padding_mask": (b, t)}`; padding on either side.
@@ -52,25 +46,25 @@ class FalconBackbone(layers.TokenModel):
 
     def __init__(
         self,
-        vocabulary_size,
-        num_layers,
-        num_attention_heads,
-        hidden_dim,
-        intermediate_dim,
-        layer_norm_epsilon=1e-5,
-        attention_dropout_rate=0,
-        feedforward_dropout_rate=0,
+        vocabulary_size: int,
+        num_layers: int,
+        num_attention_heads: int,
+        hidden_dim: int,
+        intermediate_dim: int,
+        layer_norm_epsilon: float = 1e-5,
+        attention_dropout_rate: float = 0,
+        feedforward_dropout_rate: float = 0,
         dtype=None,
-        num_key_value_heads=None,
-        position_encoding="alibi",
-        rope_max_wavelength=10_000,
-        parallel_attention=False,
-        num_parallel_layer_norms=1,
-        use_bias=True,
-        tie_word_embeddings=True,
-        alibi_dtype=None,
+        num_key_value_heads: int | None = None,
+        position_encoding: str = "alibi",
+        rope_max_wavelength: float = 10_000,
+        parallel_attention: bool = False,
+        num_parallel_layer_norms: int = 1,
+        use_bias: bool = True,
+        tie_word_embeddings: bool = True,
+        alibi_dtype: str | None = None,
         **kwargs,
-    ):
+    ) -> None:
         arguments = locals()
         config = FalconConfig(**{name: arguments[name] for name in CONFIG_FIELDS})
         self.prepare(config)
@@ -108,8 +102,8 @@ class FalconBackbone(layers.TokenModel):
         self.token_embedding = token_embedding
         self.transformer_layers = transformer_layers
         self.final_layernorm = final_layernorm
-        self._hidden_states = hidden_states
-        self._attention_weights = attention_weights
+        self.hidden_states = hidden_states
+        self.attention_weights = attention_weights
 
         # === Config ===
         self.config = config
@@ -117,16 +111,14 @@ class FalconBackbone(layers.TokenModel):
             setattr(self, name, getattr(config, name))
 
     @staticmethod
-    def run_blocks(blocks, x, padding_mask, cache=None, cache_index=0, edit_heads=None):
+    def run_blocks(blocks, x, padding_mask, cache=None, cache_index=0, edit_heads=None) -> tuple:
         """Run the residual stream through blocks, one after the other.
 
         Args:
             blocks: `FalconTransformerDecoder` layers.
             x: `(b, q, m)`.
             padding_mask: `(b, k)`, true at real tokens; with a cache it covers the whole cache.
-            cache: for each block the keys and values seen so far, or `None`.
-            cache_index: index in the cache of the first query.
-            edit_heads: for each block a function as in `FalconAttention`, or `None`.
+            cache, cache_index, edit_heads: as in `FalconAttention`, lists but for the index.
 
         Returns:
             Three lists: the stream before the first block and after each, `(b, q, m)`; attention
@@ -141,18 +133,3 @@ class FalconBackbone(layers.TokenModel):
             attention_weights.append(weights)
             new_cache += of_block
         return hidden_states, attention_weights, new_cache
-
-    # Copies: Keras wraps lists that are attributes, and takes no wrapped ones as a model's outputs.
-
-    @property
-    def hidden_states(self):
-        """The symbolic residual stream, `num_layers + 1` times `(b, t, m)`."""
-        return list(self._hidden_states)
-
-    @property
-    def attention_weights(self):
-        """The symbolic attention weights, `num_layers` times `(b, n, t, t)`."""
-        return list(self._attention_weights)
-
-    def get_config(self):
-        return {**super().get_config(), **self.config.to_dict()}

@@ -11,8 +11,7 @@ from keras import ops
 class FalconCausalLM(layers.CausalLM):
     """A Falcon for causal language modelling: token ids in, logits of each next token out.
 
-    With a preprocessor, `fit`, `evaluate`, `predict`, `generate` and `stream` take texts. All but
-    `stream` take token dicts too, with a preprocessor or without.
+    With a preprocessor, `generate`, `fit` and so on take texts; all but `stream`, token dicts too.
 
     Args:
         backbone: a `FalconBackbone`.
@@ -37,14 +36,14 @@ class FalconCausalLM(layers.CausalLM):
 
     backbone_cls = FalconBackbone
 
-    def __init__(self, backbone, preprocessor=None, **kwargs):
+    def __init__(self, backbone: FalconBackbone, preprocessor=None, **kwargs) -> None:
         self.prepare(backbone)
         hidden_states = backbone(backbone.input)  # (b, t, m)
         logits = backbone.token_embedding(hidden_states, reverse=True)  # (b, t, v)
         super().__init__(backbone, logits, preprocessor, **kwargs)
 
     @staticmethod
-    def labels(x, y=None, sample_weight=None):
+    def labels(x, y=None, sample_weight=None) -> tuple:
         """Return `(y, sample_weight)`; without `y`, the next token ids, weighted by their mask."""
         if y is not None:
             return y, sample_weight
@@ -54,11 +53,3 @@ class FalconCausalLM(layers.CausalLM):
         weight = ops.pad(real[:, 1:] * real[:, :-1], ((0, 0), (0, 1)))
         labels = ops.pad(x["token_ids"][:, 1:], ((0, 0), (0, 1)))
         return labels, weight if sample_weight is None else weight * sample_weight
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        y, sample_weight = self.labels(x, y, sample_weight)
-        return super().compute_loss(x, y, y_pred, sample_weight, training)
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        y, sample_weight = self.labels(x, y, sample_weight)
-        return super().compute_metrics(x, y, y_pred, sample_weight)

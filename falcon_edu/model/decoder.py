@@ -15,8 +15,7 @@ class FalconTransformerDecoder(layers.Block):
     Parallel: `x + attention(norm(x)) + mlp(norm(x))`, with one shared norm or two.
 
     Args:
-        config: a `FalconConfig`. A block by itself takes its fields as keyword arguments, without
-            `vocabulary_size`, `num_layers` and `hidden_dim`.
+        config: a `FalconConfig`, or as keyword arguments what a block by itself needs of it.
         **kwargs: of `keras.layers.Layer`, such as `dtype` and `name`.
 
     Call arguments:
@@ -39,7 +38,7 @@ class FalconTransformerDecoder(layers.Block):
     Almazrouei et al. 2023, https://arxiv.org/abs/2311.16867, section 4.
     """
 
-    def make_layers(self, inputs_shape):
+    def make_layers(self, inputs_shape) -> None:
         config = self.config
 
         def norm(name):
@@ -72,7 +71,7 @@ class FalconTransformerDecoder(layers.Block):
         self.dense_4h_to_h = dense("dense_4h_to_h", f, m)
         self.feedforward_dropout = dropout("feedforward_dropout", config.feedforward_dropout_rate)
 
-    def call(self, inputs, padding_mask, cache=None, cache_index=0, edit_heads=None):
+    def call(self, inputs, padding_mask, cache=None, cache_index=0, edit_heads=None) -> tuple:
         config = self.config
         x = self.input_layernorm(inputs)
         attention_output, *weights_and_cache = self.attention_layer(
@@ -93,6 +92,6 @@ class FalconTransformerDecoder(layers.Block):
             outputs = x + self.mlp(self.post_attention_layernorm(x))
         return (outputs, *weights_and_cache)
 
-    def mlp(self, x):
+    def mlp(self, x) -> layers.Tensor:
         """Compute the feed-forward half: `(b, q, m)` to `(b, q, f)` and back."""
         return self.feedforward_dropout(self.dense_4h_to_h(self.dense_h_to_4h(x)))

@@ -1,18 +1,21 @@
-"""The parts that a Falcon is made of: Keras's layers, three base classes and four functions.
+"""The parts that a Falcon is made of: Keras's layers, base classes and four functions.
 
-The files beside this one take every part from here, so that `falcon_edu.fast` can put others in
-their places: some compute the same numbers sooner, and the base classes of `falcon_edu.support`
-check inputs, save, load and generate.
+The files beside this one take every part from here, so that others can be put in their places.
 """
+
+from typing import Any
 
 import keras
 from keras import ops
+
+Tensor = Any  # of NumPy, JAX or Keras; its shape stands in the docstring
 
 Dense = keras.layers.Dense
 EinsumDense = keras.layers.EinsumDense
 ReversibleEmbedding = keras.layers.ReversibleEmbedding
 LayerNormalization = keras.layers.LayerNormalization
 Backbone = keras.Model
+Config = object  # what a `FalconConfig` is besides its numbers
 
 
 class Block(keras.layers.Layer):
@@ -29,7 +32,6 @@ class Block(keras.layers.Layer):
 
     def build(self, inputs_shape):
         self.make_layers(inputs_shape)
-        self.built = True
 
     def part(self, kind, name, inputs_shape, **arguments):
         """Make a layer inside this one, ready for inputs of a shape."""
@@ -61,10 +63,6 @@ class CausalLM(keras.Model):
         """Do nothing: a hook, called before the model is made."""
 
 
-def check_config(config):
-    """Do nothing: a hook that refuses impossible numbers of a `FalconConfig`."""
-
-
 def kernel_initializer():
     """Return a new initializer for dense kernels: normal, with Falcon's deviation of 0.02."""
     return keras.initializers.RandomNormal(stddev=0.02)
@@ -79,7 +77,7 @@ def gelu(x):
 
 
 def attend(attention, *arguments, is_causal=False):
-    """Call `attention`; quicker ones profit if `is_causal`: no query may look at a later key."""
+    """Call `attention` with its arguments; if `is_causal`, no query may look at a later key."""
     return attention(*arguments)
 
 

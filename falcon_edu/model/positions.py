@@ -2,10 +2,12 @@
 
 import math
 
+from falcon_edu.model.layers import Tensor
+
 from keras import ops
 
 
-def token_positions(padding_mask):
+def token_positions(padding_mask) -> Tensor:
     """Return the position of every token among the real tokens of its sequence.
 
     Args:
@@ -23,17 +25,14 @@ def token_positions(padding_mask):
     return (ops.cast(ops.cumsum(mask, axis=-1), "int32") - 1) * mask  # (b, t)
 
 
-def alibi_slopes(num_heads):
-    """Return the slope of each head's ALiBi bias.
+def alibi_slopes(num_heads: int) -> list[float]:
+    """Return the slope of each head's ALiBi bias, a list of `n` floats.
 
     For a power of two the slopes are a geometric series: `ratio ** (i + 1)` for head `i`. Any other
     count takes the slopes of the power of two below, then every other slope of twice that power.
 
     Args:
         num_heads: number of heads, `n`.
-
-    Returns:
-        List of `n` floats.
 
     Example:
 
@@ -52,7 +51,7 @@ def alibi_slopes(num_heads):
     return slopes
 
 
-def alibi_bias(num_heads, key_positions, dtype="float32"):
+def alibi_bias(num_heads: int, key_positions, dtype: str = "float32") -> Tensor:
     """Return ALiBi's bias for every head and key: slope times position.
 
     The paper subtracts a distance; Falcon adds the key's position. The two differ by a constant
@@ -78,7 +77,7 @@ def alibi_bias(num_heads, key_positions, dtype="float32"):
     return slopes[None, :, None, None] * positions[:, None, None, :]  # (b, n, 1, k)
 
 
-def rotary_embedding(x, positions, max_wavelength=10_000):
+def rotary_embedding(x, positions, max_wavelength: float = 10_000) -> Tensor:
     """RoPE: turns the pairs `(x[i], x[i + h/2])` by an angle that grows with the position.
 
     Args:

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from importlib.metadata import version
 
 from falcon_edu.adapt import lora
-from falcon_edu.model.config import FAMILY_DEFAULTS
 from falcon_edu.presets.folders import write_json
 from falcon_edu.presets.h5_files import INDEX, SINGLE, open_h5
 from falcon_edu.presets.progress import bar_of_growth
 from falcon_edu.presets.weights import Entry, weight_shapes
 from falcon_edu.storage.hdf5 import close_files_in
 from falcon_edu.storage.strangers import listed, shown
+from falcon_edu.support.configs import FAMILY_DEFAULTS
 from falcon_edu.support.layer_state import KEY
 
 import keras

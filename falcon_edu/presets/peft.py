@@ -3,7 +3,9 @@
 import math
 import re
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from falcon_edu.presets.finite import is_finite
 from falcon_edu.presets.folders import file_in, read_json
@@ -40,7 +42,7 @@ FLOATS = {"float16", "bfloat16", "float32", "float64"}
 PLAIN = re.compile(r"[\w.]+")
 
 
-def merge_peft_adapter(backbone, path):
+def merge_peft_adapter(backbone: Any, path: str | PathLike[str]) -> None:
     """Add a LoRA adapter that was trained with the peft library to the weights of a backbone.
 
     Each update is `scaling * B @ A`, where scaling is alpha / rank (or alpha / sqrt(rank) for

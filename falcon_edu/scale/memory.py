@@ -35,8 +35,13 @@ BYTES = {"float32": 4, "bfloat16": 2, "int8": 1}  # of one weight
 
 
 def memory_needed(
-    config, use="generate", dtype="float32", tokens=2048, batch_size=1, trainable_parameters=None
-):
+    config: FalconConfig,
+    use: str = "generate",
+    dtype: str = "float32",
+    tokens: int = 2048,
+    batch_size: int = 1,
+    trainable_parameters: int | None = None,
+) -> dict[str, int]:
     """Return what a Falcon needs in memory, part by part, without making it.
 
     Weights, cache, gradients and Adam's averages are exact. What training keeps of the forward

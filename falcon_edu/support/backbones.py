@@ -1,13 +1,16 @@
 """What every backbone can do besides computing: presets, LoRA, quantization, checked inputs."""
 
 import re
+from collections.abc import Iterable
+from os import PathLike
+from typing import Any, Self
 
 from falcon_edu.adapt import lora
 from falcon_edu.int8.quantization import float_policy, policy_of
 from falcon_edu.int8.quantized import Quantized
 from falcon_edu.model import layers
 from falcon_edu.scale.distribution import FalconLayoutMap, adapt_layout_map
-from falcon_edu.support import exporting
+from falcon_edu.support import exporting, plain
 from falcon_edu.support.datasets import is_dataset, prepared, unpack
 from falcon_edu.support.inputs import check_inputs, prepare_inputs
 from falcon_edu.support.layer_state import KEY, describe, mixed_policy, policy_at, restore
@@ -56,7 +59,9 @@ class Backbone(SteadyModel):
         Backbone.registry[cls.__name__] = cls
         keras.saving.register_keras_serializable(package="falcon_edu")(cls)
 
-    def __init__(self, *args, dtype=None, trainable=True, **kwargs):
+    def __init__(
+        self, *args: Any, dtype: Any = None, trainable: bool = True, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         if dtype is not None:
             self.dtype_policy = float_policy(policy_at(policy_of(dtype), self.name))
@@ -99,7 +104,9 @@ class Backbone(SteadyModel):
         return builtin_presets(names)
 
     @classmethod
-    def from_preset(cls, preset, load_weights=True, **kwargs):
+    def from_preset(
+        cls, preset: str | PathLike[str], load_weights: bool = True, **kwargs: Any
+    ) -> Self:
         """Make a backbone from a preset.
 
         Args:
@@ -127,7 +134,9 @@ class Backbone(SteadyModel):
 
         return load_backbone(cls, preset, load_weights, **kwargs)
 
-    def save_to_preset(self, preset_dir, max_shard_size=10):
+    def save_to_preset(
+        self, preset_dir: str | PathLike[str], max_shard_size: float | None = 10
+    ) -> None:
         """Save the backbone in KerasHub's format; what stood there before survives a failure.
 
         Args:
@@ -138,7 +147,7 @@ class Backbone(SteadyModel):
 
         save_backbone(self, preset_dir, max_shard_size=max_shard_size)
 
-    def export_to_transformers(self, path):
+    def export_to_transformers(self, path: str | PathLike[str]) -> None:
         """Save the backbone in the format of the transformers library.
 
         Args:
@@ -148,7 +157,9 @@ class Backbone(SteadyModel):
 
         export_to_transformers(self, path)
 
-    def quantize(self, mode=None, config=None, filters=None, **kwargs):
+    def quantize(
+        self, mode: str | None = None, config: Any = None, filters: Any = None, **kwargs: Any
+    ) -> None:
         """Round the weights of dense layers and embedding in place, with Keras's own `quantize`.
 
         Args:
@@ -184,11 +195,11 @@ class Backbone(SteadyModel):
         # Keras would warn of every layer that has nothing to be rounded.
         super().quantize(mode, config, filters or _has_quantize, **kwargs)
 
-    def default_lora_layer_names(self):
+    def default_lora_layer_names(self) -> list[str]:
         """Return the names of the layers that `enable_lora` adapts by default, as in KerasHub."""
         return ["query_dense", "value_dense", "query", "value"]
 
-    def enable_lora(self, rank, target_layer_names=None):
+    def enable_lora(self, rank: int, target_layer_names: Iterable[str] | None = None) -> None:
         """Freeze every weight and add trainable low-rank factors to the target layers.
 
         Args:
@@ -202,23 +213,23 @@ class Backbone(SteadyModel):
         """
         lora.enable(self, rank, target_layer_names)
 
-    def save_lora_weights(self, filepath):
+    def save_lora_weights(self, filepath: str | PathLike[str]) -> None:
         """Save the factors, and what they belong to, in a file that ends in `.lora.h5`."""
         lora.save(self, filepath)
 
-    def load_lora_weights(self, filepath):
+    def load_lora_weights(self, filepath: str | PathLike[str]) -> None:
         """Load factors saved here or by KerasHub, enabling LoRA first where it is not."""
         lora.load(self, filepath)
 
-    def merge_lora(self):
+    def merge_lora(self) -> None:
         """Add the low-rank updates to the kernels, and set the factors to zero."""
         lora.merge(self)
 
-    def unmerge_lora(self):
+    def unmerge_lora(self) -> None:
         """Take merged updates out again: `merge_lora` undone, to rounding."""
         lora.unmerge(self)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         # Not the functional model's nested config: the arguments of the constructor, and what was
         # done to the layers since.
         state = describe(self)
@@ -230,7 +241,7 @@ class Backbone(SteadyModel):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Any) -> Self:
         config = dict(config)
         state = config.pop(KEY, {})
         if isinstance(config.get("dtype"), dict):
@@ -240,7 +251,7 @@ class Backbone(SteadyModel):
         return backbone
 
 
-class TokenModel(layers.TokenModel, Backbone):
+class TokenModel(plain.TokenModel, Backbone):
     """The base class of `FalconBackbone`: inputs are checked, and weights placed on devices."""
 
     def __init__(self, *args, **kwargs):
@@ -248,11 +259,11 @@ class TokenModel(layers.TokenModel, Backbone):
             raise ValueError(f"{type(self).__name__} has no arguments named {', '.join(unknown)}.")
         super().__init__(*args, **kwargs)
 
-    def prepare(self, config):
+    def prepare(self, config) -> None:
         """Choose what the devices divide, before any weight is made."""
         adapt_layout_map(config)
 
-    def part(self, kind, name, dtype, **arguments):
+    def part(self, kind, name, dtype, **arguments) -> Any:
         """Make a layer of the model, which may be one of eight bits."""
         policy = policy_of(dtype)
         if policy.quantization_mode == "int8" and kind is layers.ReversibleEmbedding:
@@ -263,13 +274,36 @@ class TokenModel(layers.TokenModel, Backbone):
             policy = float_policy(policy)
         return super().part(kind, name, policy, **arguments)
 
+    # Keras wraps lists that are attributes, and takes no wrapped ones as a model's outputs.
+
+    @property
+    def hidden_states(self):
+        """The symbolic residual stream, `num_layers + 1` times `(b, t, m)`."""
+        return list(self._hidden_states)
+
+    @hidden_states.setter
+    def hidden_states(self, hidden_states):
+        self._hidden_states = hidden_states
+
+    @property
+    def attention_weights(self):
+        """The symbolic attention weights, `num_layers` times `(b, n, t, t)`."""
+        return list(self._attention_weights)
+
+    @attention_weights.setter
+    def attention_weights(self, attention_weights):
+        self._attention_weights = attention_weights
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self.config.to_dict()}
+
     def __call__(self, inputs, *args, **kwargs):
         inputs = prepare_inputs(inputs, self.config.vocabulary_size)
         return super().__call__(inputs, *args, **kwargs)
 
     # Keras hands these methods' data to compiled functions, which can't look at values.
 
-    def fit(self, x=None, y=None, *args, sample_weight=None, validation_data=None, **kwargs):
+    def fit(self, x=None, y=None, *args, sample_weight=None, validation_data=None, **kwargs) -> Any:
         """Run Keras's own `fit`, with inputs checked."""
         x = self._checked(x, y, sample_weight)
         if validation_data is not None:
@@ -279,25 +313,25 @@ class TokenModel(layers.TokenModel, Backbone):
         kwargs = {name: value for name, value in kwargs.items() if value is not None}
         return super().fit(x, y, *args, **kwargs)
 
-    def evaluate(self, x=None, y=None, *args, sample_weight=None, **kwargs):
+    def evaluate(self, x=None, y=None, *args, sample_weight=None, **kwargs) -> Any:
         """Run Keras's own `evaluate`, with inputs checked."""
         if not kwargs.get("_use_cached_eval_dataset"):  # `fit` has checked its validation data
             x = self._checked(x, y, sample_weight)
         return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
 
-    def predict(self, x, *args, **kwargs):
+    def predict(self, x, *args, **kwargs) -> Any:
         """Run Keras's own `predict`, with inputs checked."""
         return super().predict(self._checked(x), *args, **kwargs)
 
-    def train_on_batch(self, x, *args, **kwargs):
+    def train_on_batch(self, x, *args, **kwargs) -> Any:
         """Run Keras's own `train_on_batch`, with inputs checked."""
         return super().train_on_batch(self._checked(x), *args, **kwargs)
 
-    def test_on_batch(self, x, *args, **kwargs):
+    def test_on_batch(self, x, *args, **kwargs) -> Any:
         """Run Keras's own `test_on_batch`, with inputs checked."""
         return super().test_on_batch(self._checked(x), *args, **kwargs)
 
-    def predict_on_batch(self, x):
+    def predict_on_batch(self, x) -> Any:
         """Run Keras's own `predict_on_batch`, with inputs checked."""
         return super().predict_on_batch(self._checked(x))
 
@@ -309,14 +343,16 @@ class TokenModel(layers.TokenModel, Backbone):
             x = {key: np.asarray(value) for key, value in x.items()}
         return check_inputs(x, self.config.vocabulary_size)
 
-    def export(self, filepath, format="tf_saved_model", **kwargs):
+    def export(self, filepath, format="tf_saved_model", **kwargs) -> Any:
         """Run Keras's own `export`, so that other runtimes know each operation: see `exporting`."""
         return exporting.export(self, super().export, filepath, format, **kwargs)
 
     @staticmethod
     def get_layout_map(
-        device_mesh, model_parallel_dim_name="model", data_parallel_dim_name="batch"
-    ):
+        device_mesh: Any,
+        model_parallel_dim_name: str = "model",
+        data_parallel_dim_name: str = "batch",
+    ) -> Any:
         """Map weights to devices, for `keras.distribution.ModelParallel`.
 
         Heads, feed-forward units and the vocabulary are shared out evenly over the model-parallel

@@ -1,10 +1,11 @@
 """What blocks do besides computing: stand by themselves, be copied and saved, be rounded."""
 
 from dataclasses import replace
+from typing import Any
 
 from falcon_edu.int8.quantization import float_policy
 from falcon_edu.model import layers
-from falcon_edu.model.config import FalconConfig
+from falcon_edu.support import plain
 from falcon_edu.support.layer_state import Remembers, mixed_policy, policy_at
 
 import keras
@@ -26,7 +27,7 @@ ARGUMENTS = {
 NOT_ROUNDED = (keras.layers.LayerNormalization, keras.layers.Dropout)
 
 
-class Block(Remembers, layers.Block):
+class Block(Remembers, plain.Block):
     """A block whose configuration has its arguments one by one, as files have them.
 
     Args:
@@ -38,7 +39,11 @@ class Block(Remembers, layers.Block):
         TypeError: one is missing, or there are too many.
     """
 
-    def __init__(self, *arguments, config=None, **kwargs):
+    config: Any
+
+    def __init__(self, *arguments, config=None, **kwargs) -> None:
+        from falcon_edu.model.config import FalconConfig  # the base class is put in after this file
+
         if arguments and isinstance(arguments[0], FalconConfig):
             config, arguments = arguments[0], arguments[1:]
         names = _names(type(self))
@@ -53,6 +58,8 @@ class Block(Remembers, layers.Block):
         super().__init__(config, **kwargs)
 
     def _config_of(self, given):
+        from falcon_edu.model.config import FalconConfig
+
         required = {"num_attention_heads", "intermediate_dim"} & set(_names(type(self)).values())
         if missing := sorted(required - given.keys()):
             raise TypeError(f"{type(self).__name__} needs {', '.join(missing)}.")
@@ -68,11 +75,11 @@ class Block(Remembers, layers.Block):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self.config, names[name])
 
-    def build(self, inputs_shape):  # type: ignore[override]  # Keras's name and ours
+    def build(self, inputs_shape) -> None:  # type: ignore[override]  # Keras's name and ours
         self.config = replace(self.config, hidden_dim=inputs_shape[-1])
         super().build(inputs_shape)
 
-    def part(self, kind, name, inputs_shape, **arguments):
+    def part(self, kind, name, inputs_shape, **arguments) -> Any:
         policy = self.dtype_policy
         if not issubclass(kind, layers.Block):
             policy = policy_at(policy, f"{self.path}/{name}")
@@ -80,7 +87,7 @@ class Block(Remembers, layers.Block):
             policy = float_policy(policy)
         return super().part(kind, name, inputs_shape, **{"dtype": policy, **arguments})
 
-    def compute_output_spec(self, inputs, *args, **kwargs):
+    def compute_output_spec(self, inputs, *args, **kwargs) -> Any:
         # Keras runs through all of `call` to learn the outputs' shapes. As a backbone calls a
         # block, they are known.
         mask_shape = getattr(kwargs.get("padding_mask"), "shape", ())
@@ -92,11 +99,11 @@ class Block(Remembers, layers.Block):
         outputs = keras.KerasTensor(inputs.shape, self.compute_dtype)
         return outputs, keras.KerasTensor(weights_shape, "float32")
 
-    def quantized_call(self, *args, **kwargs):
+    def quantized_call(self, *args, **kwargs) -> Any:
         # Keras calls this with `dtype="int8"`: the dense layers see to that, each by itself.
         return self.call(*args, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {name: getattr(self.config, of) for name, of in _names(type(self)).items()}
         policy = keras.dtype_policies.serialize(mixed_policy(self, f"{self.name}/"))
         config = super().get_config()

@@ -1,9 +1,12 @@
 """What a causal LM can do besides computing: presets, training on text, writing text."""
 
+from collections.abc import Iterator
+from os import PathLike
+from typing import Any, Self
+
 from falcon_edu.generation import decoding, samplers
 from falcon_edu.generation import streaming as generation
-from falcon_edu.model import layers
-from falcon_edu.support import exporting
+from falcon_edu.support import exporting, plain
 from falcon_edu.support.backbones import Backbone, classproperty
 from falcon_edu.support.datasets import is_dataset, prepared, unpack
 from falcon_edu.support.inputs import check_inputs, check_labels, prepare_inputs, texts_of
@@ -19,7 +22,7 @@ from keras import ops
 TASK_ARGUMENTS = ("name", "trainable", "compile")
 
 
-class CausalLM(Task, layers.CausalLM, SteadyModel):
+class CausalLM(Task, plain.CausalLM, SteadyModel):
     """The base class of `FalconCausalLM`, which documents it."""
 
     def __init__(
@@ -35,7 +38,7 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
         if compile:
             self.compile()
 
-    def prepare(self, backbone):
+    def prepare(self, backbone) -> None:
         """Refuse what is no backbone of this class."""
         if not isinstance(backbone, self.backbone_cls):
             raise ValueError(
@@ -89,7 +92,9 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
         return cls.backbone_cls.presets
 
     @classmethod
-    def from_preset(cls, preset, load_weights=True, **kwargs):
+    def from_preset(
+        cls, preset: str | PathLike[str], load_weights: bool = True, **kwargs: Any
+    ) -> Self:
         """Make a causal LM from a preset: backbone, tokenizer and preprocessor.
 
         Args:
@@ -137,7 +142,9 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
             load_task_weights(model, preset)
         return model
 
-    def save_to_preset(self, preset_dir, max_shard_size=10):
+    def save_to_preset(
+        self, preset_dir: str | PathLike[str], max_shard_size: float | None = 10
+    ) -> None:
         """Save backbone, tokenizer and preprocessor in KerasHub's format.
 
         Args:
@@ -147,7 +154,7 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
 
         save_causal_lm(self, preset_dir, max_shard_size=max_shard_size)
 
-    def export_to_transformers(self, path):
+    def export_to_transformers(self, path: str | PathLike[str]) -> None:
         """Save backbone and tokenizer in the format of the transformers library.
 
         Args:
@@ -159,11 +166,11 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
         starts = getattr(self.preprocessor, "add_start_token", False)
         export_to_transformers(self.backbone, path, tokenizer, add_start_token=starts)
 
-    def export(self, filepath, format="tf_saved_model", **kwargs):
+    def export(self, filepath, format="tf_saved_model", **kwargs) -> Any:
         """Run Keras's own `export`, so that other runtimes know each operation: see `exporting`."""
         return exporting.export(self.backbone, super().export, filepath, format, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         # Not the functional model's nested config: the arguments of the constructor.
         return {
             "backbone": keras.saving.serialize_keras_object(self.backbone),
@@ -176,7 +183,7 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Any) -> Self:
         parts = ("backbone", "preprocessor")
         loaded = {
             name: keras.saving.deserialize_keras_object(config[name])
@@ -192,7 +199,9 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
     def _compile_arguments(self, config):
         return {"sampler": self.sampler, **super()._compile_arguments(config)}
 
-    def quantize(self, mode=None, config=None, filters=None, **kwargs):
+    def quantize(
+        self, mode: str | None = None, config: Any = None, filters: Any = None, **kwargs: Any
+    ) -> None:
         """Round the weights of the backbone in place, as `Backbone.quantize`."""
         self.backbone.quantize(mode, config=config, filters=filters, **kwargs)
         self.train_function = self.test_function = self.predict_function = None
@@ -207,7 +216,7 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
         weighted_metrics="auto",
         sampler="top_k",
         **kwargs,
-    ):
+    ) -> None:
         """Set how the model trains and how it chooses tokens.
 
         Args:
@@ -241,7 +250,7 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
         validation_split=None,
         callbacks=None,
         **kwargs,
-    ):
+    ) -> Any:
         """Train with Keras's own `fit`.
 
         Args:
@@ -279,13 +288,20 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
             **kwargs,
         )
 
-    def evaluate(self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs):
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        sample_weight: Any = None,
+        **kwargs: Any,
+    ) -> Any:
         """Return loss and metrics, with Keras's own `evaluate`; data as in `fit`."""
         if not kwargs.get("_use_cached_eval_dataset"):  # `fit` has prepared its validation data
             x, y, sample_weight = self._encode(x, y, sample_weight)
         return super().evaluate(x, y, batch_size, sample_weight=sample_weight, **kwargs)
 
-    def predict(self, x, batch_size=None, **kwargs):
+    def predict(self, x: Any, batch_size: int | None = None, **kwargs: Any) -> np.ndarray:
         """Logits, with Keras's own `predict`; `x` as in `fit`.
 
         Texts are padded to the preprocessor's `sequence_length`, as in KerasHub, and so the logits
@@ -298,19 +314,36 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
         """
         return super().predict(self._encode(x, trim=False)[0], batch_size, **kwargs)
 
-    def train_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any
+    ) -> Any:
         """One step of training; data as in `fit`."""
         self._check_optimizer()
         _refuse_class_weight(kwargs)
         return super().train_on_batch(*self._encode(x, y, sample_weight), **kwargs)
 
-    def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any) -> Any:
         """Return loss and metrics of one batch; data as in `fit`."""
         return super().test_on_batch(*self._encode(x, y, sample_weight), **kwargs)
 
-    def predict_on_batch(self, x):
+    def predict_on_batch(self, x: Any) -> np.ndarray:
         """Return logits `(b, t, v)` of one batch; `x` and `t` as in `predict`."""
         return super().predict_on_batch(self._encode(x, trim=False)[0])
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        y, sample_weight = self.labels(x, y, sample_weight)
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        y, sample_weight = self.labels(x, y, sample_weight)
+        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def _update_metrics_variables(self, variables, loss, x, y, y_pred, sample_weight):
         # Keras's mean loss of an epoch weighs batches by their rows. So it is with a loss of the
@@ -364,7 +397,13 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
 
     # === Generation ===
 
-    def generate(self, inputs, max_length=None, stop_token_ids="auto", strip_prompt=False):
+    def generate(
+        self,
+        inputs: Any,
+        max_length: int | None = None,
+        stop_token_ids: Any = "auto",
+        strip_prompt: bool = False,
+    ) -> Any:
         """Continue prompts.
 
         Args:
@@ -395,7 +434,7 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
         """
         return generation.generate(self, inputs, max_length, stop_token_ids, strip_prompt)
 
-    def generate_step(self, inputs, stop_token_ids=None):
+    def generate_step(self, inputs, stop_token_ids=None) -> Any:
         """Continue one batch of prompts; `generate` uses it where a subclass has its own.
 
         Args:
@@ -407,7 +446,7 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
         """
         return generation.generate_step(self, inputs, stop_token_ids)
 
-    def make_generate_function(self):
+    def make_generate_function(self) -> Any:
         """Return `generate_function`, which `generate` calls for one batch.
 
         It is `generate_step`, which compiles what it needs, or what was assigned to it since the
@@ -417,19 +456,21 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
             self.generate_function = self.generate_step
         return self.generate_function
 
-    def own_forward(self):
+    def own_forward(self) -> Any:
         """Return the `call_with_cache` of a subclass, which `generate` then uses, or `None`."""
         method = self.call_with_cache
         is_ours = getattr(method, "__func__", None) is CausalLM.call_with_cache
         return None if is_ours else method
 
-    def own_step(self):
+    def own_step(self) -> Any:
         """Return what there is in place of our `generate_step`, or `None`."""
         function = self.make_generate_function()
         is_ours = getattr(function, "__func__", None) is CausalLM.generate_step
         return None if is_ours else function
 
-    def stream(self, prompt, max_length=None, stop_token_ids="auto"):
+    def stream(
+        self, prompt: str, max_length: int | None = None, stop_token_ids: Any = "auto"
+    ) -> Iterator[str]:
         """Continue one text piece by piece, as the tokens are chosen.
 
         Args:
@@ -452,11 +493,13 @@ class CausalLM(Task, layers.CausalLM, SteadyModel):
         """
         return generation.stream(self, prompt, max_length, stop_token_ids)
 
-    def build_cache(self, batch_size, max_length):
+    def build_cache(self, batch_size: int, max_length: int) -> Any:
         """Return an empty key/value cache for `call_with_cache`, as `decoding.build_cache`."""
         return decoding.build_cache(self.backbone, batch_size, max_length)
 
-    def call_with_cache(self, token_ids, cache, cache_update_index, padding_mask=None):
+    def call_with_cache(
+        self, token_ids: Any, cache: Any, cache_update_index: Any, padding_mask: Any = None
+    ) -> Any:
         """Compute the forward pass for some new tokens, given the keys and values of earlier ones.
 
         Args:

@@ -1,12 +1,61 @@
-"""Check the numbers that define a Falcon, which may come from a stranger's file."""
+"""What a configuration is besides its numbers: checked, counted, compared with KerasHub's."""
+
+from dataclasses import asdict
 
 from falcon_edu.storage.strangers import shown
+from falcon_edu.support import plain
 
 POSITION_ENCODINGS = ("alibi", "rope")
 MOST = 2**31 - 1  # sizes are indices, and JAX counts with 32 bits
 FLOAT32 = (1.2e-38, 3.4e38)  # what float32 can hold, in which norms and positions are computed
 ROPE_BASES = (1e-20, 1e30)  # beyond them an angle overflows
 ALIBI_DTYPES = (None, "float32", "bfloat16", "float16")
+
+# The family arguments that KerasHub's FalconBackbone does not have. At these values a
+# configuration is a Falcon-RW, the one layout that KerasHub can represent.
+FAMILY_DEFAULTS = {
+    "num_key_value_heads": None,
+    "position_encoding": "alibi",
+    "rope_max_wavelength": 10_000,
+    "parallel_attention": False,
+    "num_parallel_layer_norms": 1,
+    "use_bias": True,
+    "tie_word_embeddings": True,
+    "alibi_dtype": None,
+}
+
+
+class Config(plain.Config):
+    """The base class of `FalconConfig`, which documents it."""
+
+    def __post_init__(self):
+        check_config(self)
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of weights of the backbone, with an output head of its own if it is untied."""
+        m, f, bias = self.hidden_dim, self.intermediate_dim, self.use_bias
+        key_value_width = self.key_value_heads * self.head_dim
+        query_key_value = (m + bias) * (m + 2 * key_value_width)
+        attention_output = (m + bias) * m
+        mlp = (m + bias) * f + (f + bias) * m
+        norms = 2 * m * (self.num_parallel_layer_norms if self.parallel_attention else 2)
+        block = query_key_value + attention_output + mlp + norms
+        embeddings = self.vocabulary_size * m * (1 if self.tie_word_embeddings else 2)
+        return embeddings + self.num_layers * block + 2 * m
+
+    def to_dict(self) -> dict:
+        """Return `FalconBackbone`'s arguments, without family arguments that are Falcon-RW's."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in FAMILY_DEFAULTS or value != FAMILY_DEFAULTS[name]
+        }
+
+    @property
+    def is_keras_hub_compatible(self) -> bool:
+        """True if KerasHub's own `FalconBackbone` can represent this configuration."""
+        return not set(self.to_dict()) & set(FAMILY_DEFAULTS)
 
 
 def check_config(config):

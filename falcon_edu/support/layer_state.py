@@ -8,6 +8,7 @@ but of making: `mixed_policy`.
 """
 
 import re
+from typing import Any
 
 from falcon_edu.int8.quantization import float_policy
 
@@ -83,7 +84,7 @@ class Remembers:
         super().build(input_shape)
         self.restore_state()
 
-    def restore_state(self):
+    def restore_state(self) -> None:
         """Do to the layer, now that it is built, what its configuration told of."""
         restore(self, self._state_to_restore)
         self._state_to_restore = {}
@@ -94,7 +95,7 @@ class Remembers:
         return {**config, **({KEY: state} if state else {})}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config) -> Any:
         config = {**config}
         state = config.pop(KEY, {})
         if "lora_rank" in state.get("", {}):  # Keras would add factors before all weights are there

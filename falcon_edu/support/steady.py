@@ -6,6 +6,7 @@ value. Here each step takes its values from the variables, and puts the new ones
 """
 
 import os
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +63,12 @@ class SteadyModel(keras.Model):
                 optimizer.build(self.trainable_variables)
         super()._symbolic_build(*args, **kwargs)
 
-    def fit(self, *args, **kwargs):
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
         """Train as Keras does, unless other weights are trainable than the optimizer knows."""
         self._check_optimizer()
         return super().fit(*args, **kwargs)
 
-    def train_on_batch(self, *args, **kwargs):
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """Take one step of training, unless other weights are trainable than it knows."""
         self._check_optimizer()
         return super().train_on_batch(*args, **kwargs)
@@ -85,7 +86,7 @@ class SteadyModel(keras.Model):
                 "optimizer."
             )
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> Any:
         """Return what Keras keeps of `compile`, and whether the optimizer has variables yet."""
         config = super().get_compile_config()
         if not (config and isinstance(config.get("optimizer"), dict)):
@@ -93,7 +94,7 @@ class SteadyModel(keras.Model):
         is_built = getattr(getattr(self, "optimizer", None), "built", False)
         return {**config, "optimizer": {**config["optimizer"], IS_BUILT: is_built}}
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: Any) -> None:
         """Compile as Keras does, and give the optimizer variables only if there are some to load.
 
         Otherwise Keras would warn that it can't load what was never there.
@@ -107,7 +108,13 @@ class SteadyModel(keras.Model):
     def _compile_arguments(self, config):
         return keras.saving.deserialize_keras_object(config)
 
-    def save(self, filepath, overwrite=True, zipped=None, **kwargs):
+    def save(
+        self,
+        filepath: str | PathLike[str],
+        overwrite: bool = True,
+        zipped: bool | None = None,
+        **kwargs: Any,
+    ) -> Any:
         """Save as Keras does, but whole or not at all: an old file stays until the new is there.
 
         Raises:
@@ -121,7 +128,12 @@ class SteadyModel(keras.Model):
 
         _replace(filepath, write, zipped is not False and overwrite)
 
-    def save_weights(self, filepath, overwrite=True, max_shard_size=None):
+    def save_weights(
+        self,
+        filepath: str | PathLike[str],
+        overwrite: bool = True,
+        max_shard_size: float | None = None,
+    ) -> None:
         """Save weights as Keras does, but a file whole or not at all, as in `save`."""
 
         def write(path):
@@ -129,7 +141,7 @@ class SteadyModel(keras.Model):
 
         _replace(filepath, write, max_shard_size is None and overwrite)
 
-    def set_weights(self, weights):
+    def set_weights(self, weights: Any) -> None:
         """Set all weights, or none if one has another shape."""
         shapes = [tuple(variable.shape) for variable in self.weights]
         given = [np.shape(value) for value in weights]
@@ -146,7 +158,7 @@ class SteadyModel(keras.Model):
             )
         super().set_weights(weights)
 
-    def load_weights(self, filepath, *args, **kwargs):
+    def load_weights(self, filepath: str | PathLike[str], *args: Any, **kwargs: Any) -> Any:
         """Load weights as Keras does, but all or none: while they load, the old ones are kept."""
         before = [(variable, variable.value) for variable in self.variables]
         with uninterrupted() as hold:
@@ -157,15 +169,15 @@ class SteadyModel(keras.Model):
                 _assign(before)
                 raise
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> Any:
         if self.train_function is None or force:
             self.train_function = self._make_function(Training(self))
 
-    def make_test_function(self, force=False):
+    def make_test_function(self, force: bool = False) -> Any:
         if self.test_function is None or force:
             self.test_function = self._make_function(Evaluation(self))
 
-    def make_predict_function(self, force=False):
+    def make_predict_function(self, force: bool = False) -> Any:
         if self.predict_function is None or force:
             self.predict_function = self._make_function(Prediction(self), concatenate_outputs=True)
         return self.predict_function

@@ -1,12 +1,14 @@
 """What a task has around its backbone: samples, weights of its own, a summary."""
 
+from typing import Any
+
 import keras
 
 
 class Task:
     """Names that KerasHub's tasks have, for a `keras.Model` with `backbone` and `preprocessor`."""
 
-    def preprocess_samples(self, x, y=None, sample_weight=None):
+    def preprocess_samples(self, x, y=None, sample_weight=None) -> Any:
         """Return samples as the model reads them: `x`, `(x, y)` or `(x, y, sample_weight)`.
 
         Args:
@@ -16,12 +18,12 @@ class Task:
             return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
         return self.preprocessor(x, y=y, sample_weight=sample_weight)
 
-    def has_task_weights(self):
+    def has_task_weights(self) -> bool:
         """True if there are weights outside of the backbone, as a subclass may have them."""
         known = {id(weight) for weight in self.backbone.weights}
         return any(id(weight) not in known for weight in self.weights)
 
-    def save_task_weights(self, filepath):
+    def save_task_weights(self, filepath) -> None:
         """Save the weights that are not the backbone's.
 
         Args:
@@ -34,7 +36,7 @@ class Task:
         skipped = list(self.backbone._flatten_layers())
         keras.saving.save_weights(self, filepath, objects_to_skip=skipped)
 
-    def load_task_weights(self, filepath):
+    def load_task_weights(self, filepath) -> None:
         """Load what `save_task_weights` has saved; arguments and errors as there."""
         self._check_task_weights(filepath)
         skipped = list(self.backbone._flatten_layers())
@@ -49,7 +51,7 @@ class Task:
                 "`save_weights` and `load_weights`, or save a preset."
             )
 
-    def summary(self, line_length=None, positions=None, print_fn=None, **kwargs):
+    def summary(self, line_length=None, positions=None, print_fn=None, **kwargs) -> None:
         """Print the preprocessor, then the layers, as `keras.Model.summary` does."""
         if self.preprocessor is not None:
             (print_fn or print)(_describe(self.preprocessor))

@@ -1,5 +1,8 @@
 """FalconCausalLMPreprocessor: texts to the padded arrays that a causal LM reads, and back."""
 
+from os import PathLike
+from typing import Any, Self
+
 from falcon_edu.model.backbone import FalconBackbone
 from falcon_edu.support.backbones import classproperty
 from falcon_edu.text.preprocessing_layer import (
@@ -60,33 +63,35 @@ class FalconCausalLMPreprocessor(PreprocessingLayer):
 
     def __init__(
         self,
-        tokenizer,
-        sequence_length=1024,
-        add_start_token=True,
-        add_end_token=True,
-        name="falcon_causal_lm_preprocessor",
-        **kwargs,
-    ):
+        tokenizer: FalconTokenizer,
+        sequence_length: int = 1024,
+        add_start_token: bool = True,
+        add_end_token: bool = True,
+        name: str = "falcon_causal_lm_preprocessor",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name, **kwargs)
         self.tokenizer = tokenizer
         self.sequence_length = check_length(sequence_length)
         self.add_start_token = add_start_token
         self.add_end_token = add_end_token
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         # A dataset's element, as libraries other than tf.data map it: `(x, y)`, in one argument.
         if len(args) == 1 and type(args[0]) is tuple and not all(map(_is_text, args[0])):
             (args,) = args
         return super().__call__(*args, **kwargs)
 
-    def call(self, x, y=None, sample_weight=None, sequence_length=None):
+    def call(
+        self, x: Any, y: Any = None, sample_weight: Any = None, sequence_length: int | None = None
+    ) -> Any:
         length = check_length(sequence_length or self.sequence_length)
         # One token more than asked for: the last one is only a label.
         token_ids, padding_mask = self._pack(x, length + 1, self.add_end_token)
         x = {"token_ids": token_ids[..., :-1], "padding_mask": padding_mask[..., :-1]}
         return x, token_ids[..., 1:], padding_mask[..., 1:]
 
-    def generate_preprocess(self, x, sequence_length=None):
+    def generate_preprocess(self, x: Any, sequence_length: int | None = None) -> dict[str, Any]:
         """Pack prompts: as in training, but without an end token and without labels.
 
         Unlike KerasHub's, it leaves out the start token too where `add_start_token` is false.
@@ -102,7 +107,7 @@ class FalconCausalLMPreprocessor(PreprocessingLayer):
         token_ids, padding_mask = self._pack(x, length, add_end_token=False)
         return {"token_ids": token_ids, "padding_mask": padding_mask}
 
-    def generate_postprocess(self, x):
+    def generate_postprocess(self, x: Any) -> Any:
         """Return the texts of what was generated, without padding and special tokens.
 
         Args:
@@ -140,7 +145,7 @@ class FalconCausalLMPreprocessor(PreprocessingLayer):
         return cls.backbone_cls.presets
 
     @classmethod
-    def from_preset(cls, preset, **kwargs):
+    def from_preset(cls, preset: str | PathLike[str], **kwargs: Any) -> Self:
         """Make the preprocessor of a preset.
 
         Args:
@@ -155,13 +160,13 @@ class FalconCausalLMPreprocessor(PreprocessingLayer):
 
         return load_preprocessor(cls, preset, **kwargs)
 
-    def save_to_preset(self, preset_dir):
+    def save_to_preset(self, preset_dir: str | PathLike[str]) -> None:
         """Save the preprocessor and its tokenizer, beside what `preset_dir` holds already."""
         from falcon_edu.presets import save_preprocessor
 
         save_preprocessor(self, preset_dir)
 
-    def export_to_transformers(self, path):
+    def export_to_transformers(self, path: str | PathLike[str]) -> None:
         """Save the tokenizer in transformers' format, beside what `path` holds already.
 
         There it starts a text with the start token if this preprocessor does.
@@ -170,7 +175,7 @@ class FalconCausalLMPreprocessor(PreprocessingLayer):
 
         export_tokenizer(self.tokenizer, path, self.add_start_token)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "tokenizer": keras.saving.serialize_keras_object(self.tokenizer),
             "sequence_length": self.sequence_length,
@@ -180,7 +185,7 @@ class FalconCausalLMPreprocessor(PreprocessingLayer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Any) -> Self:
         tokenizer = keras.saving.deserialize_keras_object(config["tokenizer"])
         return cls(**{**config, "tokenizer": tokenizer})
 

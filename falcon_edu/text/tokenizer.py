@@ -1,6 +1,9 @@
 """FalconTokenizer: text to token ids and back, without losing a byte."""
 
 import copy
+from collections.abc import Iterable
+from os import PathLike
+from typing import Any, Self
 
 from falcon_edu.model.backbone import FalconBackbone
 from falcon_edu.support.backbones import classproperty
@@ -74,15 +77,15 @@ class FalconTokenizer(PreprocessingLayer):
 
     def __init__(
         self,
-        vocabulary=None,
-        merges=None,
-        sequence_length=None,
-        add_prefix_space=False,
-        unsplittable_tokens=None,
-        dtype="int32",
-        name="falcon_tokenizer",
-        end_tokens=None,
-    ):
+        vocabulary: Any = None,
+        merges: Any = None,
+        sequence_length: int | None = None,
+        add_prefix_space: bool = False,
+        unsplittable_tokens: Iterable[str] | None = None,
+        dtype: str = "int32",
+        name: str = "falcon_tokenizer",
+        end_tokens: Any = None,
+    ) -> None:
         if vocabulary is None or merges is None:
             missing = "vocabulary" if vocabulary is None else "merges"
             raise ValueError(
@@ -97,13 +100,13 @@ class FalconTokenizer(PreprocessingLayer):
     @classmethod
     def from_tokenizer_json(
         cls,
-        path,
-        sequence_length=None,
-        unsplittable_tokens=None,
-        dtype="int32",
-        name="falcon_tokenizer",
-        end_tokens=None,
-    ):
+        path: str | PathLike[str],
+        sequence_length: int | None = None,
+        unsplittable_tokens: Iterable[str] | None = None,
+        dtype: str = "int32",
+        name: str = "falcon_tokenizer",
+        end_tokens: Any = None,
+    ) -> Self:
         """Make a tokenizer from the `tokenizer.json` of transformers, with its splitting rules.
 
         Args:
@@ -133,7 +136,7 @@ class FalconTokenizer(PreprocessingLayer):
         return cls.backbone_cls.presets
 
     @classmethod
-    def from_preset(cls, preset, **kwargs):
+    def from_preset(cls, preset: str | PathLike[str], **kwargs: Any) -> Self:
         """Make the tokenizer of a preset, in KerasHub's or transformers' format.
 
         Args:
@@ -150,13 +153,13 @@ class FalconTokenizer(PreprocessingLayer):
 
         return load_tokenizer(cls, preset, **kwargs)
 
-    def save_to_preset(self, preset_dir):
+    def save_to_preset(self, preset_dir: str | PathLike[str]) -> None:
         """Save the tokenizer in KerasHub's format, beside what `preset_dir` holds already."""
         from falcon_edu.presets import save_tokenizer
 
         save_tokenizer(self, preset_dir)
 
-    def export_to_transformers(self, path):
+    def export_to_transformers(self, path: str | PathLike[str]) -> None:
         """Save the tokenizer in transformers' format, beside what `path` holds already."""
         from falcon_edu.presets import export_tokenizer
 
@@ -214,7 +217,7 @@ class FalconTokenizer(PreprocessingLayer):
 
     # === Text to ids ===
 
-    def tokenize(self, inputs):
+    def tokenize(self, inputs: Any) -> Any:
         """Return the ids of one text, an array `(t,)`, or of several, a list of lists.
 
         Args:
@@ -244,7 +247,7 @@ class FalconTokenizer(PreprocessingLayer):
             return rows
         return rows[0] if strings else np.array(rows[0], self.dtype)
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         return self.tokenize(inputs)
 
     def _tokenize_in_graph(self, texts):
@@ -262,7 +265,7 @@ class FalconTokenizer(PreprocessingLayer):
         outputs = [(self.dtype, (None,)), ("int64", texts.shape)]
         return make_ragged(*call_in_graph(tokenize_rows, [texts], outputs))
 
-    def offsets(self, text):
+    def offsets(self, text: str) -> list[tuple[int, int]]:
         """Return where each token stands in a text: pairs of character indices, `(start, end)`.
 
         A token that holds only some bytes of a character gets the whole character, so neighbours
@@ -278,7 +281,7 @@ class FalconTokenizer(PreprocessingLayer):
 
     # === Ids to text ===
 
-    def detokenize(self, inputs):
+    def detokenize(self, inputs: Any) -> Any:
         """Return the text of ids, exactly. Bytes that are no whole character become U+FFFD.
 
         Args:
@@ -312,12 +315,12 @@ class FalconTokenizer(PreprocessingLayer):
         outputs = [("string", ids.shape[: max(rank - 1, 0)])]
         return call_in_graph(lambda x: [np.array(self.detokenize(x), object)], [ids], outputs)[0]
 
-    def token_bytes(self, token_id):
+    def token_bytes(self, token_id: int) -> bytes:
         """Return the bytes of one token; a character may need several tokens."""
         self.id_to_token(token_id)
         return self._bytes[int(token_id)]
 
-    def token_strings(self, ids):
+    def token_strings(self, ids: Any) -> list[Any]:
         """Label each token as a reader sees it: bytes of a part of a character as `\\xf0`.
 
         Args:
@@ -335,15 +338,15 @@ class FalconTokenizer(PreprocessingLayer):
 
     # === Vocabulary ===
 
-    def get_vocabulary(self):
+    def get_vocabulary(self) -> list[str]:
         """Return the tokens, as the vocabulary writes them."""
         return self.vocabulary.keys()
 
-    def vocabulary_size(self):
+    def vocabulary_size(self) -> int:
         """Return the number of tokens. A model may have more rows, which no text reaches."""
         return len(self.vocabulary)
 
-    def id_to_token(self, id):
+    def id_to_token(self, id: int) -> str:
         """Return the token of an id, as the vocabulary writes it: `Ġ` stands for a space."""
         if not hasattr(id, "__index__") or int(id) not in self._tokens:
             raise ValueError(
@@ -352,14 +355,14 @@ class FalconTokenizer(PreprocessingLayer):
             )
         return self._tokens[int(id)]
 
-    def token_to_id(self, token):
+    def token_to_id(self, token: str) -> int:
         """Return the id of a token, as the vocabulary writes it."""
         if token not in self.vocabulary:
             raise ValueError(f"Token {token!r} is not in the vocabulary.")
         return self.vocabulary[token]
 
     @property
-    def special_tokens(self):
+    def special_tokens(self) -> list[str]:
         """Tokens that `generate_postprocess` leaves out: those that start and end a text.
 
         An ordinary word stays, though it may end a text.
@@ -369,18 +372,18 @@ class FalconTokenizer(PreprocessingLayer):
         return [token for token in tokens if token == END_OF_TEXT or token in added]
 
     @property
-    def special_token_ids(self):
+    def special_token_ids(self) -> list[int]:
         """Ids of `special_tokens`."""
         return [self.vocabulary[token] for token in self.special_tokens]
 
     # === Config ===
 
     @property
-    def add_prefix_space(self):
+    def add_prefix_space(self) -> bool:
         """True if a text is read as if it began with a space."""
         return adds_prefix_space(self.definition)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Everything that `from_config` needs, the definition included."""
         return {
             "definition": copy.deepcopy(self.definition),
@@ -392,7 +395,7 @@ class FalconTokenizer(PreprocessingLayer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Any) -> Self:
         config = {"end_tokens": None, **config}
         self = cls.__new__(cls)
         self._set_up(check_definition(config.pop("definition")), **config)

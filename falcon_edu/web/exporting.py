@@ -3,8 +3,10 @@
 import json
 from dataclasses import asdict
 from functools import cache
+from os import PathLike
 from pathlib import Path
 
+from falcon_edu.model.causal_lm import FalconCausalLM
 from falcon_edu.presets.weights import weight_shapes, weight_value
 from falcon_edu.storage.files import replace_file
 from falcon_edu.support.inputs import backbone_of, tokenizer_of
@@ -18,7 +20,7 @@ LARGEST = 2**15 - 1
 LAST_PLANE = 0x3FFFF  # of those with letters and numbers; Unicode has given none of the others any
 
 
-def export_to_web(causal_lm, path):
+def export_to_web(causal_lm: FalconCausalLM, path: str | PathLike[str]) -> None:
     """Write a model as the Falcon in a web page reads it: two files, with weights of 16 bits.
 
     LoRA is merged, and weights of eight bits are multiplied out. Files with these names are

@@ -4,10 +4,12 @@ import base64
 import html
 import json
 import tempfile
+from os import PathLike
 from pathlib import Path
 
 from falcon_edu import plots
 from falcon_edu.inside.activations import record
+from falcon_edu.model.causal_lm import FalconCausalLM
 from falcon_edu.storage.files import replace_file
 from falcon_edu.support.inputs import tokenizer_of
 from falcon_edu.web.bundling import bundle
@@ -46,7 +48,14 @@ img {{ max-width: 100%; background: white; }}
 """
 
 
-def explorer_to_html(causal_lm, path, text, layer=0, head=0, can_write=True):
+def explorer_to_html(
+    causal_lm: FalconCausalLM,
+    path: str | PathLike[str],
+    text: str,
+    layer: int = 0,
+    head: int = 0,
+    can_write: bool = True,
+) -> None:
     """Write an explorer of a text as one file, which any browser opens without a network.
 
     The page shows where each token looks, in every head, and what comes next. With the model
