@@ -43,7 +43,7 @@ endif
 # Most of the time goes into compilation, of which a third is LLVM's optimizations. With worksteal
 # each process has files of its own, whose fixtures are then made once.
 unit: install ## the tests of the package, and the examples of its docstrings
-	XLA_FLAGS="--xla_backend_optimization_level=0 $(XLA_FLAGS)" $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	XLA_FLAGS="--xla_backend_optimization_level=0 $(XLA_FLAGS)" $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --durations=15
 
 notebooks: install ## run every notebook and compare with what it shows
 	$(BIN)/python tools/notebooks.py check notebooks

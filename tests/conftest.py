@@ -1,7 +1,9 @@
 """What every test shares."""
 
+import functools
 import ipaddress
 import os
+import shutil
 import signal
 import socket
 
@@ -39,6 +41,62 @@ def program_folder(request, tmp_path_factory):
     directory = tmp_path_factory.getbasetemp()
     is_one_of_many = hasattr(request.config, "workerinput")  # of pytest-xdist
     return (directory.parent if is_one_of_many else directory) / "programs"
+
+
+@pytest.fixture(scope="session")
+def good_presets(tmp_path_factory):
+    """One good preset in each format."""
+    from falcon_edu import Backbone
+    from tests.layouts import build
+    from tests.pytorch_writer import write_pytorch
+
+    from safetensors.numpy import load_file
+
+    folder = tmp_path_factory.mktemp("good")
+    backbone = build("rw")
+    backbone.save_to_preset(folder / "keras_hub")
+    backbone.export_to_transformers(folder / "transformers")
+    shutil.copytree(folder / "transformers", folder / "pytorch")
+    in_safetensors = folder / "pytorch" / "model.safetensors"
+    write_pytorch(folder / "pytorch" / "pytorch_model.bin", load_file(in_safetensors))
+    in_safetensors.unlink()
+    for path in folder.iterdir():
+        Backbone.from_preset(path)
+    return folder
+
+
+@pytest.fixture
+def rw():
+    """A Falcon-RW for tests that only read it."""
+    from tests.preset_folders import built
+
+    return built("rw")
+
+
+@pytest.fixture
+def in_keras_hub(rw, tmp_path):
+    """A preset in KerasHub's format."""
+    rw.save_to_preset(tmp_path / "keras_hub")
+    return tmp_path / "keras_hub"
+
+
+@pytest.fixture
+def in_transformers(rw, tmp_path):
+    """A preset in the format of transformers."""
+    rw.export_to_transformers(tmp_path / "transformers")
+    return tmp_path / "transformers"
+
+
+@pytest.fixture
+def no_model_is_made(monkeypatch):
+    """While a test runs, making a model is an error."""
+    from falcon_edu import FalconBackbone
+
+    @functools.wraps(FalconBackbone.__init__)  # whose arguments are looked at
+    def refuse(*args, **kwargs):
+        raise AssertionError("a model was made before the file was checked")
+
+    monkeypatch.setattr(FalconBackbone, "__init__", refuse)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -71,6 +71,7 @@ def test_gradients_in_halves_are_those_in_one_piece(data):
         np.testing.assert_allclose(half, whole, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.compiler
 def test_less_is_computed():
     """Halves do three quarters of the multiplications."""
     x = np.ones((1, 256, 1, 64), "float32")

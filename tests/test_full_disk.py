@@ -1,7 +1,7 @@
 """A disk without room is seen before anything is written: HDF5 may crash when a write fails.
 
 The disk is a real one of some kilobytes where this process may mount one, as root may. What happens
-when a write fails all the same is in `test_hostile_presets.py`.
+when a write fails all the same is in `test_saving_faults.py`.
 """
 
 import errno

@@ -89,6 +89,7 @@ def test_a_model_that_uses_it_computes_the_same(monkeypatch, layout, padding):
         assert difference(fused, expected, given["padding_mask"], name) < 1e-5
 
 
+@pytest.mark.compiler
 def test_weights_that_nobody_reads_are_not_computed(monkeypatch):
     """The only exponentials of a block are those of the softmax."""
     monkeypatch.setattr(one_kernel, "can_fuse", lambda *args: True)

@@ -242,6 +242,7 @@ def test_low_precision(dtype):
 # === Compiling once ===
 
 
+@pytest.mark.compiler
 def test_nothing_is_compiled_twice(reading, events):
     once = (1, 1) if reading == "prefill" else (0, 1)
     model = causal_lm(sampler=RandomSampler(seed=1), num_layers=1)
@@ -261,6 +262,7 @@ def test_nothing_is_compiled_twice(reading, events):
     assert programs(events) == (2 * once[0], 1)
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
 def test_nothing_is_compiled_again_in_fewer_bits(dtype, events):
     model = byte_lm("random", num_layers=1, dtype="bfloat16" if dtype == "bfloat16" else "float32")

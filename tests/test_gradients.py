@@ -111,6 +111,7 @@ def test_less_is_kept_for_the_backward_pass(name):
     assert kept(ours, arguments) <= X.size < kept(automatic, arguments)
 
 
+@pytest.mark.compiler
 def test_no_operand_of_a_kernels_gradient_is_turned_around():
     """XLA's program for it sums over the first axis of both: nothing was transposed before."""
 
@@ -129,6 +130,7 @@ def test_no_operand_of_a_kernels_gradient_is_turned_around():
     assert axes(of_kernel(ops.matmul)) == {(1, 0), (0, 1)}  # once it isn't, ours can go
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize(("with_lora", "products"), [(False, 6), (True, 4 + 2 * 2)])
 def test_models_train_with_it(with_lora, products):
     """With LoRA the two adapted kernels need no gradient, and their factors do."""

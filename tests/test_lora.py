@@ -265,6 +265,7 @@ ADAPTED = {
 }
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize("make", ADAPTED.values(), ids=ADAPTED)
 def test_training_an_adapter_never_makes_an_array_as_large_as_the_kernel(make):
     layer = make()

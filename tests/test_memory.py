@@ -47,6 +47,7 @@ def test_lora_trains_few():
     assert needed["weights"] == 4 * backbone.config.num_parameters
 
 
+@pytest.mark.compiler
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("layout", "batch_size", "tokens"),

@@ -91,6 +91,7 @@ def square(m, has_steps):
     return [jnp.asarray(pack(array, parts)) for array in arrays[: 1 + has_steps]]
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize("has_steps", [False, True])
 @pytest.mark.parametrize("m", [256, 8192])
 @pytest.mark.skipif(not products.on_one_cpu(), reason="elsewhere XLA has ways of its own")
@@ -105,6 +106,7 @@ def test_no_kernel_is_widened_in_memory(m, has_steps):
     assert memory.temp_size_in_bytes < 20 * x.nbytes
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize("has_steps", [False, True])
 @pytest.mark.parametrize("m", [256, 8192])
 @pytest.mark.skipif(not products.on_one_cpu(), reason="elsewhere XLA has ways of its own")
@@ -239,6 +241,7 @@ def test_a_model_is_filled_as_its_layers_are(tmp_path, monkeypatch):
     assert loaded(inputs).shape == backbone(inputs).shape
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize("m", [64, 8192])
 def test_a_gradient_through_one_row_keeps_no_floats(m):
     x, packed = jnp.ones((1, m)), jnp.asarray(pack(np.ones((m, 4096), "int8")))

@@ -31,7 +31,8 @@ ORDER = """
     fast.allocator int8.quantization support.layer_state int8.quantized int8.layers
     fast.products fast.packing
     model.layers model.positions model.config
-    support.plain support.configs support.initializers support.losses scale.distribution scale.memory
+    support.plain support.configs support.initializers support.losses
+    scale.distribution scale.memory
     fast.gradients fast.dense fast.fused_attention fast.causal_attention
     support.exporting support.inputs support.steady support.datasets
     text.byte_level text.tokenizer_definition adapt.lora presets

@@ -105,6 +105,7 @@ def test_draws_follow_the_distribution(name):
     np.testing.assert_allclose(share, expected, atol=4 * 0.5 / np.sqrt(draws))
 
 
+@pytest.mark.compiler
 @given(hnp.arrays("float32", (3, 7), elements=st.floats(-30, 30, width=32)))
 def test_greedy_needs_no_probabilities(logits):
     sampler = GreedySampler()

@@ -47,6 +47,7 @@ print(weights, anonymous() - before, max(peaks) - before)
 """
 
 
+@pytest.mark.compiler
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the memory from Linux's /proc")
 @pytest.mark.parametrize("save", ["export_to_transformers", "save_to_preset"])

@@ -36,6 +36,7 @@ SHOWN = ("keras", "jax", "numpy", "matplotlib", "ipywidgets", "jupyterlab")
 # Quick, and through everything: numbers, files, text, training, pictures, widgets.
 TESTS = """
     tests/test_positions.py tests/test_attention.py tests/test_activations.py tests/test_presets.py
+    tests/test_presets_keras_hub.py tests/test_presets_transformers.py tests/test_presets_saving.py
     tests/test_tokenizer.py tests/test_samplers.py tests/test_lora.py tests/test_packing.py
     tests/test_quantization.py tests/test_plots.py tests/test_widgets.py tests/test_classroom.py
 """.split()
