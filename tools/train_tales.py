@@ -20,6 +20,7 @@ from typing import Any
 from falcon_edu import FalconBackbone, FalconCausalLM, FalconCausalLMPreprocessor, FalconTokenizer
 from falcon_edu.open_world.captain import to_captain
 from falcon_edu.open_world.corpora import tales
+from tools import quick_gradients
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +41,7 @@ LONGEST = 320  # tokens of a tale; the few that are longer are cut
 LEARNING_RATE = 3e-3
 WARM_UP = 500_000  # tokens
 DECAY = 0.2  # of all tokens
-MILESTONES = [500_000 * 2**power for power in range(8)]
+MILESTONES = [1_000_000 * 2**power for power in range(7)]
 LOG_EVERY = 250_000  # tokens
 SAVE_EVERY = 500_000
 MEASURE_EVERY = 2_000_000
@@ -228,7 +229,12 @@ class Run:
         self.shard = self.batch = self.tokens = 0
         self.seconds = 0.0
         self.others = [v.value for v in self.causal_lm.non_trainable_variables]
-        self.step = jax.jit(self._step, donate_argnums=0)
+        variables = self.causal_lm.trainable_variables
+        self.gradients = jax.jit(self._gradients)
+        backbone = self.causal_lm.backbone
+        if quick_gradients.can_run() and quick_gradients.fits(backbone.config):
+            self.gradients = quick_gradients.Gradients(backbone, variables, folder)
+        self.apply = jax.jit(self._apply, donate_argnums=0)
         self.loss = jax.jit(
             lambda state, *batch: mean_loss(self.causal_lm, state, self.others, *batch)
         )
@@ -245,24 +251,28 @@ class Run:
         """The weights as they are now, a list of arrays."""
         return self.state[: len(self.causal_lm.trainable_variables)]
 
-    def _step(self, state, rate, ids, mask):
-        """Return the state after one batch, and the loss before it."""
+    def _gradients(self, weights, ids, mask):
+        """Return the loss and its gradients."""
+        return jax.value_and_grad(mean_loss, argnums=1)(
+            self.causal_lm, weights, self.others, ids, mask
+        )
+
+    def _apply(self, state, gradients, rate):
+        """Return the state after a step of the optimizer."""
         number = len(self.causal_lm.trainable_variables)
         weights, optimizer = state[:number], list(state[number:])
         for place, variable in enumerate(self.optimizer.variables):
             if variable is self.optimizer._learning_rate:
                 optimizer[place] = rate
-        loss, gradients = jax.value_and_grad(mean_loss, argnums=1)(
-            self.causal_lm, weights, self.others, ids, mask
-        )
         weights, optimizer = self.optimizer.stateless_apply(optimizer, gradients, weights)
-        return [*weights, *optimizer], loss
+        return [*weights, *optimizer]
 
     def train_on(self, rows):
         """Take one step on rows of token ids; returns the loss."""
         ids, mask = pad(rows)
         rate = jnp.float32(learning_rate(self.tokens))
-        self.state, loss = self.step(self.state, rate, ids, mask)
+        loss, gradients = self.gradients(self.weights, ids, mask)
+        self.state = self.apply(self.state, gradients, rate)
         self.batch += 1
         self.tokens += int(mask.sum())
         return float(loss)
