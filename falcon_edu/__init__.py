@@ -69,6 +69,17 @@ _HOMES = {
     ],
     "inside.activations": ["Activations", "record"],
     "inside.heads": ["head_outputs", "patch_heads"],
+    "inside.attribution": ["Attribution", "direct_logit_attribution"],
+    "inside.circuits": [
+        "Circuit",
+        "composition_scores",
+        "copying_score",
+        "ov_circuit",
+        "qk_circuit",
+    ],
+    "inside.paths": ["path_patch"],
+    "inside.probes": ["Probe", "probe"],
+    "inside.steering": ["steer", "steering_vector"],
     "inside.interventions": ["ablate_heads", "logit_lens", "patch", "patching_map", "tail_model"],
     "web": ["explorer_to_html", "export_to_web"],
     "widgets": [

@@ -23,6 +23,14 @@ from falcon_edu.generation.samplers import (
 )
 from falcon_edu.inside import activations, heads, interventions, patterns
 from falcon_edu.inside.activations import Activations, record
+from falcon_edu.inside.attribution import Attribution, direct_logit_attribution
+from falcon_edu.inside.circuits import (
+    Circuit,
+    composition_scores,
+    copying_score,
+    ov_circuit,
+    qk_circuit,
+)
 from falcon_edu.inside.heads import head_outputs, patch_heads
 from falcon_edu.inside.interventions import (
     ablate_heads,
@@ -31,6 +39,9 @@ from falcon_edu.inside.interventions import (
     patching_map,
     tail_model,
 )
+from falcon_edu.inside.paths import path_patch
+from falcon_edu.inside.probes import Probe, probe
+from falcon_edu.inside.steering import steer, steering_vector
 from falcon_edu.int8 import quantization, quantized
 
 # The paths that modules had before there were rooms.
@@ -76,8 +87,10 @@ __all__ = [
     "FALCON_FAMILY",
     "Activations",
     "AttentionExplorer",
+    "Attribution",
     "Backbone",
     "BeamSampler",
+    "Circuit",
     "FalconAttention",
     "FalconBackbone",
     "FalconCausalLM",
@@ -92,6 +105,7 @@ __all__ = [
     "NextTokenExplorer",
     "PatchingExplorer",
     "PositionExplorer",
+    "Probe",
     "RandomSampler",
     "SteadyModel",
     "TopKSampler",
@@ -108,11 +122,14 @@ __all__ = [
     "causal_lm",
     "checks",
     "classroom",
+    "composition_scores",
     "config",
+    "copying_score",
     "corpora",
     "datasets",
     "decoding",
     "dense",
+    "direct_logit_attribution",
     "distribution",
     "doctor",
     "dot_product_attention",
@@ -141,17 +158,21 @@ __all__ = [
     "memory_needed",
     "merge_peft_adapter",
     "notebooks",
+    "ov_circuit",
     "packing",
     "patch",
     "patch_heads",
     "patching_map",
+    "path_patch",
     "patterns",
     "plots",
     "positions",
     "preprocessing_layer",
     "preprocessor",
     "presets",
+    "probe",
     "products",
+    "qk_circuit",
     "quantization",
     "quantized",
     "record",
@@ -159,6 +180,8 @@ __all__ = [
     "samplers",
     "sampling",
     "steady",
+    "steer",
+    "steering_vector",
     "strangers",
     "tail_model",
     "task",

@@ -42,6 +42,7 @@ ORDER = """
     model.attention model.decoder model.backbone model.causal_lm
     text.preprocessing_layer text.tokenizer text.preprocessor
     inside.activations inside.heads inside.patterns inside.interventions
+    inside.weights inside.attribution inside.circuits inside.paths inside.probes inside.steering
     tales grammar tellers corpora open_world evaluation plots web widgets
     course.checks course.notebooks course.classroom course.doctor __main__
 """.split()

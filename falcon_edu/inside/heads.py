@@ -93,6 +93,21 @@ def patch_heads(
     return _run(backbone, inputs, outputs, chosen)["logits"]
 
 
+def given_and_own(model, inputs, outputs):
+    """Run a model in which every head gives what it is told to.
+
+    Args:
+        model, inputs, outputs: as in `patch_heads`.
+
+    Returns:
+        `{"logits": (b, t, v), "head_outputs": (layers, b, t, n, h)}`, the latter what the heads
+        would have given.
+    """
+    backbone, inputs = backbone_of(model), encode(model, inputs)
+    shape = _shape(backbone, inputs)
+    return _run(backbone, inputs, outputs, np.ones((*shape[:-1], 1), "float32"))
+
+
 def check_head(backbone, layer, head):
     """Refuse a head that a model doesn't have."""
     if not (0 <= layer < backbone.num_layers and 0 <= head < backbone.num_attention_heads):

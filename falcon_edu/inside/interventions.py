@@ -88,7 +88,7 @@ def patch(
     Meng et al. 2022, https://arxiv.org/abs/2202.05262, section 2.1 (causal tracing).
     """
     activations = record(model, inputs)
-    _check_layer(backbone_of(model), layer)
+    check_layer(backbone_of(model), layer)
     hidden_states = activations.hidden_states[layer].copy()  # (b, t, m)
     batch, length, width = hidden_states.shape
     if not -length <= position < length:
@@ -201,7 +201,7 @@ def tail_model(model: Falcon, layer: int) -> keras.Model:
     True
     """
     backbone = backbone_of(model)
-    _check_layer(backbone, layer)
+    check_layer(backbone, layer)
     tails = _TAILS.setdefault(backbone, {})
     if layer not in tails:
         hidden_states = keras.Input((None, backbone.hidden_dim), name="hidden_states")
@@ -245,6 +245,7 @@ def _without_heads(backbone, heads):
     return replaced
 
 
-def _check_layer(backbone, layer):
+def check_layer(backbone, layer):
+    """Refuse a layer that a model doesn't have."""
     if not 0 <= layer <= backbone.num_layers:
         raise ValueError(f"`layer` must be in 0..{backbone.num_layers}. Received: {layer}")
