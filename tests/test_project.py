@@ -42,7 +42,7 @@ ORDER = """
     text.preprocessing_layer text.tokenizer text.preprocessor
     inside.activations inside.heads inside.patterns inside.interventions
     tales grammar tellers corpora open_world evaluation plots web widgets
-    course.checks course.notebooks course.classroom course.doctor __main__
+    course.checks course.your_falcon course.notebooks course.classroom course.doctor __main__
 """.split()
 ROOMS = {name.partition(".")[0] for name in ORDER if "." in name}
 
