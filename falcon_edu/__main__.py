@@ -1,4 +1,4 @@
-"""`python -m falcon_edu`: is this machine ready, and where are the notebooks?"""
+"""`python -m falcon_edu`: is this machine ready, where are the notebooks, how far am I?"""
 
 import argparse
 import sys
@@ -13,9 +13,16 @@ def main(arguments=None):
     commands.add_parser("doctor", help="say whether this machine is ready, and what to do if not")
     copy = commands.add_parser("notebooks", help="copy the course, without overwriting your work")
     copy.add_argument("folder", help="where to; it is made if need be")
+    mine = commands.add_parser("my-falcon", help="say which parts of my_falcon.py are yours")
+    mine.add_argument("--start", action="store_true", help="make my_falcon.py, if it is not there")
+    mine.add_argument("folder", nargs="?", default=".", help="where my_falcon.py is")
     chosen = parser.parse_args(arguments)
     if chosen.command == "doctor":
         return doctor.main()
+    if chosen.command == "my-falcon":
+        from falcon_edu.course import your_falcon  # the doctor must not need Keras
+
+        return your_falcon.main(chosen.folder, chosen.start)
     return notebooks.main(chosen.folder)
 
 

@@ -44,7 +44,7 @@ ORDER = """
     inside.activations inside.heads inside.patterns inside.interventions
     inside.weights inside.attribution inside.circuits inside.paths inside.probes inside.steering
     tales grammar tellers corpora open_world evaluation plots web widgets
-    course.checks course.notebooks course.classroom course.doctor __main__
+    course.checks course.your_falcon course.notebooks course.classroom course.doctor __main__
 """.split()
 ROOMS = {name.partition(".")[0] for name in ORDER if "." in name}
 

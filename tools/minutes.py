@@ -4,8 +4,9 @@
     python -m tools.minutes write      # write it into the notebooks and the README
 
 Reading: 150 words or 10 lines of code a minute, and a minute and a half for each prediction; the
-sum to the next five. Exercises: the sum of the minutes that stand beside each. The rule is meant
-for a first reading in which every cell is read, run and looked at.
+sum to the next five. Exercises: the sum of the minutes that stand beside each, and beside the parts
+of `my_falcon.py`. The rule is meant for a first reading in which every cell is read, run and looked
+at.
 """
 
 import re
@@ -20,6 +21,7 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).resolve().parents[1]
 WORDS, LINES, PREDICTION = 150, 10, 1.5  # a minute, a minute, minutes
 SAID = re.compile(r"About \d+ minutes(?: of reading)?(?:, and \d+ for the exercises)?")
+TASK = re.compile(r"^##+ (?:Exercise|Your Falcon).*\((\d+) minutes", re.MULTILINE)
 ROW = r"(\]\(notebooks/{}\.ipynb\) \| )\d+(?: \+ \d+)?( \|)"
 
 
@@ -47,7 +49,7 @@ def reading(notebook: NotebookNode) -> int:
 def exercises(notebook: NotebookNode) -> int:
     """Return the minutes for all exercises together, 0 where there are none."""
     texts = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    return sum(map(int, re.findall(r"^### Exercise.*\((\d+) minutes", texts, re.MULTILINE)))
+    return sum(map(int, TASK.findall(texts)))
 
 
 def sentence(notebook: NotebookNode) -> str:

@@ -1,1 +1,1 @@
-"""The course: checks of exercises, the classroom, the doctor, the notebooks."""
+"""The course: checks of exercises, your Falcon, the classroom, the doctor, the notebooks."""

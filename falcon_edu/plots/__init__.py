@@ -24,6 +24,7 @@ from falcon_edu.plots.heatmap import heatmap, heatmap_alt
 from falcon_edu.plots.lens import lens_map, lens_map_alt
 from falcon_edu.plots.lines import line_chart, line_chart_alt
 from falcon_edu.plots.next_token import next_token_bars, next_token_bars_alt
+from falcon_edu.plots.parts import falcon_diagram, falcon_diagram_alt
 from falcon_edu.plots.points import named_points, named_points_alt
 from falcon_edu.plots.scatter import scatter, scatter_alt
 from falcon_edu.plots.shards import shards, shards_alt
@@ -46,6 +47,8 @@ __all__ = [
     "block_diagram_alt",
     "dials",
     "dials_alt",
+    "falcon_diagram",
+    "falcon_diagram_alt",
     "head_scores",
     "head_scores_alt",
     "heatmap",
