@@ -54,7 +54,7 @@ browser: install site ## open the notebooks in a real JupyterLab, and the site
 	$(BIN)/python -m pytest -m browser -n $(JOBS) tests
 
 test-peers: $(PEERS)/installed ## compare with keras-hub and transformers, in .venv-peers
-	$(PEERS)/bin/python -m pytest -m peers tests/peers
+	$(PEERS)/bin/python -m pytest -m peers -n $(JOBS) --dist worksteal tests/peers
 
 parity: $(PEERS)/installed ## print how far every layout is from float64, transformers and keras-hub
 	$(PEERS)/bin/python tools/parity.py
