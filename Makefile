@@ -23,7 +23,7 @@ install: $(VENV)/installed ## make .venv with everything in it
 install-lab: $(VENV)/lab-installed ## make .venv with what a learner needs, which is less
 
 lab: $(VENV)/lab-installed ## open JupyterLab on the first notebook
-	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(FIRST) $(if $(filter 0,$(shell id -u)),--allow-root)
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(FIRST) --LanguageServerManager.autodetect=False $(if $(filter 0,$(shell id -u)),--allow-root)
 
 test: lint unit notebooks browser ## check everything: what follows
 
@@ -100,8 +100,9 @@ clean: ## remove the environments and what the tools left
 
 # What a learner needs is a part of what the tests need, and JupyterLab stays without nbgrader's menu.
 $(VENV)/lab-installed: pyproject.toml constraints.txt
+	@echo "Making $(VENV) with JupyterLab and all that the course needs: once, and about a minute."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[lab]"
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[lab]"
 	touch $@
 
 $(VENV)/installed: $(VENV)/lab-installed

@@ -36,7 +36,10 @@ class LearnerWorks:
         return time.perf_counter() - started
 
     def redraw(self, explorer):
-        """Measure the seconds of one redraw of an explorer, after a first one."""
+        """Measure the seconds of one redraw of an explorer, after a first one.
+
+        The page of an `AttentionExplorer` draws; what its kernel does is to read another text.
+        """
         import falcon_edu
 
         def pair_of_texts():
@@ -53,11 +56,16 @@ class LearnerWorks:
             "MemoryExplorer": tuple,
         }[explorer]()
         shown = getattr(falcon_edu, explorer)(*arguments)
-        control = next(iter(shown.controls.values()))
-        values = _values(control)
+        if explorer == "AttentionExplorer":
+            place, name = shown.component, "wanted"
+            values = [{**place.wanted, "text": text} for text in (TEXT, TEXT.replace("Tom", "Ben"))]
+        else:
+            place, name = next(iter(shown.controls.values())), "value"
+            values = _values(place)
 
         def move():
-            control.value = next(value for value in values if value != control.value)
+            now = getattr(place, name)
+            setattr(place, name, next(value for value in values if value != now))
 
         move()
         return float(np.median([timed(move) for _ in range(self.redraws)]))

@@ -1,4 +1,4 @@
-"""A real JupyterLab in a real Chromium, for `test_browser.py`.
+"""A real JupyterLab in a real Chromium, for `test_browser.py`; Notebook 7 is on the same server.
 
 `start_lab` runs a server on a free port of this machine, with empty configuration folders and a
 copy of the notebooks; `start_browser` runs Chromium; `open_notebook` opens one notebook in a
@@ -100,6 +100,8 @@ def start_lab(notebooks: Path, folder: Path, **environment: str):
         "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
         "LabApp.extension_manager": "readonly",
         "LabApp.expose_app_in_browser": True,
+        "JupyterNotebookApp.expose_app_in_browser": True,
+        "JupyterNotebookApp.user_settings_dir": folder / "settings",
     }
     command += [f"--{name}={value}" for name, value in options.items()]
     # Kernels and extensions are still found: those of this environment need no folder of the user.
@@ -163,17 +165,21 @@ def start_browser():
 
 
 @contextlib.contextmanager
-def open_notebook(lab: Lab, browser: Browser, path: str):
-    """Open a notebook in a new workspace, its kernel ready; no request may leave this machine."""
+def open_notebook(lab: Lab, browser: Browser, path: str, app: str = "Lab"):
+    """Open a notebook, its kernel ready, in "Lab" or "Notebook"; no request may leave the machine.
+
+    In Lab it has a workspace of its own.
+    """
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
     page = context.new_page()
     notebook = Notebook(page, path)
     context.on("request", lambda request: notebook.requests.append(request.url))
     page.on("websocket", lambda websocket: notebook.requests.append(websocket.url))
     try:
-        page.goto(f"{lab.url}/lab/workspaces/{secrets.token_hex(4)}?token={lab.token}")
+        place = f"lab/workspaces/{secrets.token_hex(4)}" if app == "Lab" else f"notebooks/{path}"
+        page.goto(f"{lab.url}/{place}?token={lab.token}")
         page.wait_for_function("window.jupyterapp !== undefined")
-        page.evaluate(OPEN, path)
+        page.evaluate(OPEN, path if app == "Lab" else None)
         yield notebook
         assert notebook.requests_to_elsewhere() == []
     finally:
@@ -185,7 +191,11 @@ def open_notebook(lab: Lab, browser: Browser, path: str):
 OPEN = """async path => {
     const app = window.jupyterapp;
     await app.restored;
-    window.panel = await app.commands.execute('docmanager:open', {path});
+    const shown = async () => {
+        while (!app.shell.currentWidget?.sessionContext) await new Promise(requestAnimationFrame);
+        return app.shell.currentWidget;
+    };
+    window.panel = await (path ? app.commands.execute('docmanager:open', {path}) : shown());
     await panel.context.ready;
     await panel.sessionContext.ready;
     await panel.sessionContext.session.kernel.info;
@@ -243,40 +253,32 @@ class Notebook:
 
     def slider(self, label: str, nth: int = 0) -> Locator:
         """The handle of the slider with this label; `nth` of those that share it."""
-        labelled = self.page.locator(".widget-slider, .jupyter-widget-slider").filter(
-            has=self.page.locator(".widget-label", has_text=label)
-        )
-        return labelled.nth(nth).get_by_role("slider")
+        return self.page.get_by_role("slider", name=label, exact=True).nth(nth)
 
     def picture(self, alt: str, nth: int = 0) -> Locator:
-        """The picture whose alt text contains `alt`; `nth` of those."""
-        return self.page.locator(f'.jp-OutputArea img[alt*="{alt}"]').nth(nth)
+        """The live picture whose alt text contains `alt`; `nth` of those."""
+        return self.page.locator(f'.falcon-notebook img[alt*="{alt}"]').nth(nth)
 
     def explorers(self) -> list[Locator]:
-        """The live views of the notebook that hold a picture, from top to bottom."""
-        views = self.page.locator(".jp-OutputArea .widget-vbox").filter(
-            has=self.page.locator("img")
-        )
-        return views.all()
+        """The live explorers of the notebook, from top to bottom."""
+        return self.page.locator(".jp-OutputArea .falcon-notebook").all()
 
     def explorer_of(self, picture: Locator) -> Locator:
         """The live view around a picture, with its controls."""
-        return picture.locator("xpath=ancestor::*[contains(@class, 'widget-vbox')]").last
+        return picture.locator("xpath=ancestor::*[contains(@class, 'falcon-notebook')]").last
 
     def inward_key(self, slider: Locator) -> str:
         """The key that moves a slider away from its nearer end."""
-        low, now, high = (
-            float(slider.get_attribute(f"aria-value{part}")) for part in ("min", "now", "max")
-        )
+        low, now, high = slider.evaluate("x => [x.min, x.value, x.max].map(Number)")
         return "ArrowRight" if now - low <= high - now else "ArrowLeft"
 
     def move(self, slider: Locator, key: str):
         """Move a slider by a key and wait until its own value has changed."""
         slider.scroll_into_view_if_needed()
-        value = slider.get_attribute("aria-valuenow")
+        value = slider.input_value()
         slider.focus()
         slider.press(key)
-        expect(slider).not_to_have_attribute("aria-valuenow", value)
+        expect(slider).not_to_have_value(value)
 
     def press(self, slider: Locator, key: str, picture: Locator, timeout: int = 20_000) -> str:
         """Move a slider by a key and wait until the picture changes; its new alt text."""

@@ -195,12 +195,13 @@ def test_packages_out_of_bounds_are_named():
     assert "absent_package" not in found.text + found.advice
 
 
-def test_lab_without_the_widget_extension_is_named(tmp_path):
-    found = reach.look_at_widgets([tmp_path])
-    assert not found.is_ready
-    assert "jupyterlab_widgets" in found.advice
-    (tmp_path / reach.MANAGER).mkdir(parents=True)
-    (tmp_path / reach.MANAGER / "package.json").write_text("{}")
+def test_lab_without_a_widget_extension_is_named(tmp_path):
+    for extension, package in reach.EXTENSIONS.items():
+        found = reach.look_at_widgets([tmp_path])
+        assert not found.is_ready
+        assert found.advice.endswith(f" {package}")
+        (tmp_path / extension).mkdir(parents=True)
+        (tmp_path / extension / "package.json").write_text("{}")
     assert reach.look_at_widgets([tmp_path]).is_ready
 
 

@@ -279,6 +279,16 @@ def test_good_cells_pass(tmp_path):
     assert notebooks.check(path) == []
 
 
+def test_live_views_go_and_what_is_beside_them_stays():
+    view = {notebooks.WIDGET_VIEW: {"model_id": "a"}}
+    alone = v4.new_output("display_data", data=view)
+    beside = v4.new_output("display_data", data={**view, "text/plain": "a view"})
+    made = lesson(cell(outputs=[text("stdout", "1"), alone, beside, notebooks.CURTAIN.copy()]))
+    notebooks.strip(made)
+    stream, kept = made.cells[0].outputs
+    assert (stream.text, kept.data) == ("1", {"text/plain": "a view"})
+
+
 def test_pieces_of_a_stream_are_joined():
     outputs = [text("stdout", "a"), text("stdout", "b"), text("stderr", "c"), text("stdout", "d")]
     joined = [(output.name, output.text) for output in notebooks.join_streams(outputs)]

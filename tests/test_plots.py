@@ -6,6 +6,8 @@ import sys
 
 from falcon_edu import plots
 from falcon_edu.plots import attention, style
+from falcon_edu.plots.next_token import DARK_GREY
+from falcon_edu.plots.style import BLUE
 
 import numpy as np
 import pytest
@@ -217,10 +219,42 @@ def test_bars_stay_in_their_places_when_compared():
     assert bars_of(grey) == [0.5, 0.2, 0.15, 0.1, 0.05]
     assert bars_of(blue) == [0.25, 0.75, 0, 0, 0]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["all", "kept"]
+    # Beside each pair of bars stand the numbers of both, each in the color of its bar.
+    said = [(text.get_text(), text.get_color()) for text in axes.texts]
+    assert said[:4] == [("25%", BLUE), ("50%", DARK_GREY), ("75%", BLUE), ("20%", DARK_GREY)]
     assert axes.alt_text == (
         'The next token, kept (all): "b" 25% (50%), "d" 75% (20%), "c" 0% (15%), '
         'the end 0% (10%), "a" 0% (5%).'
     )
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 8, 30, 200])
+def test_the_names_of_a_map_s_axes_are_inside_the_figure(count):
+    for tokens in (["a"] * count, ["<|endoftext|>"] * count):
+        axes = plots.attention_map(np.eye(count), tokens)
+        axes.figure.to_png()
+        boxes = [text.get_window_extent() for text in axes.texts]
+        assert len(boxes) == 2
+        for box in boxes:
+            assert axes.figure.bbox.x0 <= box.x0 < box.x1 <= axes.figure.bbox.x1
+            assert axes.figure.bbox.y0 <= box.y0 < box.y1 <= axes.figure.bbox.y1
+
+
+def test_nothing_lies_over_a_bar_and_all_is_inside_the_figure():
+    """Whatever is long: the last bar, both bars, the names."""
+    for after in ([0, 0, 1], [1, 0, 0]):
+        names = ("Falcon", "temperature 0.5, top-k 10, top-p 0.9")
+        for before in ([1, 0, 0], [0, 0, 1]):
+            axes = plots.next_token_bars(after, list("abc"), before=before, names=names)
+            axes.figure.to_png()
+            legend = axes.get_legend().get_window_extent()
+            bars = [bar.get_window_extent() for bars in axes.containers for bar in bars]
+            assert not any(legend.overlaps(box) for box in bars if box.width > 1)
+            texts = [text.get_window_extent() for text in axes.texts]
+            assert not any(a.overlaps(b) for i, a in enumerate(texts) for b in texts[:i])
+            for box in [*texts, legend]:
+                assert axes.figure.bbox.x0 <= box.x0 < box.x1 <= axes.figure.bbox.x1
+                assert axes.figure.bbox.y0 <= box.y0 < box.y1 <= axes.figure.bbox.y1
 
 
 def test_all_bars_in_the_order_given():

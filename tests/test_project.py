@@ -66,6 +66,7 @@ MOST_LINES = 750
 
 # These are known only here.
 KNOWN_ONLY_TO = {
+    "anywidget": {"widgets"},
     "ipywidgets": {"widgets"},
     "IPython": {"widgets", "course.classroom"},
     "matplotlib": {"plots", "widgets", "course.classroom"},
@@ -251,6 +252,17 @@ def test_commands_exist(page):
     named = set(re.findall(r"(?:^|`)make ([a-z-]+)", (ROOT / page).read_text(), re.MULTILINE))
     assert named
     assert named <= targets
+
+
+def test_make_lab_says_what_it_does_and_starts_without_a_complaint(tmp_path):
+    """The first time it installs for a minute; the last words are not of language servers."""
+    command = ["make", "-n", "lab", f"VENV={tmp_path}"]
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    lines = made.splitlines()
+    assert "about a minute" in lines[0]
+    (install,) = [line for line in lines if "pip install" in line]
+    assert not re.search(r"\s(-q|--quiet)\b", install)
+    assert "LanguageServerManager.autodetect=False" in next(x for x in lines if "jupyter lab" in x)
 
 
 def test_readme_lists_every_notebook():

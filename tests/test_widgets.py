@@ -1,17 +1,20 @@
 """The explorers: live view, picture and text; one run of the model, then only pictures."""
 
 import base64
-from html.parser import HTMLParser
+import html
+import json
 
 import falcon_edu
 from falcon_edu import AttentionExplorer, NextTokenExplorer, widgets
 from falcon_edu.text.byte_level import byte_alphabet
+from falcon_edu.web.recording import NEXT_TOKENS
 from falcon_edu.widgets import explorer as explorer_module
+from falcon_edu.widgets import live
 from falcon_edu.widgets.next_token import _ending
 
-import ipywidgets
 import numpy as np
 import pytest
+from explorer_pages import ask, shown
 
 TEXT = "Mia ran."
 
@@ -39,19 +42,8 @@ def runs(monkeypatch):
     return texts
 
 
-def shown(explorer):
-    """The attributes of the live picture, as a browser reads them."""
-    found = []
-    parser = HTMLParser()
-    parser.handle_starttag = lambda tag, attributes: found.append((tag, dict(attributes)))
-    parser.feed(explorer.picture.value)
-    ((tag, attributes),) = found
-    assert tag == "img"
-    return attributes
-
-
 def move(explorer, name, value):
-    """Moves a control; the picture and its alt text before and after."""
+    """Moves a control; what is shown before and after."""
     before = shown(explorer)
     explorer.controls[name].value = value
     return before, shown(explorer)
@@ -65,19 +57,16 @@ def test_shown_as_view_and_picture_and_text(falcon, kind):
     explorer = kind(falcon, TEXT)
     data, metadata = explorer._repr_mimebundle_()
     assert set(data) == {widgets.WIDGET_VIEW, "image/png", "text/plain"}
-    assert data[widgets.WIDGET_VIEW]["model_id"] == explorer.view.model_id
+    assert data[widgets.WIDGET_VIEW]["model_id"] == explorer.component.model_id
     assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
     assert data["text/plain"] == repr(explorer)
     assert metadata["image/png"]["alt"] == explorer.figure.alt_text
 
 
-@pytest.mark.parametrize("kind", [AttentionExplorer, NextTokenExplorer])
-def test_live_picture_has_its_alt_text(falcon, kind):
-    """Also where the text has what HTML would read as its own."""
-    explorer = kind(falcon, 'Mia "<b>" & Tom')
+def test_live_picture_is_the_figure_with_its_alt_text(falcon):
+    explorer = NextTokenExplorer(falcon, 'Mia "<b>" & Tom')
     assert shown(explorer)["alt"] == explorer.figure.alt_text
-    source = shown(explorer)["src"].removeprefix("data:image/png;base64,")
-    assert base64.b64decode(source) == explorer.figure.to_png()
+    assert shown(explorer)["picture"] == explorer.figure.to_png()
 
 
 @pytest.mark.parametrize("kind", [AttentionExplorer, NextTokenExplorer])
@@ -88,27 +77,67 @@ def test_text_is_the_same_whatever_the_weights(falcon, kind):
     assert repr(kind(falcon, TEXT)) == repr(kind(other, TEXT))
 
 
-@pytest.mark.parametrize("kind", [AttentionExplorer, NextTokenExplorer])
-def test_controls_have_labels_and_answer_when_let_go(falcon, kind):
-    explorer = kind(falcon, TEXT)
-    for control in [explorer.text_box, *explorer.controls.values()]:
-        if not isinstance(control, ipywidgets.ToggleButtons):  # its buttons are labels
-            assert control.description
-            assert control.continuous_update is False
-    assert explorer.text_box in explorer.view.children
-    assert set(explorer.controls.values()) < set(explorer.view.children)
+def test_controls_have_labels_and_their_values_have_names(falcon):
+    explorer = NextTokenExplorer(falcon, TEXT)
+    controls = shown(explorer)["controls"]
+    assert [controls[name]["label"] for name in controls] == "text temperature top-k top-p".split()
+    top_k = ask(explorer, top_k=1)["controls"]["top_k"]
+    assert (top_k["options"][top_k["value"]], explorer.values["top_k"]) == ("2", 2)
+    assert controls["temperature"]["kind"] == "range"
+    assert [controls["temperature"][part] for part in ("min", "max", "step")] == [0.1, 2, 0.1]
 
 
 def test_several_changes_draw_once(falcon, monkeypatch):
-    explorer = AttentionExplorer(falcon, TEXT)
+    explorer = NextTokenExplorer(falcon, TEXT)
     drawn = []
     draw = explorer.draw
     monkeypatch.setattr(explorer, "draw", lambda **values: drawn.append(values) or draw(**values))
     with explorer.quiet():
-        explorer.controls["layer"].value = 1
-        explorer.controls["head"].value = 2
+        explorer.controls["temperature"].value = 0.5
+        explorer.controls["top_p"].value = 0.4
         assert drawn == []
-    assert [(values["layer"], values["head"]) for values in drawn] == [(1, 2)]
+    assert [(values["temperature"], values["top_p"]) for values in drawn] == [(0.5, 0.4)]
+    ask(explorer, temperature=2, top_p=0.1, text="Tom")
+    assert len(drawn) == 2
+
+
+def test_what_was_asked_is_answered_also_where_nothing_changes(falcon):
+    explorer = NextTokenExplorer(falcon, TEXT)
+    for _ in range(2):
+        assert ask(explorer, temperature=1)["answers"] == explorer.component.wanted
+
+
+# === Outputs of a cell ===
+
+
+@pytest.fixture
+def outputs(monkeypatch):
+    """What cells show, as (data, metadata)."""
+    found = []
+    monkeypatch.setattr(live, "display", lambda data, metadata=None, raw=False: found.append(data))
+    return found
+
+
+@pytest.mark.parametrize("kind", [AttentionExplorer, NextTokenExplorer])
+def test_a_cell_has_a_view_words_and_a_picture(falcon, kind, outputs):
+    explorer = kind(falcon, TEXT)
+    explorer._ipython_display_()
+    view, words, picture = outputs
+    assert set(view) == {widgets.WIDGET_VIEW}
+    assert list(words) == ["text/html"]
+    assert html.escape(repr(explorer)) in words["text/html"]
+    assert set(picture) == {"image/png", "text/plain"}
+
+
+@pytest.mark.parametrize("host", ["Colab", "VS Code"])
+def test_a_cell_has_one_output_on_a_page_of_another_make(falcon, outputs, monkeypatch, host):
+    if host == "Colab":
+        monkeypatch.setitem(live.sys.modules, "google.colab", live)
+    else:
+        monkeypatch.setenv("VSCODE_PID", "1")
+    AttentionExplorer(falcon, TEXT)._ipython_display_()
+    (data,) = outputs
+    assert set(data) == {widgets.WIDGET_VIEW, "image/png", "text/plain"}
 
 
 # === The text ===
@@ -117,41 +146,28 @@ def test_several_changes_draw_once(falcon, monkeypatch):
 @pytest.mark.parametrize("kind", [AttentionExplorer, NextTokenExplorer])
 def test_model_runs_once_for_each_text(falcon, kind, runs):
     explorer = kind(falcon, TEXT)
-    for control in explorer.controls.values():
-        if isinstance(control, (ipywidgets.IntSlider, ipywidgets.FloatSlider)):
-            control.value = control.max
+    before = explorer.figure.alt_text
+    if kind is AttentionExplorer:
+        go(explorer, layer=1, head=2, query=3)
+    else:
+        ask(explorer, temperature=2, top_p=0.5)
     assert len(runs) == 1
-    before = shown(explorer)
-    explorer.text_box.value = "Tom ran off."
+    (go if kind is AttentionExplorer else ask)(explorer, text="Tom ran off.")
     assert len(runs) == 2
-    assert shown(explorer)["alt"] != before["alt"]
+    assert explorer.figure.alt_text != before
     assert "Tom" in repr(explorer).replace(" ", "")
-
-
-def test_token_slider_follows_the_text(falcon):
-    explorer = AttentionExplorer(falcon, TEXT, token=2)
-    assert explorer.values["token"] == 2
-    explorer.text_box.value = "Hi"
-    labels = [label for label, _ in explorer.controls["token"].options]
-    assert labels == ["0 [start]", "1 H", "2 i"]
-    assert explorer.values["token"] == 2
-    explorer.text_box.value = "Hi, Mia"
-    assert explorer.controls["token"].label == "7 a"
 
 
 @pytest.mark.parametrize(
     ("text", "message"), [("a\ud800", "surrogate"), ("a" * 256, "has 257 tokens")]
 )
 def test_bad_text_in_the_box_is_said_and_changes_nothing(falcon, text, message):
-    explorer = AttentionExplorer(falcon, TEXT)
-    before = shown(explorer), explorer.values
-    explorer.text_box.value = text
-    assert 'role="alert"' in explorer.message.value
-    assert message in explorer.message.value
-    assert (shown(explorer), explorer.values) == before
-    explorer.text_box.value = "Good."
-    assert explorer.message.value == ""
-    assert shown(explorer) != before[0]
+    explorer = NextTokenExplorer(falcon, TEXT)
+    before = shown(explorer)["picture"], explorer.values
+    assert message in ask(explorer, text=text)["problem"]
+    assert (shown(explorer)["picture"], explorer.values) == before
+    assert ask(explorer, text="Good.")["problem"] == ""
+    assert shown(explorer)["picture"] != before[0]
 
 
 @pytest.mark.parametrize("kind", [AttentionExplorer, NextTokenExplorer])
@@ -182,25 +198,71 @@ def test_shortest_and_longest_text(falcon):
 # === AttentionExplorer ===
 
 
+def go(explorer, **change):
+    """Does what the page does when somebody goes elsewhere, or types."""
+    explorer.component.wanted = {**explorer.component.wanted, **change}
+
+
+def test_the_page_has_the_weights_of_all_heads_as_bytes(falcon):
+    explorer = AttentionExplorer(falcon, TEXT)
+    expected = [w[0] for w in falcon_edu.record(falcon, TEXT).attention_weights]
+    numbers = np.frombuffer(explorer.component.numbers, "<f4").reshape(2, -1)
+    for layer, weights in zip(numbers, expected, strict=True):
+        rows = [weights[:, query, : query + 1].ravel() for query in range(weights.shape[1])]
+        np.testing.assert_array_equal(layer, np.concatenate(rows))
+    given = explorer.component.given
+    assert given["tokens"] == ["<|endoftext|>", *TEXT]
+    assert [len(pairs) for pairs in given["next_tokens"]] == [NEXT_TOKENS] * 9
+    assert len(json.dumps(given)) < 10_000
+
+
 @pytest.mark.parametrize("view", ["map", "one token", "all heads"])
 @pytest.mark.parametrize(("name", "value"), [("layer", 1), ("head", 2)])
-def test_layer_and_head_change_the_picture(falcon, view, name, value):
+def test_the_picture_is_of_where_one_has_gone(falcon, view, name, value):
     explorer = AttentionExplorer(falcon, TEXT, view=view)
-    before, after = move(explorer, name, value)
-    assert before["src"] != after["src"]
-    assert before["alt"] != after["alt"]
-    assert f"{name} {value}" in after["alt"].lower()
+    before = explorer.figure
+    go(explorer, **{name: value})
+    assert explorer.figure.to_png() != before.to_png()
+    assert f"{name} {value}" in explorer.figure.alt_text.lower()
+    assert explorer.values == {"view": view, "layer": 0, "head": 0, "token": 8, name: value}
 
 
-def test_token_changes_the_picture(falcon):
+def test_the_picture_is_of_the_token_that_was_chosen(falcon):
     explorer = AttentionExplorer(falcon, TEXT, view="one token")
-    before, after = move(explorer, "token", 4)
-    assert before["alt"] != after["alt"]
-    assert '"r"' not in before["alt"].partition(",")[0]
-    assert "a space, token 4" in after["alt"]
-    explorer.controls["view"].value = "map"
-    before, after = move(explorer, "token", 5)
-    assert before["src"] != after["src"]  # another row is framed
+    go(explorer, query=4)
+    assert "a space, token 4" in explorer.figure.alt_text
+
+
+def test_another_text_begins_at_its_last_token(falcon):
+    explorer = AttentionExplorer(falcon, TEXT, token=2)
+    go(explorer, text="Hi, Mia")
+    assert explorer.tokens == ["<|endoftext|>", *"Hi, Mia"]
+    assert explorer.values["token"] == 7
+    assert explorer.component.given["text"] == "Hi, Mia"
+    go(explorer, query=99)  # where somebody was in a longer text
+    assert explorer.values["token"] == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("a\ud800", "surrogate"), ("a" * 256, "has 257 tokens")]
+)
+def test_bad_text_from_the_page_is_said_and_changes_nothing(falcon, text, message):
+    explorer = AttentionExplorer(falcon, TEXT)
+    before = repr(explorer), explorer.component.numbers
+    go(explorer, text=text)
+    refused = explorer.component.given["refused"]
+    assert (refused["text"], message in refused["problem"]) == (text, True)
+    assert (repr(explorer), explorer.component.numbers) == before
+    go(explorer, head=2)
+    assert explorer.values["head"] == 2
+    go(explorer, text="Good.")
+    assert explorer.text == explorer.component.given["text"] == "Good."
+
+
+def test_numpy_numbers_may_say_where_to_begin(falcon):
+    explorer = AttentionExplorer(falcon, TEXT, np.int64(1), np.int64(2), np.int64(-1))
+    assert json.dumps(explorer.component.wanted)
+    assert explorer.values["token"] == 8
 
 
 def test_picture_shows_what_record_gives(falcon):

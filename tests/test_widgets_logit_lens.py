@@ -8,6 +8,7 @@ from falcon_edu.widgets import logit_lens as module
 
 import numpy as np
 import pytest
+from explorer_pages import shown
 
 TEXT = "Mia ran to the hill."
 
@@ -29,7 +30,7 @@ def test_shown_as_view_and_picture_and_text(falcon):
         "LogitLensExplorer: guesses at the embedding and after 2 layers, 21 tokens: [start] M i a"
     )
     assert metadata["image/png"]["alt"] == explorer.figure.alt_text
-    assert explorer.text_box in explorer.view.children
+    assert list(shown(explorer)["controls"]) == ["text", "show", "token"]
 
 
 def test_what_it_tells_is_what_the_lens_has(falcon):
@@ -78,7 +79,7 @@ def test_another_text_in_the_box_is_read_or_refused(falcon):
     assert explorer.values["token"] == 4
     before = explorer.figure.alt_text
     explorer.text_box.value = "a" * 300
-    assert 'role="alert"' in explorer.message.value
+    assert "has 301 tokens" in shown(explorer)["problem"]
     assert explorer.figure.alt_text == before
     explorer.text_box.value = ""  # the start alone: nothing comes next
     assert "over 1 token" in explorer.figure.alt_text

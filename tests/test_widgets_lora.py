@@ -8,6 +8,7 @@ from falcon_edu.widgets import WIDGET_VIEW
 
 import numpy as np
 import pytest
+from explorer_pages import shown
 
 TEXT = "Mia ran to the hill."
 TARGETS = ["query_dense", "dense_h_to_4h", "token_embedding"]
@@ -52,7 +53,7 @@ def test_shown_as_view_and_picture_and_text(falcon):
         "LoRAExplorer: an update of rank 3 on 5 layers, 0 to 2 times, after 21 tokens: [start] M i"
     )
     assert metadata["image/png"]["alt"] == explorer.figure.alt_text
-    assert explorer.text_box in explorer.view.children
+    assert list(shown(explorer)["controls"]) == ["text", "strength"]
 
 
 @pytest.mark.parametrize("strength", [0, 0.5, 1, 1.7])
@@ -108,7 +109,7 @@ def test_another_text(falcon):
     _, now = bars(explorer)
     np.testing.assert_allclose(now[:-1], softmax(falcon, "Tom")[explorer.shown], atol=1e-5)
     explorer.text_box.value = "a\ud800"
-    assert "surrogate" in explorer.message.value
+    assert "surrogate" in shown(explorer)["problem"]
 
 
 def test_follows_further_training():

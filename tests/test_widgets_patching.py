@@ -8,6 +8,7 @@ from falcon_edu.widgets import patching as module
 
 import numpy as np
 import pytest
+from explorer_pages import shown
 
 CLEAN, CORRUPTED = "Mia ran to", "Mio ran to"
 
@@ -39,7 +40,7 @@ def test_shown_as_view_and_picture_and_text(explorer):
         "a/o · r a n · t o"
     )
     assert metadata["image/png"]["alt"] == explorer.figure.alt_text
-    assert set(explorer.text_boxes.values()) < set(explorer.view.children)
+    assert list(shown(explorer)["controls"])[:2] == ["clean", "corrupted"]
 
 
 def test_shares_are_those_of_single_patches(falcon, explorer):
@@ -79,11 +80,11 @@ def test_controls_redraw_without_a_run(explorer, monkeypatch):
 def test_other_texts_in_the_boxes_are_read_or_refused(explorer):
     before = explorer.figure.alt_text
     explorer.text_boxes["corrupted"].value = "Mi ran to"
-    assert "as many tokens. They have 11 and 10" in explorer.message.value
+    assert "as many tokens. They have 11 and 10" in shown(explorer)["problem"]
     assert explorer.figure.alt_text == before
     explorer.text_boxes["corrupted"].value = CORRUPTED
     explorer.text_boxes["clean"].value = "Mia rin to"
-    assert explorer.message.value == ""
+    assert shown(explorer)["problem"] == ""
     assert "a/o · r i/a n" in repr(explorer)
     assert explorer.values["position"] == 10
 

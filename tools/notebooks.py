@@ -59,13 +59,18 @@ def strip(notebook: NotebookNode) -> None:
     )
     for cell in notebook.cells:
         cell.metadata = {key: cell.metadata[key] for key in KEPT if key in cell.metadata}
-        for output in cell.get("outputs", []):
-            # The model behind a live view ends with its kernel, and Lab would show an error in its
-            # place. The picture and the text beside it stay.
-            output.get("data", {}).pop(WIDGET_VIEW, None)
         if cell.cell_type == "code":
-            cell.outputs = join_streams(cell.outputs)
+            cell.outputs = join_streams(without_views(cell.outputs))
     fold(notebook)
+
+
+def without_views(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Take live views out of outputs: the model behind one ends with its kernel.
+
+    The picture and the text beside it stay.
+    """
+    views = [output for output in outputs if output.get("data", {}).pop(WIDGET_VIEW, None)]
+    return [output for output in outputs if output not in views or output.data]
 
 
 def join_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:

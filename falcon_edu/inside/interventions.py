@@ -142,16 +142,15 @@ def patching_map(
     places = np.asarray(positions, dtype=int)
     if not len(places) or not ((places >= 0) & (places < length)).all():
         raise ValueError(f"`positions` must be in 0..{length - 1}. Received: {places.tolist()}")
-    sources, targets = (record(model, inputs).hidden_states for inputs in pair)
     padding = ((0, 0), (0, -length % BUCKET), (0, 0))
-    rows = np.arange(len(places))
-    padding_mask = np.pad(pair[1]["padding_mask"], padding[:2]).repeat(len(rows), axis=0)
-    logits = []
-    for layer, (source, target) in enumerate(zip(sources, targets, strict=True)):
-        states = np.pad(target, padding).repeat(len(rows), axis=0)  # a row for each patch
-        states[rows, places] = source[0, places]
-        logits.append(run_tail(model, layer, states, padding_mask)[:, length - 1])
-    return np.stack(logits)
+    sources, targets = (
+        np.pad(np.concatenate(record(model, inputs).hidden_states), padding) for inputs in pair
+    )
+    padding_mask = np.pad(pair[1]["padding_mask"], padding[:2])
+    is_patched = np.arange(sources.shape[1]) == places[:, None]  # a row for each patch
+    given = [sources, targets, is_patched, padding_mask, np.array([length - 1], dtype="int32")]
+    logits = run_compiled(_patching_model(backbone_of(model)), given)
+    return logits.reshape(len(sources), len(places), -1)
 
 
 def logit_lens(model: Falcon, activations: Activations) -> np.ndarray:
@@ -213,6 +212,35 @@ def tail_model(model: Falcon, layer: int) -> keras.Model:
         logits = backbone.token_embedding(backbone.final_layernorm(x), reverse=True)
         tails[layer] = keras.Model([hidden_states, padding_mask], logits)
     return tails[layer]
+
+
+def _patching_model(backbone):
+    """Return a Keras model of all patches at once: one program instead of one for each layer.
+
+    Its inputs are hidden states `(num_layers + 1, t, m)` to take from and to patch, where each
+    patch is `(patches, t)`, the padding mask `(1, t)` and the last token `(1,)`; its output is
+    logits `((num_layers + 1) * patches, v)`.
+    """
+    tails = _TAILS.setdefault(backbone, {})
+    if "patching" not in tails:
+        shape = (None, None, backbone.hidden_dim)
+        sources, targets = keras.Input(batch_shape=shape), keras.Input(batch_shape=shape)
+        is_patched = keras.Input((None,), dtype="bool")
+        padding_mask = keras.Input((None,), dtype="int32")
+        last = keras.Input((), dtype="int32")
+        x: Any = None  # the runs so far: each layer begins those that it is patched after
+        for layer in range(backbone.num_layers + 1):
+            if layer:
+                mask = ops.ones_like(x[..., 0], dtype="int32") * padding_mask
+                block = backbone.transformer_layers[layer - 1]
+                x = backbone.run_blocks([block], x, mask)[0][-1]
+            patched = ops.where(is_patched[..., None], sources[layer], targets[layer])
+            x = patched if x is None else ops.concatenate([x, patched])
+        x = backbone.final_layernorm(ops.take(x, last[0], axis=1))
+        logits = backbone.token_embedding(x, reverse=True)
+        inputs = [sources, targets, is_patched, padding_mask, last]
+        tails["patching"] = keras.Model(inputs, logits)
+    return tails["patching"]
 
 
 def run_tail(model, layer, hidden_states, padding_mask):

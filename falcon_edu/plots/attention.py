@@ -19,6 +19,8 @@ import numpy as np
 from matplotlib import patches
 from matplotlib.colors import to_rgb
 
+AXIS_NAME = 2.0  # inches that the longest name of an axis needs
+
 # === One head ===
 
 
@@ -53,7 +55,10 @@ def attention_map(weights, tokens, ax=None, title="Attention map", query=None):
     size = np.clip(0.11 / cell, 0.55, 1.1)  # of the letters, in cells
     longest = max(text_width(label, size) for label in labels) + 0.3
     margin = cell * longest + 0.3
-    ax = prepare(ax, title, cell * columns, cell * rows, left=margin, right=0.7, bottom=margin)
+    height, width = cell * rows, cell * columns
+    # A map of a few tokens is smaller than the names of its axes, which then begin where it does.
+    room = {"right": max(0.7, AXIS_NAME - width), "bottom": max(margin, AXIS_NAME - height)}
+    ax = prepare(ax, title, width, height, left=margin, **room)
     ax.imshow(_hide_future(weights, queries), cmap=COLORS, vmin=0, vmax=1)
     ax.set(xticks=[], yticks=[])
     # In a large map, labels that would overlap are left out.
@@ -63,10 +68,11 @@ def attention_map(weights, tokens, ax=None, title="Attention map", query=None):
     looking = [(-0.8, q - queries[0] + baseline, labels[q]) for q in shown if q >= queries[0]]
     write(ax, looking, size, align=1)
     names = {"color": INK, "fontsize": 10}
-    below, middle = rows - 0.5 + longest + 0.1 / cell, (columns - 1) / 2
-    ax.text(middle, below, "key: the token it looks at", ha="center", va="top", **names)
-    place = {"x": -0.5 - longest - 0.1 / cell, "y": (rows - 1) / 2, "rotation": 90}
-    ax.text(s="query: the token that looks", ha="right", va="center", **place, **names)
+    below, left = rows - 0.5 + longest + 0.1 / cell, -0.5 - longest - 0.1 / cell
+    x, ha = (-0.5, "left") if width < AXIS_NAME else ((columns - 1) / 2, "center")
+    ax.text(x, below, "key: the token it looks at", ha=ha, va="top", **names)
+    y, va = (-0.5, "top") if height < AXIS_NAME else ((rows - 1) / 2, "center")
+    ax.text(left, y, "query: the token that looks", ha="right", va=va, rotation=90, **names)
     _scale(ax, cell, rows, columns)
     if query is not None:
         frame(ax, -0.5, query % columns - queries[0] - 0.5, query % columns + 1, 1)

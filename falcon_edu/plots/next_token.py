@@ -15,6 +15,7 @@ from falcon_edu.plots.style import (
 
 import numpy as np
 
+DARK_GREY = "#6b6b6b"  # a grey that can be read
 LONGEST = 28  # characters of a label; a longer one ends in an ellipsis
 
 
@@ -58,21 +59,28 @@ def next_token_bars(
     labels += [f"{rest} others"] if rest else []
     rows = np.arange(len(labels))
     left = max(1.2, *(text_width(label, 9 / 72) + 0.15 for label in labels))
-    ax = prepare(ax, title, 4.5, 0.24 * len(rows), left=left, right=0.5, bottom=0.3)
-    ends = values
+    right, bottom = (0.5, 0.3) if before is None else (0.95, 0.6)
+    ax = prepare(ax, title, 4.5, 0.24 * len(rows), left=left, right=right, bottom=bottom)
+    cases = [(values, BLUE, names[1])]
     if before is not None:
-        others = _with_rest(before, shown)
-        ax.barh(rows, others, color=GREY, height=0.8, label=legible(names[0]))
-        ends = np.maximum(values, others)
-    slim = 0.8 if before is None else 0.4
-    ax.barh(rows, values, color=BLUE, height=slim, label=legible(names[1]))
-    for row, value, end in zip(rows, values, ends, strict=True):
-        ax.text(end + 0.01, row, percent(value), va="center", fontsize=9, color=BLUE)
+        cases.append((_with_rest(before, shown), GREY, names[0]))
+    for numbers, color, name in reversed(cases):  # the grey bars behind the blue ones
+        height = 0.8 if numbers is cases[-1][0] else 0.4
+        ax.barh(rows, numbers, color=color, height=height, label=legible(name))
+    for row, *numbers in zip(rows, *(numbers for numbers, _, _ in cases), strict=True):
+        points = 4.0  # from the tip of the longer bar: the numbers of both, in their colors
+        for number, color in zip(numbers, (BLUE, DARK_GREY), strict=False):
+            place = {"xytext": (points, 0), "textcoords": "offset points", "va": "center"}
+            ax.annotate(percent(number), (max(numbers), row), fontsize=9, color=color, **place)
+            points += 72 * text_width(percent(number), 9 / 72) + 5
     ax.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
     ax.set_xticks([0, 0.5, 1], ["0", "50%", "100%"])
     ax.set_yticks(rows, labels, parse_math=False)
     if before is not None:
-        ax.legend(frameon=False, loc="lower right", fontsize=9, labelcolor=INK)
+        # Below the scale, for there is no place among bars that none may need.
+        below = (0, -0.22 / (0.24 * len(rows)))
+        look = {"frameon": False, "fontsize": 9, "labelcolor": INK}
+        ax.legend(loc="upper left", bbox_to_anchor=below, borderaxespad=0, ncols=2, **look)
     ax.alt_text = next_token_bars_alt(probabilities, tokens, title, before, names, bars)
     return ax
 

@@ -1,4 +1,4 @@
-"""Join JavaScript modules into one script: for a page that is one file, and for its worker."""
+"""Join JavaScript modules into one: for a page that is one file, its worker, and a notebook."""
 
 import re
 from pathlib import Path
@@ -66,3 +66,22 @@ def bundle(entry):
 
     add(Path(entry).resolve())
     return "\n".join(functions)
+
+
+def bundle_module(entry):
+    """Return a module whose default export is an object of what a module exports.
+
+    Args:
+        entry: as in `bundle`.
+
+    Example:
+
+    >>> import tempfile, pathlib
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "one.js"
+    >>> _ = file.write_text("export const one = 1;")
+    >>> print(bundle_module(file).splitlines()[-1])
+    export default module_0;
+    """
+    script = bundle(entry)
+    *_, last = re.findall(r"^const (module_\d+) = ", script, re.MULTILINE)
+    return f"{script}\nexport default {last};"

@@ -14,11 +14,9 @@ from falcon_edu.storage.files import replace_file
 from falcon_edu.support.inputs import tokenizer_of
 from falcon_edu.web.bundling import bundle
 from falcon_edu.web.exporting import FILES, export_to_web
-
-import numpy as np
+from falcon_edu.web.recording import next_tokens, rows_of_layers
 
 WEB = Path(__file__).parent
-NEXT_TOKENS = 6  # that are kept of each position
 # Nothing may be asked of anywhere; blob: is the page's own worker.
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' blob:; worker-src blob:; "
@@ -100,7 +98,7 @@ def explorer_to_html(
             "write a page with `can_write=False`."
         )
     picture = plots.attention_map(weights, tokens, title=f"Layer {layer}, head {head}").figure
-    content = model_of(causal_lm) if can_write else {"seen": seen_in(causal_lm, activations)}
+    content = model_of(causal_lm) if can_write else {"seen": in_base64(causal_lm, activations)}
     content |= {"start": {"text": text, "layer": int(layer), "head": int(head)}}
     page = PAGE.format(
         policy=POLICY,
@@ -125,33 +123,10 @@ def model_of(causal_lm):
     }
 
 
-def seen_in(causal_lm, activations):
-    """Return what was recorded of the first text, as the page has it in its data.
-
-    Args:
-        causal_lm: the model.
-        activations: what `record` gave.
-
-    Returns:
-        A dict: tokens; attention_weights, for each layer the weights of each query over the keys
-        up to itself, all heads, float32 in base64; next_tokens, for each position pairs of a token
-        and its probability.
-    """
-    tokenizer = tokenizer_of(causal_lm)
-    logits = np.asarray(activations.logits[0], "float64")
-    probabilities = np.exp(logits - logits.max(-1, keepdims=True))
-    probabilities /= probabilities.sum(-1, keepdims=True)
-    best = np.argsort(-probabilities, axis=-1, kind="stable")[:, :NEXT_TOKENS]
-    packed = []
-    for layer in activations.attention_weights:
-        rows = [layer[0, :, query, : query + 1].ravel() for query in range(layer.shape[2])]
-        packed.append(base64.b64encode(np.concatenate(rows).astype("<f4").tobytes()).decode())
-    next_tokens = [
-        list(zip(tokenizer.token_strings(ids.tolist()), row[ids].tolist(), strict=True))
-        for ids, row in zip(best, probabilities, strict=True)
-    ]
+def in_base64(causal_lm, activations):
+    """Return what was recorded of a text as the page has it in its data, weights in base64."""
     return {
         "tokens": activations.tokens[0],
-        "attention_weights": packed,
-        "next_tokens": next_tokens,
+        "attention_weights": [base64.b64encode(r).decode() for r in rows_of_layers(activations)],
+        "next_tokens": next_tokens(causal_lm, activations),
     }

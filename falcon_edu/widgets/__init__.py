@@ -2,11 +2,14 @@
 
 An explorer is a plain class. It runs the model once; then `draw` makes a picture of the values of
 its controls. A notebook shows, by what the place can do, the live view (JupyterLab, Colab, Binder),
-a PNG (GitHub, print), or one line of text, which is the same on every machine.
+a PNG (GitHub, print), or one line of text, which is the same on every machine. `live.py` says how.
+
+The `AttentionExplorer` needs no pictures to be live: the page has the numbers, and draws them.
 """
 
 from falcon_edu.widgets.attention import AttentionExplorer
-from falcon_edu.widgets.explorer import WIDGET_VIEW, Explorer, TextExplorer, slider
+from falcon_edu.widgets.explorer import Explorer, TextExplorer, buttons, slider
+from falcon_edu.widgets.live import WIDGET_VIEW
 from falcon_edu.widgets.logit_lens import LogitLensExplorer
 from falcon_edu.widgets.lora import LoRAExplorer
 from falcon_edu.widgets.memory import MemoryExplorer
@@ -25,5 +28,6 @@ __all__ = [
     "PatchingExplorer",
     "PositionExplorer",
     "TextExplorer",
+    "buttons",
     "slider",
 ]

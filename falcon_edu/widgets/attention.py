@@ -1,22 +1,24 @@
 """AttentionExplorer: where each token of a text looks, in every head."""
 
 from falcon_edu import plots
-from falcon_edu.widgets.explorer import TextExplorer, slider
+from falcon_edu.web.recording import next_tokens, rows_of_layers
+from falcon_edu.widgets.explorer import read_text
+from falcon_edu.widgets.live import Component, Live
 
-import ipywidgets
 import numpy as np
 
 
-class AttentionExplorer(TextExplorer):
+class AttentionExplorer(Live):
     """Shows which earlier tokens each token of a text looks at, in every head of a model.
 
-    There are three views: the map of one head, the text as one of its tokens sees it, all heads.
+    The kernel records the text, and the page draws it: the text, the map of one head, all heads,
+    and what may come next. There one walks by hand or keyboard, and types another text.
 
     Args:
         model: a `FalconCausalLM` with a preprocessor.
         text: a text of at most 256 tokens.
         layer, head, token: where to begin; `token` is the index of the one that looks.
-        view: "map", "one token" or "all heads".
+        view: "map", "one token" or "all heads": the picture where the page can't draw.
 
     Raises:
         ValueError: the text is none, or too long, or there is no such layer, head, token or view.
@@ -32,7 +34,7 @@ class AttentionExplorer(TextExplorer):
     VIEWS = ("map", "one token", "all heads")
 
     def __init__(self, model, text, layer=0, head=0, token=-1, view="map"):
-        self.read(model, text)
+        self.model, self.text, self.activations = model, text, read_text(model, text)
         layers, heads = self.weights.shape[:2]
         limits = {
             "layer": range(layers),
@@ -46,40 +48,70 @@ class AttentionExplorer(TextExplorer):
         if view not in self.VIEWS:
             known = ", ".join(self.VIEWS)
             raise ValueError(f"`view` must be one of {known}. Received: {view!r}")
-        options = {"options": self._token_options(), "value": token % len(self.tokens)}
-        views = ipywidgets.ToggleButtons(options=self.VIEWS, value=view)
-        views.style.button_width = "7em"
-        views.layout.margin = "2px 2px 2px 7.3em"  # under the text box: labels end there
-        super().__init__(
-            {
-                "view": views,
-                "layer": slider(ipywidgets.IntSlider, "layer", max=layers - 1, value=layer),
-                "head": slider(ipywidgets.IntSlider, "head", max=heads - 1, value=head),
-                "token": slider(ipywidgets.SelectionSlider, "token", **options),
-            }
-        )
+        # Whole numbers of Python's, for NumPy's are none that JSON knows.
+        layer, head, token = int(layer), int(head), int(token) % len(self.tokens)
+        self.values = {"view": view, "layer": layer, "head": head, "token": token}
+        wanted = {"text": text, "layer": layer, "head": head, "query": token}
+        self.component = Component(kind="attention", wanted=wanted, **self._seen())
+        self.component.observe(self._answer, "wanted")
 
     @property
     def weights(self):
         """The attention weights `(layers, n, q, k)`."""
         return np.concatenate(self.activations.attention_weights)
 
-    def adapt(self):
-        self.controls["token"].options = self._token_options()
-        self.controls["token"].value = len(self.tokens) - 1
+    @property
+    def tokens(self):
+        """The tokens of the text, a list of strings."""
+        return self.activations.tokens[0]
 
-    def _token_options(self):
-        labels = plots.token_labels(self.tokens)
-        return [(f"{index} {label}", index) for index, label in enumerate(labels)]
+    def _seen(self):
+        """Return what the component shows of the text."""
+        layers = rows_of_layers(self.activations)
+        given = {
+            "text": self.text,
+            "tokens": self.tokens,
+            "layers": len(layers),
+            "next_tokens": next_tokens(self.model, self.activations),
+        }
+        return {"given": given, "numbers": b"".join(layers)}
+
+    def _answer(self, change):
+        """Do what somebody asks for in the page: note where one has gone, read another text."""
+        wanted = change.new
+        token = min(wanted["query"], len(self.tokens) - 1)
+        self.values |= {"layer": wanted["layer"], "head": wanted["head"], "token": token}
+        if wanted["text"] in (change.old["text"], self.text):
+            return
+        try:
+            self.activations = read_text(self.model, wanted["text"])
+        except Exception as error:  # nobody would see it here, and the page waits
+            refused = {"text": wanted["text"], "problem": str(error)}
+            self.component.given = {**self.component.given, "refused": refused}
+            return
+        self.text = wanted["text"]
+        self.values["token"] = len(self.tokens) - 1
+        with self.component.hold_sync():
+            for name, value in self._seen().items():
+                self.component.set_trait(name, value)
 
     def draw(self, view, layer, head, token):
+        """Draw a picture of these values, as Axes of `plots`."""
         if view == "all heads":
             return plots.attention_grid(self.weights, selected=(layer, head))
         draw = plots.attention_map if view == "map" else plots.attention_text
         title = f"Layer {layer}, head {head}"
         return draw(self.weights[layer, head], self.tokens, query=token, title=title)
 
-    def describe(self, **values):
+    @property
+    def figure(self):
+        """The picture of where one is, for places that run no component."""
+        return self.draw(**self.values).figure
+
+    def __repr__(self):
         layers, heads = self.weights.shape[:2]
         tokens = " ".join(plots.token_labels(self.tokens))
-        return f"{layers} layers with {heads} heads each, {len(self.tokens)} tokens: {tokens}"
+        return (
+            f"AttentionExplorer: {layers} layers with {heads} heads each, "
+            f"{len(self.tokens)} tokens: {tokens}"
+        )

@@ -1,27 +1,29 @@
-"""Share among all explorers: controls, a picture that follows them, and a box for a text."""
+"""Share among explorers: controls, a picture that follows them, and a box for a text."""
 
-import base64
 import contextlib
-import html
 from typing import Any
 
 from falcon_edu.inside.activations import record
 from falcon_edu.support.inputs import encode
+from falcon_edu.widgets.live import Component, Live
 
 import ipywidgets
 
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 MAX_TOKENS = 256  # of a text in an explorer: a larger map can't be read
 
 # === The pattern ===
 
 
-class Explorer:
+class Explorer(Live):
     """A picture with controls; a subclass says what to `draw`.
 
+    The kernel keeps the values, as controls of ipywidgets, and draws the picture. The page shows
+    both (`panel.js`).
+
     Args:
-        controls: `{name: ipywidgets control}`, from top to bottom. When a value changes, the
-            picture is drawn anew.
+        controls: `{name: ipywidgets control}`, from top to bottom: sliders and toggle buttons. When
+            a value changes, the picture is drawn anew.
+        boxes: texts above them, in the same way; `draw` is not told of these.
 
     Example:
 
@@ -40,14 +42,17 @@ class Explorer:
     Doubles: a number and its double
     """
 
-    def __init__(self, controls):
-        self.controls = controls
-        self.picture = ipywidgets.HTML()
-        self.view = ipywidgets.VBox([*controls.values(), self.picture])
+    figure: Any = None
+    problem = ""  # what is wrong with what somebody asked for
+
+    def __init__(self, controls, boxes=None):
+        self.controls, self.boxes = controls, boxes or {}
+        self.component = Component(kind="panel")
         self.is_quiet = False
         for control in controls.values():
             control.observe(self.redraw, "value")
         self.redraw()
+        self.component.observe(self._answer, "wanted")
 
     # Any arguments here, so that a subclass may name its own.
     def draw(self, *args: Any, **values: Any) -> Any:
@@ -57,6 +62,10 @@ class Explorer:
     def describe(self, *args: Any, **values: Any) -> str:
         """Say what the picture shows, without digits that differ between machines."""
         raise NotImplementedError
+
+    def idle(self, *args: Any, **values: Any) -> Any:
+        """Return the names of the controls that change nothing now, and are hidden."""
+        return ()
 
     @property
     def values(self):
@@ -68,30 +77,82 @@ class Explorer:
         if self.is_quiet:
             return
         self.figure = self.draw(**self.values).figure
-        source = base64.b64encode(self.figure.to_png()).decode()
-        # An HTML element, for an `Image` of ipywidgets has no alt text.
-        self.picture.value = (
-            f'<img src="data:image/png;base64,{source}" alt="{html.escape(self.figure.alt_text)}" '
-            f'width="{self.figure.page_width}" style="max-width: 100%; height: auto">'
-        )
+        idle = self.idle(**self.values)
+        controls = {**self.boxes, **self.controls}
+        given = {
+            "controls": [
+                {**_described(control), "name": name, "is_hidden": name in idle}
+                for name, control in controls.items()
+            ],
+            "alt": self.figure.alt_text,
+            "width": self.figure.page_width,
+            "problem": self.problem,
+            "answers": self.component.wanted,
+        }
+        with self.component.hold_sync():
+            self.component.given, self.component.numbers = given, self.figure.to_png()
+
+    def _answer(self, change):
+        """Set the controls that somebody has moved in the page."""
+        controls = {**self.boxes, **self.controls}
+        with self.quiet():
+            for name in (name for name in change.new if name in controls):
+                # Of several options the page knows their names and their places.
+                trait = "index" if hasattr(controls[name], "index") else "value"
+                controls[name].set_trait(trait, change.new[name])
 
     @contextlib.contextmanager
     def quiet(self):
         """While several controls change, nothing is drawn; it is once they have."""
-        self.is_quiet = True
+        was_quiet, self.is_quiet = self.is_quiet, True
         try:
             yield
         finally:
-            self.is_quiet = False
+            self.is_quiet = was_quiet
         self.redraw()
+
+    @contextlib.contextmanager
+    def saying(self):
+        """Say what goes wrong beside the picture: nobody would see an exception here."""
+        self.problem = ""
+        try:
+            yield
+        except Exception as error:
+            self.problem = str(error)
 
     def __repr__(self):
         return f"{type(self).__name__}: {self.describe(**self.values)}"
 
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        data, metadata = self.figure._repr_mimebundle_()
-        view = {"version_major": 2, "version_minor": 0, "model_id": self.view.model_id}
-        return {**data, "text/plain": repr(self), WIDGET_VIEW: view}, metadata
+
+def _described(control):
+    """Return what the page needs of a control, as `panel.js` takes it."""
+    label = control.description
+    if isinstance(control, ipywidgets.Text):
+        return {"kind": "text", "label": label, "value": control.value}
+    if not hasattr(control, "index"):
+        numbers = {name: getattr(control, name) for name in ("min", "max", "step", "value")}
+        return {"kind": "range", "label": label, **numbers}
+    kind = "buttons" if isinstance(control, ipywidgets.ToggleButtons) else "choice"
+    options = [str(o[0] if isinstance(o, tuple) else o) for o in control.options]
+    return {"kind": kind, "label": label, "options": options, "value": control.index}
+
+
+def read_text(model, text):
+    """Run a model on a text, and return its `Activations`.
+
+    Args:
+        model: a `FalconCausalLM` with a preprocessor.
+        text: a text of at most 256 tokens.
+
+    Raises:
+        ValueError: the model reads no text, or the text is none, or too long.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"`text` must be one text. Received: {type(text).__name__}")
+    inputs = encode(model, text)
+    if (length := inputs["token_ids"].shape[1]) > MAX_TOKENS:
+        raise ValueError(f"The text has {length} tokens, and the picture room for {MAX_TOKENS}.")
+    return record(model, inputs)
 
 
 class TextExplorer(Explorer):
@@ -104,45 +165,40 @@ class TextExplorer(Explorer):
     """
 
     def __init__(self, controls):
-        super().__init__(controls)
         self.text_box = slider(ipywidgets.Text, "text", value=self.text)
-        self.text_box.layout.width = "95%"
+        super().__init__(controls, {"text": self.text_box})
         self.text_box.observe(self._read_other, "value")
-        self.message = ipywidgets.HTML()
-        self.view.children = [self.text_box, self.message, *self.view.children]
 
     def read(self, model, text):
         """Run the model on a text, once.
 
         Args:
-            model: a `FalconCausalLM` with a preprocessor.
-            text: a text of at most 256 tokens.
+            model, text: as `read_text` takes them.
 
         Raises:
             ValueError: the model reads no text, or the text is none, or too long.
         """
-        if not isinstance(text, str):
-            raise ValueError(f"`text` must be one text. Received: {type(text).__name__}")
-        inputs = encode(model, text)
-        if (length := inputs["token_ids"].shape[1]) > MAX_TOKENS:
-            raise ValueError(
-                f"The text has {length} tokens, and the picture room for {MAX_TOKENS}."
-            )
-        self.activations = record(model, inputs)
+        self.activations = read_text(model, text)
         self.model, self.text, self.tokens = model, text, self.activations.tokens[0]
 
     def adapt(self):
         """Fit the controls to another text, where they depend on it."""
 
     def _read_other(self, change):
-        self.message.value = ""
-        try:
+        with self.quiet(), self.saying():
             self.read(self.model, change.new)
-        except ValueError as error:  # nobody would see an exception here
-            self.message.value = f'<p role="alert">{html.escape(str(error))}</p>'
-            return
-        with self.quiet():
             self.adapt()
+
+
+def buttons(label, options, value):
+    """Make a choice of a few, all of which are seen.
+
+    Args:
+        label: what is chosen, for those who only hear it.
+        options: their names.
+        value: the one to begin with.
+    """
+    return ipywidgets.ToggleButtons(description=label, options=options, value=value)
 
 
 def slider(kind, label, **options):

@@ -3,7 +3,7 @@
 from falcon_edu import plots
 from falcon_edu.inside.interventions import run_tail
 from falcon_edu.support.inputs import backbone_of, tokenizer_of
-from falcon_edu.widgets.explorer import TextExplorer, slider
+from falcon_edu.widgets.explorer import TextExplorer, buttons, slider
 
 import ipywidgets
 import numpy as np
@@ -44,12 +44,12 @@ class LogitLensExplorer(TextExplorer):
         if show not in self.SHOWN:
             known = ", ".join(self.SHOWN)
             raise ValueError(f"`show` must be one of {known}. Received: {show!r}")
-        shown = ipywidgets.ToggleButtons(options=self.SHOWN, value=show)
-        shown.style.button_width = "7em"
-        shown.layout.margin = "2px 2px 2px 7.3em"  # under the text box: labels end there
         options = {"options": self._token_options(), "value": token % len(self.tokens)}
         super().__init__(
-            {"show": shown, "token": slider(ipywidgets.SelectionSlider, "token", **options)}
+            {
+                "show": buttons("show", self.SHOWN, show),
+                "token": slider(ipywidgets.SelectionSlider, "token", **options),
+            }
         )
 
     def read(self, model, text):

@@ -2,7 +2,7 @@
 
 from falcon_edu import plots
 from falcon_edu.scale.memory import BYTES, FALCON_FAMILY, USES, memory_needed
-from falcon_edu.widgets.explorer import Explorer, slider
+from falcon_edu.widgets.explorer import Explorer, buttons, slider
 
 import ipywidgets
 
@@ -40,17 +40,11 @@ class MemoryExplorer(Explorer):
             options = [(f"{x:,}" if isinstance(x, int) else x, x) for x in options]
             return slider(ipywidgets.SelectionSlider, label, options=options, value=value)
 
-        def buttons(options, value):
-            made = ipywidgets.ToggleButtons(options=options, value=value)
-            made.style.button_width = "7em"
-            made.layout.margin = "2px 2px 2px 7.3em"  # where the sliders begin
-            return made
-
         super().__init__(
             {
                 "name": choice("model", known["name"], name),
-                "use": buttons(known["use"], use),
-                "dtype": buttons(known["dtype"], dtype),
+                "use": buttons("use", known["use"], use),
+                "dtype": buttons("dtype", known["dtype"], dtype),
                 "tokens": choice("tokens", TOKENS, 2048),
                 "batch_size": choice("sequences", BATCHES, 1),
             }

@@ -1,11 +1,10 @@
 """PatchingExplorer: one state of a run is put into another run, and the answer may change."""
 
-import html
-
 from falcon_edu import plots
+from falcon_edu.inside.activations import record
 from falcon_edu.inside.interventions import patching_map
 from falcon_edu.support.inputs import encode, tokenizer_of
-from falcon_edu.widgets.explorer import MAX_TOKENS, Explorer, slider
+from falcon_edu.widgets.explorer import MAX_TOKENS, Explorer, buttons, slider
 
 import ipywidgets
 import numpy as np
@@ -54,26 +53,22 @@ class PatchingExplorer(Explorer):
         if view not in self.VIEWS:
             known = ", ".join(self.VIEWS)
             raise ValueError(f"`view` must be one of {known}. Received: {view!r}")
-        views = ipywidgets.ToggleButtons(options=self.VIEWS, value=view)
-        views.style.button_width = "7em"
-        views.layout.margin = "2px 2px 2px 7.3em"  # under the text boxes: labels end there
         rows = [(name, index) for index, name in enumerate(self._rows())]
         options = {"options": self._positions(), "value": position % length}
+        self.text_boxes = {
+            name: slider(ipywidgets.Text, name, value=text)
+            for name, text in {"clean": clean, "corrupted": corrupted}.items()
+        }
         super().__init__(
             {
-                "view": views,
+                "view": buttons("view", self.VIEWS, view),
                 "layer": slider(ipywidgets.SelectionSlider, "layer", options=rows, value=layer),
                 "position": slider(ipywidgets.SelectionSlider, "position", **options),
-            }
+            },
+            self.text_boxes,
         )
-        self.text_boxes = {}
-        for name, text in {"clean": clean, "corrupted": corrupted}.items():
-            box = slider(ipywidgets.Text, name, value=text)
-            box.layout.width = "95%"
+        for box in self.text_boxes.values():
             box.observe(self._read_other, "value")
-            self.text_boxes[name] = box
-        self.message = ipywidgets.HTML()
-        self.view.children = [*self.text_boxes.values(), self.message, *self.view.children]
 
     def read(self, clean, corrupted):
         """Compute every patch of a pair, once.
@@ -103,7 +98,7 @@ class PatchingExplorer(Explorer):
         start, length = int(differ[0]), len(ids[0])
         logits = patching_map(self.model, clean, corrupted, range(start, length))
         # A patch of the last state after the last layer is the clean run itself.
-        target = patching_map(self.model, corrupted, corrupted, [length - 1])[-1, 0]
+        target = record(self.model, corrupted).logits[0, -1]
         answers = logits[-1, -1].argmax(), target.argmax()
         tokenizer = tokenizer_of(self.model)
         words = tokenizer.token_strings([int(answer) for answer in answers])
@@ -121,13 +116,8 @@ class PatchingExplorer(Explorer):
         return [(f"{index} {labels[index]}", index) for index in range(self.start, len(labels))]
 
     def _read_other(self, change):
-        self.message.value = ""
-        try:
+        with self.quiet(), self.saying():
             self.read(*(box.value for box in self.text_boxes.values()))
-        except ValueError as error:  # nobody would see an exception here
-            self.message.value = f'<p role="alert">{html.escape(str(error))}</p>'
-            return
-        with self.quiet():
             self.controls["position"].options = self._positions()
             self.controls["position"].value = len(self.tokens) - 1
 

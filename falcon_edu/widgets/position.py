@@ -6,7 +6,7 @@ from falcon_edu import plots
 from falcon_edu.model.positions import alibi_slopes
 from falcon_edu.plots.style import count
 from falcon_edu.support.inputs import backbone_of
-from falcon_edu.widgets.explorer import Explorer, slider
+from falcon_edu.widgets.explorer import Explorer, buttons, slider
 
 import ipywidgets
 import numpy as np
@@ -63,9 +63,6 @@ class PositionExplorer(Explorer):
                 raise ValueError(f"`{name}` must be one of {known}. Received: {value!r}")
         if not max_wavelength > 1:
             raise ValueError(f"`max_wavelength` must be above 1. Received: {max_wavelength!r}")
-        views = ipywidgets.ToggleButtons(options=self.VIEWS, value=view)
-        views.style.button_width = "8em"
-        views.layout.margin = "2px 2px 2px 7.3em"  # where the labels end
         wavelengths = sorted({*WAVELENGTHS, max_wavelength})
         heads = {"min": 1, "max": most_heads, "value": num_heads}
         widths = {"min": 4, "max": 256, "step": 2, "value": head_dim}
@@ -73,7 +70,7 @@ class PositionExplorer(Explorer):
         bases = {"options": [(f"{n:,}", n) for n in wavelengths], "value": max_wavelength}
         super().__init__(
             {
-                "view": views,
+                "view": buttons("view", self.VIEWS, view),
                 "num_heads": slider(ipywidgets.IntSlider, "heads", **heads),
                 "head_dim": slider(ipywidgets.IntSlider, "head width", **widths),
                 "length": slider(ipywidgets.SelectionSlider, "distance", **lengths),
@@ -91,6 +88,11 @@ class PositionExplorer(Explorer):
         if view == "RoPE turns":
             return _draw_turns(frequencies, length)
         return _draw_dials(frequencies, length)
+
+    def idle(self, view, **values):
+        if view == "ALiBi slopes":
+            return ("head_dim", "length", "max_wavelength")
+        return ("max_wavelength",) if view == "ALiBi decay" else ("num_heads",)
 
     def describe(self, view, num_heads, head_dim, length, max_wavelength):
         return (

@@ -8,7 +8,10 @@ from falcon_edu.course.doctor.finding import Finding
 from falcon_edu.course.doctor.versions import installed
 
 LAB = "pip install 'falcon_edu[lab]'"
-MANAGER = "@jupyter-widgets/jupyterlab-manager"  # what draws the sliders in JupyterLab
+EXTENSIONS = {  # what draws the explorers in JupyterLab, and the package of each
+    "@jupyter-widgets/jupyterlab-manager": "jupyterlab_widgets",
+    "anywidget": "anywidget",
+}
 HUBS = {  # the variable that may name another address, and the usual one
     "Hugging Face": ("HF_ENDPOINT", "https://huggingface.co"),
     "Kaggle": ("KAGGLE_API_ENDPOINT", "https://www.kaggle.com"),
@@ -38,9 +41,10 @@ def look_at_widgets(folders=None):
         return Finding(text, f"fine on Colab and in an editor; for JupyterLab {LAB}")
     if folders is None:
         folders = import_module("jupyter_core.paths").jupyter_path("labextensions")
-    if not any((Path(folder) / MANAGER / "package.json").is_file() for folder in folders):
-        advice = "pip install --force-reinstall jupyterlab_widgets"
-        return Finding(f"{text} without its widget extension", advice, is_ready=False)
+    for extension, package in EXTENSIONS.items():
+        if not any((Path(folder) / extension / "package.json").is_file() for folder in folders):
+            advice = f"pip install --force-reinstall {package}"
+            return Finding(f"{text} without the extension {extension}", advice, is_ready=False)
     return Finding(text)
 
 

@@ -31,17 +31,57 @@ export function bytes_of(base64) {
   return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 }
 
-/**
- * Return the source of one text that was recorded before, whatever it is asked: its attention
- * weights are those of each layer in base64, all rows (n, k) after each other.
- */
+/** Return attention weights as `looks.js` has them, of one layer's rows (n, k) after each other. */
+function unpack(all, count) {
+  const heads = all.length / ((count * (count + 1)) / 2);
+  const start = (query) => (heads * query * (query + 1)) / 2;
+  return Array.from({ length: count }, (_, query) => all.subarray(start(query), start(query + 1)));
+}
+
+/** Return the source of one text that was recorded before: its weights are layers in base64. */
 export function from_record({ tokens, attention_weights, next_tokens }) {
-  const cells = (tokens.length * (tokens.length + 1)) / 2;
-  const unpacked = attention_weights.map((packed) => {
-    const all = new Float32Array(bytes_of(packed).buffer);
-    const heads = all.length / cells;
-    const start = (query) => (heads * query * (query + 1)) / 2;
-    return tokens.map((_, query) => all.subarray(start(query), start(query + 1)));
-  });
+  const unpacked = attention_weights.map((packed) =>
+    unpack(new Float32Array(bytes_of(packed).buffer), tokens.length),
+  );
   return { record: async () => ({ tokens, attention_weights: unpacked, next_tokens }) };
+}
+
+/**
+ * Return the source of a kernel, which a widget's model speaks with: `want({text})` asks, `given`
+ * and `numbers` are the answer. `is_live()` tells whether there is a kernel.
+ */
+export function from_kernel(model, want, is_live) {
+  let waiting = null; // for one text: what was typed before it is wanted no more
+
+  function answer(text) {
+    const { refused, layers, ...seen } = model.get("given");
+    if (refused?.text === text) throw new Error(refused.problem);
+    if (seen.text !== text) return null;
+    const { buffer, byteOffset, byteLength } = model.get("numbers");
+    const all = new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength));
+    const size = all.length / layers;
+    const layer = (_, i) => unpack(all.subarray(i * size, (i + 1) * size), seen.tokens.length);
+    return { ...seen, attention_weights: Array.from({ length: layers }, layer) };
+  }
+  model.on("change:given", () => {
+    if (!waiting) return;
+    const { text, resolve, reject } = waiting;
+    try {
+      const seen = answer(text);
+      if (seen) [waiting] = [null, resolve(seen)];
+    } catch (problem) {
+      [waiting] = [null, reject(problem)];
+    }
+  });
+  return {
+    reads: true,
+    async record(text) {
+      const seen = answer(text);
+      if (seen) return seen;
+      if (!is_live()) throw new Error("There is no kernel to read another text.");
+      const promise = new Promise((resolve, reject) => (waiting = { text, resolve, reject }));
+      want({ text });
+      return promise;
+    },
+  };
 }

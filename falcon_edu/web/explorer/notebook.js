@@ -1,0 +1,69 @@
+// An explorer in a notebook: anywidget calls `render` with the model that the kernel speaks with.
+
+import { mount } from "./explorer.js";
+import { mount_panel } from "./panel.js";
+import { make } from "./parts.js";
+import { from_kernel } from "./sources.js";
+
+const LOOKS = 1000; // milliseconds between looks at the kernel
+const DISCONNECTED = ".jupyter-widgets-disconnected";
+const GONE = "The kernel is gone: all that is here stays, and what is new needs the kernel.";
+
+/** Show a model in an element, and return a function that ends it. */
+export function render({ model, el }) {
+  const place = make("div", { class: "falcon-notebook" });
+  el.append(place);
+  // Jupyter takes keys away from what has no such attribute, before anybody else hears of them.
+  place.addEventListener("focusin", ({ target }) =>
+    target.setAttribute("data-lm-suppress-shortcuts", "true"),
+  );
+  const is_live = () => has_kernel(model.widget_manager) && !el.closest(DISCONNECTED);
+  const want = (wanted) => {
+    model.set("wanted", wanted);
+    model.save_changes();
+  };
+  const kinds = { attention: show_attention, panel: show_panel };
+  let shown;
+  const look = () => is_live() || (clearInterval(looking), shown?.lose(GONE));
+  const looking = setInterval(look, LOOKS); // nobody tells of a kernel that was shut down
+  // Only in the page has an element a theme, and it comes there later.
+  const coming = new ResizeObserver(() => {
+    coming.disconnect();
+    shown = kinds[model.get("kind")](place, model, want, is_live);
+    look();
+  });
+  coming.observe(place);
+  return () => (clearInterval(looking), coming.disconnect(), shown?.remove());
+}
+
+/** Return false if a widget manager knows that its kernel has ended; not every one can tell. */
+function has_kernel(manager) {
+  const { kernel } = manager ?? {};
+  return kernel === undefined || Boolean(kernel && !kernel.isDisposed && kernel.status !== "dead");
+}
+
+function show_attention(place, model, want, is_live) {
+  const want_too = (change) => want({ ...model.get("wanted"), ...change });
+  const on_view = ({ layer, head, query }) => want_too({ layer, head, query });
+  const source = from_kernel(model, want_too, is_live);
+  const explorer = mount(place, source, { ...model.get("wanted"), on_view });
+  model.on("change:wanted", () => explorer.go(model.get("wanted")));
+  return explorer;
+}
+
+function show_panel(place, model, want) {
+  const panel = mount_panel(place, (change) => {
+    const { answers } = model.get("given");
+    const wanted = model.get("wanted");
+    // A busy kernel hears the last word alone: it has all that was not answered yet.
+    const pending = answers.number === wanted.number ? {} : wanted;
+    want({ ...pending, ...change, number: (wanted.number ?? 0) + 1 });
+  });
+  const show = () => {
+    const given = model.get("given");
+    panel.show(given, model.get("numbers"), given.answers.number === model.get("wanted").number);
+  };
+  model.on("change:given", show);
+  show();
+  return panel;
+}

@@ -1,0 +1,63 @@
+// Controls, and a picture of their values that somebody else draws.
+
+import { make_control } from "./controls.js";
+import { make } from "./parts.js";
+
+let panels = 0; // so that no two labels of a page mean the same control
+
+/**
+ * Show a panel in an element, and return {show, lose, remove}.
+ *
+ * `show(given, picture, is_last)` takes {controls, alt, width, problem}, the bytes of a PNG, and
+ * whether these answer what was asked for last; `want({name: value})` asks. A control is as
+ * `controls.js` takes it, with a name, and hidden if `is_hidden`.
+ */
+export function mount_panel(element, want) {
+  const prefix = `falcon-panel-${++panels}`;
+  const box = make("div", { class: "falcon-controls" });
+  const problem = make("p", { class: "falcon-note", role: "alert", hidden: "" });
+  const note = make("p", { class: "falcon-note", hidden: "" });
+  const says = make("p", { class: "falcon-unseen", role: "status" });
+  const image = make("img", { alt: "" });
+  const root = make("div", { class: "falcon-explorer" }, box, problem, note, image, says);
+  element.replaceChildren(root);
+  const made = new Map(); // each control by its name
+  let slow;
+
+  function ask(name, value) {
+    want({ [name]: value });
+    clearTimeout(slow);
+    slow = setTimeout(() => root.setAttribute("aria-busy", true), 200);
+  }
+  return {
+    show(given, picture, is_last) {
+      for (const control of given.controls) {
+        if (!made.has(control.name)) {
+          const { name } = control;
+          made.set(name, make_control(control, `${prefix}-${name}`, (value) => ask(name, value)));
+          box.append(made.get(control.name).element);
+        }
+        made.get(control.name).element.hidden = control.is_hidden;
+      }
+      if (is_last) {
+        // What was moved since then stays where the hand has it.
+        for (const control of given.controls) made.get(control.name).show(control);
+        clearTimeout(slow);
+        root.removeAttribute("aria-busy");
+      }
+      problem.hidden = !given.problem;
+      problem.textContent = given.problem;
+      URL.revokeObjectURL(image.src);
+      image.src = URL.createObjectURL(new Blob([picture], { type: "image/png" }));
+      Object.assign(image, { alt: given.alt, width: given.width });
+      if (says.dataset.alt && says.dataset.alt !== given.alt) says.textContent = given.alt;
+      says.dataset.alt = given.alt;
+    },
+    lose(reason) {
+      for (const input of box.querySelectorAll("input, textarea")) input.disabled = true;
+      note.hidden = false;
+      says.textContent = note.textContent = reason; // for the eyes, and for the ears
+    },
+    remove: () => URL.revokeObjectURL(image.src),
+  };
+}
