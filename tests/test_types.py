@@ -46,8 +46,11 @@ def public_functions():
             found = inspect.getattr_static(value, method)
             found = getattr(found, "__func__", found)
             ours = inspect.isfunction(found) and found.__module__.startswith("falcon_edu.")
-            ours = ours and not found.__module__.startswith("falcon_edu.widgets.")  # of a notebook
-            if ours and (not method.startswith("_") or method == "__init__"):
+            if not ours or (
+                found.__module__.startswith("falcon_edu.widgets.") and method[0] != "_"
+            ):
+                continue  # what an explorer has besides its constructor is for itself
+            if not method.startswith("_") or method == "__init__":
                 yield f"{name}.{method}", found
 
 

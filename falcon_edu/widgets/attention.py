@@ -33,7 +33,9 @@ class AttentionExplorer(Live):
 
     VIEWS = ("map", "one token", "all heads")
 
-    def __init__(self, model, text, layer=0, head=0, token=-1, view="map"):
+    def __init__(
+        self, model, text: str, layer: int = 0, head: int = 0, token: int = -1, view: str = "map"
+    ) -> None:
         self.model, self.text, self.activations = model, text, read_text(model, text)
         layers, heads = self.weights.shape[:2]
         limits = {

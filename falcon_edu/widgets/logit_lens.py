@@ -36,7 +36,7 @@ class LogitLensExplorer(TextExplorer):
 
     SHOWN = ("rank", "probability")
 
-    def __init__(self, model, text, token=-1, show="rank"):
+    def __init__(self, model, text: str, token: int = -1, show: str = "rank") -> None:
         self.read(model, text)
         if token not in range(-len(self.tokens), len(self.tokens)):
             known = f"{-len(self.tokens)} to {len(self.tokens) - 1}"

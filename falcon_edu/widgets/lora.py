@@ -40,7 +40,7 @@ class LoRAExplorer(TextExplorer):
 
     STRONGEST = 2
 
-    def __init__(self, model, text, strength=1):
+    def __init__(self, model, text: str, strength: float = 1) -> None:
         if not (isinstance(strength, (int, float)) and 0 <= strength <= self.STRONGEST):
             raise ValueError(
                 f"`strength` must be from 0 to {self.STRONGEST}. Received: {strength!r}"

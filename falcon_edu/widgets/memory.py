@@ -28,7 +28,9 @@ class MemoryExplorer(Explorer):
     MemoryExplorer: falcon-7b to generate, in bfloat16, with 1 sequence of 2,048 tokens
     """
 
-    def __init__(self, configs=None, name=None, use="generate", dtype="float32"):
+    def __init__(
+        self, configs=None, name: str | None = None, use: str = "generate", dtype: str = "float32"
+    ) -> None:
         self.configs = configs or FALCON_FAMILY
         name = next(iter(self.configs)) if name is None else name
         known = {"name": list(self.configs), "use": list(USES), "dtype": list(BYTES)}

@@ -29,7 +29,7 @@ class NextTokenExplorer(TextExplorer):
 
     TOP_K = (1, 2, 3, 5, 10, 20, 50)
 
-    def __init__(self, model, text):
+    def __init__(self, model, text: str) -> None:
         self.read(model, text)
         tokenizer = tokenizer_of(model)
         known = set(tokenizer.vocabulary.values())

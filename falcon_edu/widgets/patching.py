@@ -39,7 +39,15 @@ class PatchingExplorer(Explorer):
 
     VIEWS = ("map", "one patch")
 
-    def __init__(self, model, clean, corrupted, layer=0, position=-1, view="map"):
+    def __init__(
+        self,
+        model,
+        clean: str,
+        corrupted: str,
+        layer: int = 0,
+        position: int = -1,
+        view: str = "map",
+    ) -> None:
         self.model = model
         self.read(clean, corrupted)
         layers, length = len(self.restored), len(self.tokens)

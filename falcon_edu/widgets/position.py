@@ -42,8 +42,14 @@ class PositionExplorer(Explorer):
     VIEWS = ("ALiBi slopes", "ALiBi decay", "RoPE turns", "RoPE dials")
 
     def __init__(
-        self, model=None, num_heads=8, head_dim=64, length=256, max_wavelength=10_000, view=None
-    ):
+        self,
+        model=None,
+        num_heads: int = 8,
+        head_dim: int = 64,
+        length: int = 256,
+        max_wavelength: float = 10_000,
+        view: str | None = None,
+    ) -> None:
         if model is not None:
             backbone = backbone_of(model)
             num_heads = backbone.num_attention_heads
