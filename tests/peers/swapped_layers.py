@@ -18,3 +18,10 @@ def pytest_configure(config):
         setattr(layers, cls.__name__, cls)
     for marker in ("multi_device", "requires_trainable_backend"):
         config.addinivalue_line("markers", marker)
+
+
+def pytest_runtest_setup():
+    """Draw the same numbers in each run: some of the tests compare rounded random weights."""
+    import keras
+
+    keras.utils.set_random_seed(0)
