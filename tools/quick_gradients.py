@@ -18,7 +18,9 @@ import numpy as np
 SOURCE = Path(__file__).with_suffix(".cpp")
 ARCH_PRCTL, ASK_FOR_FEATURE, TILE_DATA = 158, 0x1023, 18  # of Linux on x86-64
 TILES = 32  # rows and columns that are multiplied at once
-COMPILE = "g++ -O3 -march=native -ffast-math -fopenmp -shared -fPIC".split()
+COMPILE = "g++ -O3 -march=native -ffast-math -fopenmp -fPIC -c".split()
+# By itself: given -ffast-math here, g++ would have the whole process round small numbers to 0.
+LINK = "g++ -fopenmp -shared".split()
 
 # Of a layer, in the order of the struct `Layer`: the last parts of the variables' paths.
 SLOTS: list[tuple[str, ...]] = [
@@ -70,8 +72,10 @@ def fits(config):
 def library(folder):
     """Compile the C++ file into a folder, and load it."""
     path = Path(folder) / "libgradients.so"
-    part = path.with_suffix(f".{os.getpid()}.part")
-    subprocess.run([*COMPILE, str(SOURCE), "-o", str(part)], check=True)
+    part, compiled = (path.with_suffix(f".{os.getpid()}.{kind}") for kind in ("part", "o"))
+    subprocess.run([*COMPILE, str(SOURCE), "-o", str(compiled)], check=True)
+    subprocess.run([*LINK, str(compiled), "-o", str(part)], check=True)
+    compiled.unlink()
     part.replace(path)
     loaded = ctypes.CDLL(str(path))
     loaded.gradients.restype = ctypes.c_double
