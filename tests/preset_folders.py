@@ -9,8 +9,6 @@ from tests.layouts import build
 import numpy as np
 
 SHARDED = 20_000 / 1024**3  # gigabytes: several files for the tiny models
-
-
 built = functools.cache(build)  # for tests that only read
 
 

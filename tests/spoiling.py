@@ -64,14 +64,8 @@ def with_header(header, body=b"\0" * 64, length=None):
 
 
 INDEX = "model.safetensors.index.json"
-
-
 CODES = "\x1b]0;\x07\x1b[2J\u202e\udcff"  # for a terminal, and half a character
-
-
 BIN, ST, H5, CONFIG = "pytorch_model.bin", "model.safetensors", "model.weights.h5", "config.json"
-
-
 HUGE = 10**15
 
 

@@ -4,6 +4,7 @@ from falcon_edu import (
     FalconBackbone,
     composition_scores,
     copying_score,
+    head_outputs,
     ov_circuit,
     qk_circuit,
     record,
@@ -14,10 +15,8 @@ from tests.layouts import LAYOUTS, build
 import numpy as np
 import pytest
 
-FEW = [name for name in LAYOUTS if not name.startswith("rw_12")]
 
-
-@pytest.mark.parametrize("layout", FEW)
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_score_of_two_tokens_is_the_circuits(layout):
     """At one place RoPE turns both alike, and the norms' division is known: by what it divides."""
     backbone = build(layout)
@@ -42,7 +41,7 @@ def test_a_score_of_two_tokens_is_the_circuits(layout):
     np.testing.assert_allclose(circuit.rows(ids)[:, :6], wanted, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("layout", FEW)
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_what_a_lone_token_has_written_is_the_circuits(layout):
     """A token by itself looks at itself alone, and the head writes its value."""
     backbone = build(layout)
@@ -54,8 +53,6 @@ def test_what_a_lone_token_has_written_is_the_circuits(layout):
     token, head = 5, 1
     ids = {"token_ids": np.array([[token]]), "padding_mask": np.array([[1]])}
     state = record(backbone, ids).hidden_states[0][0, 0]
-    from falcon_edu import head_outputs
-
     width = backbone.config.head_dim
     rows = slice(head * width, (head + 1) * width)
     kernel = np.asarray(backbone.transformer_layers[0].attention_layer.output_dense.kernel)[rows]
@@ -104,6 +101,12 @@ def test_a_head_that_was_made_to_read_another_has_the_highest_score(by):
     assert scores[0].argmax() == writer
     assert scores[0, writer] > 1.5 * np.delete(scores[0], writer).max()
     assert composition_scores(backbone, 0, 0)[by].shape == (0, 4)
+
+
+def test_two_random_matrices_compose_by_one_over_the_root_of_the_width():
+    backbone = FalconBackbone(20, 2, 4, 128, 64)
+    scores = np.concatenate([composition_scores(backbone, 1, 0)[by] for by in ("query", "value")])
+    assert np.all(np.abs(scores * np.sqrt(128) - 1) < 0.3)
 
 
 def test_heads_that_are_not_there_are_refused():

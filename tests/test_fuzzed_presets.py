@@ -99,8 +99,6 @@ def test_fuzzed_safetensors(whole, mutations):
 
 
 NUMBERS = st.integers(-4, 40) | st.integers() | st.floats() | st.none() | st.text(max_size=2)
-
-
 ENTRIES = st.fixed_dictionaries(
     {
         "dtype": st.sampled_from(["F32", "BF16", "I64", "F8_E4M3", "x"]),
@@ -130,8 +128,6 @@ FIELDS = st.sampled_from(
     "bias alibi multi_query parallel_attn new_decoder_architecture num_kv_heads n_head_kv "
     "rope_parameters rope_theta rope_scaling layer_norm_epsilon tie_word_embeddings".split()
 )
-
-
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(FIELDS, inner, max_size=2),
@@ -154,17 +150,11 @@ PIECES = st.sampled_from(
     "added_tokens normalizer pre_tokenizer decoder post_processor truncation padding version "
     "model".split()
 )
-
-
 PARTS = st.sampled_from(
     "type vocab merges dropout unk_token fuse_unk byte_fallback ignore_merges content id special "
     "continuing_subword_prefix end_of_word_suffix pattern Regex pretokenizers".split()
 )
-
-
 FILES = st.dictionaries(st.text(max_size=3), st.text(max_size=6) | st.integers(), max_size=3)
-
-
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["BPE", "a", "ab"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(PARTS, inner, max_size=3),

@@ -63,8 +63,6 @@ def both_names(file):
 
 
 BOMB = {"shape": (1 << 20, 1 << 20), "dtype": "float32", "compression": "gzip", "chunks": True}
-
-
 IN_KERAS_HUB = {
     "h5 with an external link": (in_h5(external_link), ValueError, [H5, "is an external link"]),
     "h5 with a soft link": (in_h5(soft_link), ValueError, [H5, "is a soft link"]),
@@ -162,5 +160,5 @@ IN_KERAS_HUB = {
 
 
 @pytest.mark.parametrize("name", IN_KERAS_HUB)
-def test_keras_hub_refused(good_presets, tmp_path, monkeypatch, name):
+def test_a_spoilt_file_of_keras_hub_is_refused_in_words(good_presets, tmp_path, monkeypatch, name):
     check_refusal(good_presets / "keras_hub", IN_KERAS_HUB[name], tmp_path, monkeypatch)

@@ -55,14 +55,8 @@ def tuples(levels):
 
 
 DEEP = b")" + b"\x85" * 200_000  # a tuple of a tuple of a tuple ...
-
-
 FUNCTION = b"ctorch._utils\n_rebuild_tensor_v2\n"
-
-
 STORAGE = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + b"K\x04tQ"
-
-
 TENSOR = FUNCTION + b"(" + STORAGE + b"K\x00(K\x02K\x02t(K\x02K\x01ttR"
 
 
@@ -93,11 +87,7 @@ ENDLESS = {
     ),
     "millions of dictionaries": (b"}" * 3_000_000 + b".", "too long"),
 }
-
-
 CANARY = "touch canary"
-
-
 PICKLES = {
     "os.system": calling("os", "system", CANARY),
     "posix.system": calling("posix", "system", CANARY),
@@ -115,8 +105,6 @@ PICKLES = {
     "keras Lambda": calling("keras.layers", "Lambda", "x"),
     "STACK_GLOBAL": by_stack_global("os", "system", CANARY),
 }
-
-
 OTHER_WAYS = {
     "INST": by_inst("os", "system", CANARY),
     "OBJ": by_obj("os", "system", CANARY),
@@ -288,5 +276,5 @@ def test_gadgets_would_do_harm(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", IN_PYTORCH)
-def test_pytorch_refused(good_presets, tmp_path, monkeypatch, name):
+def test_a_spoilt_pytorch_file_is_refused_in_words(good_presets, tmp_path, monkeypatch, name):
     check_refusal(good_presets / "pytorch", IN_PYTORCH[name], tmp_path, monkeypatch)

@@ -286,5 +286,5 @@ IN_SAFETENSORS = {
 
 
 @pytest.mark.parametrize("name", IN_SAFETENSORS)
-def test_safetensors_refused(good_presets, tmp_path, monkeypatch, name):
+def test_a_spoilt_safetensors_file_is_refused_in_words(good_presets, tmp_path, monkeypatch, name):
     check_refusal(good_presets / "transformers", IN_SAFETENSORS[name], tmp_path, monkeypatch)

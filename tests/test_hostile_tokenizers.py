@@ -35,8 +35,6 @@ def split(pattern):
 
 
 BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-
-
 TOKENIZERS = {
     "a text that grows": (
         {"normalizer": {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 10**6}},

@@ -97,8 +97,6 @@ FALCON_7B = {
     "new_decoder_architecture": False,
     "rope_theta": 10000.0,
 }
-
-
 OLD_40B = {  # as TII published it, with code of its own
     "model_type": "RefinedWeb",
     "architectures": ["RWForCausalLM"],
@@ -111,8 +109,6 @@ OLD_40B = {  # as TII published it, with code of its own
     "n_layer": 60,
     "vocab_size": 65024,
 }
-
-
 PARALLEL_ROPE = {"position_encoding": "rope", "use_bias": False, "parallel_attention": True}
 
 

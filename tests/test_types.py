@@ -45,12 +45,11 @@ def public_functions():
         for method in dir(value) if inspect.isclass(value) else ():
             found = inspect.getattr_static(value, method)
             found = getattr(found, "__func__", found)
-            ours = inspect.isfunction(found) and found.__module__.startswith("falcon_edu.")
-            if not ours or (
-                found.__module__.startswith("falcon_edu.widgets.") and method[0] != "_"
-            ):
-                continue  # what an explorer has besides its constructor is for itself
-            if not method.startswith("_") or method == "__init__":
+            if not inspect.isfunction(found) or not found.__module__.startswith("falcon_edu."):
+                continue
+            is_explorers = found.__module__.startswith("falcon_edu.widgets.")
+            # What an explorer has besides its constructor is for itself.
+            if method == "__init__" or not (method.startswith("_") or is_explorers):
                 yield f"{name}.{method}", found
 
 

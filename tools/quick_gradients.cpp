@@ -279,11 +279,13 @@ struct Worker {
             const Layer& w = layers[l];
             const Packed& p = packed[l];
             norm(x, w.gamma1, w.beta1, s.epsilon, t, m, k.xhat1.get(tm), k.scale1.get(t), k.normed1.get(tm), y);
+            // The MLP has a norm of its own, of the stream before attention or after it, or shares the first.
             const bf16* for_mlp = k.normed1.p;
-            if (s.parallel && s.norms == 2) {
+            auto norm_for_mlp = [&] {
                 norm(x, w.gamma2, w.beta2, s.epsilon, t, m, k.xhat2.get(tm), k.scale2.get(t), k.normed2.get(tm), y);
                 for_mlp = k.normed2.p;
-            }
+            };
+            if (s.parallel && s.norms == 2) norm_for_mlp();
             auto project = [&](const Matrix& matrix, const float* bias, int heads, B16& into, bool turn_) {
                 multiply(k.normed1.p, m, matrix.pairs.p, heads * h, y, heads * h, t, heads * h, m, false);
                 add_bias(y, bias, t, heads * h);
@@ -330,10 +332,7 @@ struct Worker {
             multiply(k.heads.p, n * h, p.wo.pairs.p, m, y, m, t, m, n * h, false);
             add_bias(y, w.bo, t, m);
             for (size_t i = 0; i < tm; i++) x[i] += y[i];
-            if (!s.parallel) {
-                norm(x, w.gamma2, w.beta2, s.epsilon, t, m, k.xhat2.get(tm), k.scale2.get(t), k.normed2.get(tm), y);
-                for_mlp = k.normed2.p;
-            }
+            if (!s.parallel) norm_for_mlp();
             float* up = k.up.get((size_t)t * f);
             multiply(for_mlp, m, p.w1.pairs.p, f, up, f, t, f, m, false);
             add_bias(up, w.b1, t, f);
@@ -404,10 +403,8 @@ struct Worker {
             if (s.parallel) {
                 memcpy(out.get(tm), dx, tm * 4);
                 dattention = out.p;
-                if (own) norm_back(din, w.gamma2, k.xhat2.p, k.scale2.p, t, m, dx, d.gamma2, d.beta2);
-            } else {
-                norm_back(din, w.gamma2, k.xhat2.p, k.scale2.p, t, m, dx, d.gamma2, d.beta2);
             }
+            if (own) norm_back(din, w.gamma2, k.xhat2.p, k.scale2.p, t, m, dx, d.gamma2, d.beta2);
             float* dh = dheads.get((size_t)t * n * h);
             dense_back(k.heads.p, dattention, p.wo, t, n * h, m, d.wo, d.bo, dh, false);
             float* dquery = dq.get((size_t)t * n * h);

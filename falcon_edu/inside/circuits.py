@@ -90,6 +90,7 @@ def qk_circuit(model: Falcon, layer: int, head: int) -> Circuit:
     key, _ = projection(backbone, layer, "key")
     gamma, beta = norm_before_attention(backbone, layer)
     stream = _centred(_embeddings(backbone)) * gamma
+    # The keys' beta and bias are left out: they add the same to a query's every score.
     left = stream @ query[head] + beta @ query[head] + query_bias[head]
     return Circuit(left / np.sqrt(key.shape[-1]), (stream @ key[head]).T)
 
@@ -114,8 +115,8 @@ def copying_score(circuit: Circuit) -> float:
 def composition_scores(model: Falcon, layer: int, head: int) -> dict[str, np.ndarray]:
     """Return how much of each earlier head's writing a head reads, by way of its three inputs.
 
-    A score is the size of the product of two matrices over the product of their sizes; two random
-    ones of this shape give about `sqrt(h) / m` more than nothing, so compare heads with each other.
+    A score is the size of the product of two matrices over the product of their sizes. Two random
+    ones give about `1 / sqrt(m)`, so compare heads with each other.
 
     Args:
         model, layer, head: the head that reads.

@@ -50,7 +50,7 @@ class Component(anywidget.AnyWidget):
 
 
 class Live:
-    """What has a `component` to show, and a `figure` for where it can't live."""
+    """Show a `component`, and its `figure` wherever that can't live."""
 
     component: Component
 

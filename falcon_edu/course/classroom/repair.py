@@ -81,7 +81,7 @@ def repaired(theirs: list, sources: dict[str, dict]) -> list:
 
 
 def _owners(kept: list, sources: dict[str, dict]) -> dict[int, str]:
-    """Which cell stands for which of the release: `{place: grade_id}`, each once.
+    """Find the cell that stands for each of the release: `{place: grade_id}`, each once.
 
     Of several with one mark the last one has it, as it is with nbgrader.
     """

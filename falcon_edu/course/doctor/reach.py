@@ -52,7 +52,7 @@ def look_at_widgets(folders=None):
 
 
 def look_at_hubs(hubs=None):
-    """Which hubs answer. None is needed, so this is never more than a note.
+    """Say which hubs answer. None is needed, so this is never more than a note.
 
     Args:
         hubs: `{name: address}`; `None` for those that the environment names, or the usual ones.

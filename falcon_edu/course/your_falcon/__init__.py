@@ -48,7 +48,7 @@ PARTS = (
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a part stands.
+    """Hold where a part stands.
 
     Args:
         part: the part.
