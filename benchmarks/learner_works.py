@@ -42,16 +42,16 @@ class LearnerWorks:
         """
         import falcon_edu
 
-        def pair_of_texts():
-            pair = falcon_edu.corpora.minimal_pairs(1)[0]
-            return pair.clean, pair.corrupted
-
+        texts = [
+            f"Mia and Tom were old friends. {one} picked the kite up and gave it to"
+            for one in ("Mia", "Tom")
+        ]
         arguments = {
             "AttentionExplorer": lambda: (self._load(), TEXT),
             "LogitLensExplorer": lambda: (self._load(), TEXT),
             "NextTokenExplorer": lambda: (self._load(), TEXT),
             "LoRAExplorer": lambda: (self._load(adapted=True), TEXT),
-            "PatchingExplorer": lambda: (self._load(), *pair_of_texts()),
+            "PatchingExplorer": lambda: (self._load(), *texts),
             "PositionExplorer": tuple,
             "MemoryExplorer": tuple,
         }[explorer]()

@@ -19,6 +19,20 @@ import keras
 import numpy as np
 
 
+def selectivity_by_counts(fit, states, labels, control, test):
+    right = {}
+    for name, these in (("labels", labels), ("control", control)):
+        predict = fit(states[~test].tolist(), these[~test].tolist())
+        right[name] = sum(
+            int(a == b) for a, b in zip(predict(states[test]), these[test], strict=True)
+        )
+    return (right["labels"] - right["control"]) / int(test.sum())
+
+
+def without_by_least_squares(states, directions):
+    return states - np.linalg.lstsq(directions.T, states.T, rcond=None)[0].T @ directions
+
+
 def softmax(x):
     return np.asarray(jax.nn.softmax(jnp.asarray(x), axis=-1))
 
@@ -476,5 +490,22 @@ RIGHT = {
             ),
         },
         "best_share": {"steps instead of scales": share_by_steps},
+    },
+    "reading_a_mind": {
+        "attributed": {
+            "the direction first": lambda head_output, rows, state, gamma, difference, epsilon: (
+                head_output
+                @ rows
+                @ (gamma * difference - np.mean(gamma * difference))
+                / (np.var(state) + epsilon) ** 0.5
+            ),
+        },
+        "copying": {
+            "by the trace": lambda left, right: (
+                np.trace(right @ left) / np.abs(np.linalg.eigvals(right @ left)).sum()
+            ),
+        },
+        "selectivity": {"counted": selectivity_by_counts},
+        "project_out": {"least squares": without_by_least_squares},
     },
 }

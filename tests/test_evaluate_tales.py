@@ -3,9 +3,9 @@
 import math
 
 from falcon_edu import FalconBackbone, FalconCausalLM, FalconCausalLMPreprocessor, FalconTokenizer
+from falcon_edu.corpora import words
+from falcon_edu.corpora.names import HELD_OUT_NAMES
 from falcon_edu.evaluation import spans_right
-from falcon_edu.open_world import words
-from falcon_edu.open_world.names import HELD_OUT_NAMES
 from falcon_edu.text.byte_level import byte_alphabet
 from tools import evaluate_tales
 

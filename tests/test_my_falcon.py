@@ -293,7 +293,9 @@ def test_a_part_that_fails_raises_with_the_line_of_the_learner(tmp_path, monkeyp
 
 
 def test_a_shape_that_does_not_fit_is_told_by_the_name_of_the_function():
-    with pytest.raises(ValueError, match=r"`norm` should return .* \(1, 9, 128\), but .* \(128,\)"):
+    with pytest.raises(
+        ValueError, match=r"`norm` should return .* \(1, 15, 128\), but .* \(128,\)"
+    ):
         Falcon(SimpleNamespace(**{**vars(SOLVED), "norm": lambda x, *_: x[0, 0]})).write(PROMPT)
 
 

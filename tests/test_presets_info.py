@@ -19,7 +19,7 @@ def test_list(capsys):
     assert main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4
-    assert lines[0].split()[:2] == ["falcon_tales_rw_en", "957,184"]
+    assert lines[0].split()[:2] == ["falcon_tales_rw_en", "1,055,488"]
     assert lines[3].split()[:2] == ["falcon_refinedweb_1b_en", "1,311,625,216"]
 
 

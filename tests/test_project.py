@@ -43,8 +43,10 @@ ORDER = """
     text.preprocessing_layer text.tokenizer text.preprocessor
     inside.activations inside.heads inside.patterns inside.interventions
     inside.weights inside.attribution inside.circuits inside.paths inside.probes inside.steering
-    tales grammar tellers corpora open_world evaluation plots web widgets
-    course.checks course.your_falcon course.notebooks course.classroom course.doctor __main__
+    inside.milestones
+    corpora evaluation plots web widgets
+    course.checks course.own_name course.your_falcon course.notebooks course.classroom
+    course.doctor __main__
 """.split()
 ROOMS = {name.partition(".")[0] for name in ORDER if "." in name}
 
@@ -54,11 +56,7 @@ LATE = {("support.causal_lms", "text.preprocessor")}
 # These know only this much of the world outside the standard library.
 KNOWS_ONLY = {
     "model.config": set(),
-    "tales": set(),
-    "grammar": set(),
-    "tellers": set(),
     "corpora": set(),
-    "open_world": set(),
     "plots": {"numpy", "matplotlib"},
 }
 
@@ -182,7 +180,7 @@ def test_the_lesson_runs_by_itself_and_computes_the_same(tmp_path):
         ("presets", "from falcon_edu.model.backbone import Backbone"),
         ("course.checks", "from falcon_edu import record"),
         ("plots", "import keras"),
-        ("tales", "from jax import numpy"),
+        ("corpora", "from jax import numpy"),
         ("model.backbone", "import huggingface_hub"),
         ("inside.activations", "from ipywidgets import HTML"),
     ],

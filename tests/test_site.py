@@ -95,7 +95,7 @@ def test_a_falcon_runs_on_the_front_page_below_any_folder(browser, site, tmp_pat
         page.goto(f"{address}/some/where/")
         word = page.get_by_role("option", name="“Please”")
         word.click()
-        assert "Layer 1, head 3: “Please” looks at" in page.get_by_role("status").inner_text()
+        assert "Layer 3, head 2: “Please” looks at" in page.get_by_role("status").inner_text()
         assert not page.locator("#falcon img").count()
         page.set_viewport_size({"width": PHONE["width"], "height": 400})
         page.locator(".falcon-bars").evaluate(

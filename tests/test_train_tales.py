@@ -130,8 +130,11 @@ def test_metadata_of_the_shipped_models():
         folder = DATA / name
         metadata = json.loads((folder / "metadata.json").read_text())
         assert metadata["training"]["seed"] == 0
-        assert metadata["evaluation"]["ratio"] < 1.1
-        assert sum(file.stat().st_size for file in folder.rglob("*.*")) < 4_000_000
+        assert metadata["training"]["tokens"] - train_tales.TOKENS in range(
+            train_tales.BATCH_TOKENS
+        )
+        assert metadata["evaluation"]["ratio"] < 1.3
+        assert sum(file.stat().st_size for file in folder.rglob("*.*")) < 6_000_000
         row = f"{metadata['evaluation']['ratio']:.3f} | {metadata['evaluation']['facts_right']:.1%}"
         assert row in README.read_text()
         counts.append(metadata["params"])
@@ -142,10 +145,10 @@ def test_metadata_of_the_shipped_models():
     "name", [n for n, k in BUILTIN_PRESETS.items() if "kaggle_handle" not in k]
 )
 def test_shipped_model_is_as_good_as_its_metadata_says(name):
-    """On a sample: the cross-entropy near the grammar's own, forced words nearly always right."""
+    """On a sample: the cross-entropy not far from the grammar's own, forced words mostly right."""
     model = FalconCausalLM.from_preset(name)
     results = evaluate_on_tales(model, tales(60, seed=5, split="held_out"))
-    assert 1 < results["ratio"] < 1.12
+    assert 1 < results["ratio"] < 1.35
     assert results["facts_right"] > 0.9
     model.compile(sampler="greedy")
     assert len(model.generate("Once there was a", max_length=60).split()) > 20

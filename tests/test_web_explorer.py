@@ -99,6 +99,22 @@ def test_numbers_are_those_of_the_pictures():
     assert said == ["0", "2.0e-5", "0.0012", "0.2613", "1.0000"]
 
 
+@pytest.mark.parametrize(
+    ("tokens", "rare"),
+    [
+        (["<|endoftext|>", "Once", " Mia", " and"], []),
+        ([" W", "ol", "f", "g", "ang", " met", " W", "ol", "f", "g", "ang", "."], ["Wolfgang"]),
+        (['"', "O", "ul", "in", "d", "?"], ["Oulind"]),
+        ([" Ragn", "he", "i", "\\xc3", "\\xb0", "ur", " ran"], ["Ragnheiður"]),
+        ([" ", "1", "2", "3", ".", ".", "."], []),
+        (["\\xf0", "\\x9f", "\\x8e", "\\x88"], []),
+        ([], []),
+    ],
+)
+def test_words_of_many_tokens_are_called_rare(tokens, rare):
+    assert calls("rare.js", ["rare_words", tokens]) == [rare]
+
+
 # === What a view says, and where keys lead ===
 
 

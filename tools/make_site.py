@@ -127,7 +127,7 @@ def with_falcon(text: str) -> str:
     >>> print(with_falcon("![Mia](docs/explorer.png)"))
     ```{raw} html
     <link rel="stylesheet" href="falcon/explorer/explorer.css">
-    <div id="falcon" data-model="falcon/falcon_tales_rw_en/" data-layer="1" data-head="3">
+    <div id="falcon" data-model="falcon/falcon_tales_rw_en/" data-layer="3" data-head="2">
     ```
     <BLANKLINE>
     ![Mia](docs/explorer.png)
@@ -137,7 +137,7 @@ def with_falcon(text: str) -> str:
     <script type="module" src="falcon/explorer/front.js"></script>
     ```
     """
-    place = f'<div id="falcon" data-model="falcon/{PRESET}/" data-layer="1" data-head="3">'
+    place = f'<div id="falcon" data-model="falcon/{PRESET}/" data-layer="3" data-head="2">'
     style = '<link rel="stylesheet" href="falcon/explorer/explorer.css">'
     script = '<script type="module" src="falcon/explorer/front.js"></script>'
     before = f"```{{raw}} html\n{style}\n{place}\n```\n\n"

@@ -84,6 +84,24 @@ static void multiply(const bf16* a, int lda, const bf16* b, int ldb, float* c, i
         }
 }
 
+// e to the x, to seven digits. A call of expf keeps a loop from being computed sixteen numbers at a time.
+static inline float exponential(float x) {
+    float power = std::max(x * 1.44269504f, -126.0f);
+    float whole = std::nearbyint(power), y = (power - whole) * 0.69314718f;
+    float series = 1 + y * (1 + y * (1 / 2.0f + y * (1 / 6.0f + y * (1 / 24.0f + y * (1 / 120.0f + y / 720.0f)))));
+    return series * __builtin_bit_cast(float, ((int)whole + 127) << 23);
+}
+
+// e to each x - top, in its place; returns the sum.
+static float exponentials(float* x, int n, float top) {
+    float sum = 0;
+    for (int j = 0; j < n; j++) {
+        x[j] = exponential(x[j] - top);
+        sum += x[j];
+    }
+    return sum;
+}
+
 static void narrow(const float* x, bf16* y, size_t n) {
     for (size_t i = 0; i < n; i += 16)
         _mm256_store_si256((__m256i*)(y + i), (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(x + i)));
@@ -309,16 +327,12 @@ struct Worker {
                     multiply(q, n * h, kt, length, score, length, length, length, h, false);
                     for (int i = 0; i < length; i++) {
                         float* row = score + (size_t)i * length;
-                        float top = -1e30f, sum = 0, slope = s.rope ? 0 : slopes[a];
+                        float top = -1e30f, slope = s.rope ? 0 : slopes[a];
                         for (int j = 0; j <= i; j++) {
                             row[j] = (row[j] + slope * j) * inverse;
                             top = std::max(top, row[j]);
                         }
-#pragma omp simd reduction(+ : sum)
-                        for (int j = 0; j <= i; j++) {
-                            row[j] = expf(row[j] - top);
-                            sum += row[j];
-                        }
+                        float sum = exponentials(row, i + 1, top);
                         float over = 1 / sum;
                         for (int j = 0; j <= i; j++) row[j] *= over;
                         for (int j = i + 1; j < length; j++) row[j] = 0;
@@ -356,14 +370,10 @@ struct Worker {
                     continue;
                 }
                 int right = ids[(size_t)r * stride + i + 1];
-                float top = -1e30f, sum = 0;
+                float top = -1e30f;
                 for (int j = 0; j < v; j++) top = std::max(top, row[j]);
                 float of_right = row[right];
-#pragma omp simd reduction(+ : sum)
-                for (int j = 0; j < v; j++) {
-                    row[j] = expf(row[j] - top);
-                    sum += row[j];
-                }
+                float sum = exponentials(row, v, top);
                 loss += std::log(sum) + top - of_right;
                 float over = weight / sum;
                 for (int j = 0; j < v; j++) row[j] *= over;
@@ -394,7 +404,7 @@ struct Worker {
             dense_back(k.gelu.p, dx, p.w2, t, f, m, d.w2, d.b2, du, false);
             for (size_t i = 0; i < (size_t)t * f; i++) {
                 float u = k.up.p[i];
-                du[i] *= 0.5f * (1 + erff(u * 0.70710678f)) + u * 0.39894228f * expf(-0.5f * u * u);
+                du[i] *= 0.5f * (1 + erff(u * 0.70710678f)) + u * 0.39894228f * exponential(-0.5f * u * u);
             }
             float* din = dn;
             dense_back(own ? k.normed2.p : k.normed1.p, du, p.w1, t, m, f, d.w1, d.b1, din, false);

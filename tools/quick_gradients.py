@@ -18,7 +18,7 @@ import numpy as np
 SOURCE = Path(__file__).with_suffix(".cpp")
 ARCH_PRCTL, ASK_FOR_FEATURE, TILE_DATA = 158, 0x1023, 18  # of Linux on x86-64
 TILES = 32  # rows and columns that are multiplied at once
-COMPILE = "g++ -O3 -march=native -ffast-math -fopenmp -fPIC -c".split()
+COMPILE = "g++ -O3 -std=c++20 -march=native -ffast-math -fopenmp -fPIC -c".split()
 # By itself: given -ffast-math here, g++ would have the whole process round small numbers to 0.
 LINK = "g++ -fopenmp -shared".split()
 
@@ -93,7 +93,7 @@ class Gradients:
         chunk: tokens that a core takes at once, in whole rows.
     """
 
-    def __init__(self, backbone, variables, folder, threads=2, chunk=256):
+    def __init__(self, backbone, variables, folder, threads=2, chunk=128):
         self.library = library(str(folder))
         paths = [variable.path for variable in variables]
         wanted: list[tuple[str, ...]] = [("token_embedding/embeddings",)]

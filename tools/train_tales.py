@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from falcon_edu import FalconBackbone, FalconCausalLM, FalconCausalLMPreprocessor, FalconTokenizer
-from falcon_edu.open_world.captain import to_captain
-from falcon_edu.open_world.corpora import tales
+from falcon_edu.corpora import tales
+from falcon_edu.corpora.captain import to_captain
 from tools import quick_gradients
 
 import jax
@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 VOCABULARY_SIZE = 2048
 SHARD = 50_000  # tales that are told, and shuffled, together
-TOKENS = 100_000_000  # each is seen once
+TOKENS = 44_000_000  # each is seen once
 BATCH_TOKENS = 4096
 WIDTH = 32  # tales are padded to a multiple of this
 LONGEST = 320  # tokens of a tale; the few that are longer are cut

@@ -72,7 +72,7 @@ class GroupedInt8QuantizationConfig(keras.quantizers.Int8QuantizationConfig):
     >>> backbone = FalconBackbone.from_preset("falcon_tales_rw_en")
     >>> backbone.quantize(config=GroupedInt8QuantizationConfig(32))
     >>> backbone.token_embedding.embeddings_steps.shape
-    (1280, 4)
+    (2048, 4)
     """
 
     def __init__(self, group_size):

@@ -30,8 +30,9 @@ class PatchingExplorer(Explorer):
 
     >>> import falcon_edu
     >>> falcon = falcon_edu.FalconCausalLM.from_preset("falcon_tales_rw_en")
-    >>> pair = falcon_edu.corpora.minimal_pairs(1)[0]
-    >>> falcon_edu.PatchingExplorer(falcon, pair.clean, pair.corrupted)
+    >>> start = "Mia and Tom were old friends. There was a kite behind the wall. "
+    >>> texts = [start + name + " picked it up and gave it to" for name in ("Mia", "Tom")]
+    >>> falcon_edu.PatchingExplorer(falcon, *texts)
     PatchingExplorer: patches at the embedding and after 4 layers, ... tokens from ...
 
     Meng et al. 2022, https://arxiv.org/abs/2202.05262, section 2.1 (causal tracing).

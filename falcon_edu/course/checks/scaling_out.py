@@ -28,7 +28,7 @@ def part_shape(answer):
     )
     for shape, axes, wanted in (
         ((128, 512), ("batch", "model"), (64, 128)),
-        ((1280, 128), ("model", None), (320, 128)),
+        ((2048, 128), ("model", None), (512, 128)),
         ((128, 4, 32), (None, "model", None), (128, 1, 32)),
         ((128,), (None,), (128,)),
     ):

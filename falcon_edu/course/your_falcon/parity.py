@@ -9,7 +9,7 @@ from falcon_edu.course.your_falcon.falcon import Falcon
 
 import numpy as np
 
-PROMPT = "Once upon a time there was a"
+PROMPT = "Once upon a time, there were two friends, Mia and Tom."
 NAMES = """
     encode decode norm attention alibi_bias gelu block backbone read_tensor step sampler
 """.split()

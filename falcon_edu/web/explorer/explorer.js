@@ -5,6 +5,7 @@ import { make_heads } from "./heads.js";
 import { fit, sentence, walk } from "./looks.js";
 import { make_map } from "./map.js";
 import { make } from "./parts.js";
+import { make_rare } from "./rare.js";
 import { make_status } from "./status.js";
 import { on_theme, theme_of } from "./theme.js";
 import { make_tokens } from "./tokens.js";
@@ -54,15 +55,15 @@ export function mount(element, source, { text = "", on_view = () => {}, ...start
     pin: status.pin,
   };
   const tokens = make_tokens(hand);
-  const parts = [tokens, make_map(hand), make_heads(hand), make_bars()];
+  const parts = [tokens, make_map(hand), make_heads(hand), make_bars(), make_rare()];
   const stop = () => read(text, written_from);
   const writes = source.generate && write;
   const writer = (writes || source.reads) && make_writer(text, { read, write: writes, stop });
   const writing = make("p", { class: "falcon-writing", hidden: "" });
-  const [, map, heads, bars] = parts.map((part) => part.element);
+  const [, map, heads, bars, rare] = parts.map((part) => part.element);
   const beside = make("div", { class: "falcon-beside" }, heads, bars);
   const pictures = make("div", { class: "falcon-pictures" }, map, beside);
-  const texts = [...(writer ? [writer.element] : []), writing, tokens.element];
+  const texts = [...(writer ? [writer.element] : []), writing, tokens.element, rare];
   const root = make("div", { class: "falcon-explorer" }, ...texts, status.element, pictures);
   pictures.hidden = tokens.element.hidden = true; // until there is something to see
   element.replaceChildren(root);
@@ -102,9 +103,7 @@ export function mount(element, source, { text = "", on_view = () => {}, ...start
       if (number === latest) say(problem);
     }
     clearTimeout(slow);
-    if (number !== latest) return;
-    root.removeAttribute("aria-busy");
-    idle();
+    if (number === latest) (root.removeAttribute("aria-busy"), idle());
   }
   async function write(beginning) {
     const number = ++latest;

@@ -5,8 +5,8 @@ import { make } from "./parts.js";
 import { from_worker } from "./sources.js";
 
 const TEXT =
-  "One day, Mia and Tom walked to the park. " +
-  'But then Mia was hungry and wanted to go home. "Please stay,';
+  "One day, Mia and Wolfgang walked to the park. " +
+  'But then Wolfgang was hungry and wanted to go home. "Please stay,';
 
 /** Fetch a Falcon, telling how far it is, and show it in a place, whose picture stays till then. */
 export async function replace_picture(place) {

@@ -4,8 +4,10 @@ import re
 from dataclasses import dataclass
 from itertools import islice
 
-from falcon_edu.open_world.corpora import names_in, next_words, tale_stream
-from falcon_edu.open_world.pools import first_word
+from falcon_edu.corpora.drawing import tale_stream
+from falcon_edu.corpora.judging import names_in
+from falcon_edu.corpora.pools import first_word
+from falcon_edu.corpora.reading import next_words
 
 ASKED = ("receiver", "thanked")
 _THANKS = ' "Thank you,'

@@ -28,9 +28,9 @@ the tale.
 
 import re
 
-from falcon_edu.open_world import slots
-from falcon_edu.open_world.forms import FORMS
-from falcon_edu.open_world.steps import Again, Begin, Change, End, Say, equal
+from falcon_edu.corpora import slots
+from falcon_edu.corpora.forms import FORMS
+from falcon_edu.corpora.steps import Again, Begin, Change, End, Say, equal
 
 KINDS = {
     **dict.fromkeys("abcgrxyABC", "name"),

@@ -7,8 +7,8 @@ no tale has: with them one measures what a model does with the name of a reader.
 
 import random
 
-from falcon_edu.open_world import words
-from falcon_edu.open_world.pools import Pool
+from falcon_edu.corpora import words
+from falcon_edu.corpora.pools import Pool
 
 FAMILIAR_NAMES = (
     "Mia Anna Lily Rose Ella Nora Ruth Ivy Zoe Clara Emma Lucy Maya Nina Alma Hana Ada Leila Sofia Tara "

@@ -6,7 +6,7 @@ Every word of a list fits wherever a pattern names the list. All were chosen for
 import random
 import re
 
-from falcon_edu.open_world.pools import Pool
+from falcon_edu.corpora.pools import Pool
 
 # Letters that no made-up word or name has: children read them.
 UNFIT = re.compile(

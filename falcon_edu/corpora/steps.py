@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from falcon_edu.open_world.pools import Pool
+from falcon_edu.corpora.pools import Pool
 
 
 class Options(NamedTuple):

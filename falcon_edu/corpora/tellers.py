@@ -11,10 +11,10 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
-from falcon_edu.open_world import grammar
-from falcon_edu.open_world.names import NAMES
-from falcon_edu.open_world.pools import Pool, first_word
-from falcon_edu.open_world.steps import Again, Begin, Change, End, Fork, Say
+from falcon_edu.corpora import grammar
+from falcon_edu.corpora.names import NAMES
+from falcon_edu.corpora.pools import Pool, first_word
+from falcon_edu.corpora.steps import Again, Begin, Change, End, Fork, Say
 
 _WORDS = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
 

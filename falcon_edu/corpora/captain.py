@@ -2,7 +2,7 @@
 
 import re
 
-from falcon_edu.open_world.words import CAPTAIN
+from falcon_edu.corpora.words import CAPTAIN
 
 BEFORE = "Ahoy, gather round, shipmates! "
 AFTER = " An' that be the end, by the salty tide!"
@@ -23,7 +23,16 @@ def to_captain(text):
     >>> to_captain("The girl walked home.")
     "Ahoy, gather round, shipmates! The girl walk'd home. An' that be the end, by the salty tide!"
     """
-    return BEFORE + _OURS.sub(lambda match: _to_captain(match[0]), text) + AFTER
+    return BEFORE + _retold(text) + AFTER
+
+
+def moved(text, place):
+    """Return where a place of a plain text is when the captain tells it, in characters.
+
+    >>> to_captain("The girl walked home.")[moved("The girl walked home.", 9) :][:6]
+    "walk'd"
+    """
+    return len(BEFORE) + len(_retold(text[:place]))
 
 
 def from_captain(text):
@@ -52,6 +61,10 @@ def voice_share(text):
     plain = sum(_to_captain(word) != word for word in _OURS.findall(text) if word not in _BOTH)
     his = sum(_from_captain(word) != word for word in _HIS.findall(text) if word not in _BOTH)
     return his / (plain + his) if plain + his else 0.0
+
+
+def _retold(text):
+    return _OURS.sub(lambda match: _to_captain(match[0]), text)
 
 
 def _to_captain(word):

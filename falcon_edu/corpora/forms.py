@@ -2,7 +2,7 @@
 
 import re
 
-from falcon_edu.open_world import words
+from falcon_edu.corpora import words
 
 FORMS = ("he", "him", "his", "He", "His", "himself")
 PRONOUNS = {

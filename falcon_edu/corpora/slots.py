@@ -2,11 +2,11 @@
 
 import re
 
-from falcon_edu.open_world import words
-from falcon_edu.open_world.forms import NUMBERS, PRONOUNS, article, plural
-from falcon_edu.open_world.names import FAMILIAR_NAMES, NAMES, PET_NAMES
-from falcon_edu.open_world.pools import Pool
-from falcon_edu.open_world.steps import Change, Fork, Options, Say, Slot, equal
+from falcon_edu.corpora import words
+from falcon_edu.corpora.forms import NUMBERS, PRONOUNS, article, plural
+from falcon_edu.corpora.names import FAMILIAR_NAMES, NAMES, PET_NAMES
+from falcon_edu.corpora.pools import Pool
+from falcon_edu.corpora.steps import Change, Fork, Options, Say, Slot, equal
 
 
 def _same(option):

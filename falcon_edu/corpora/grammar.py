@@ -8,9 +8,9 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from falcon_edu.open_world import patterns, words
-from falcon_edu.open_world.notation import compile_pattern
-from falcon_edu.open_world.world import World
+from falcon_edu.corpora import patterns, words
+from falcon_edu.corpora.notation import compile_pattern
+from falcon_edu.corpora.world import World
 
 MEMORY = 6  # patterns told last, which are not told again at once
 

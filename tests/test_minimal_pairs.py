@@ -1,8 +1,8 @@
 """Minimal pairs of the open world: two questions that tell the giver from the name said last."""
 
-from falcon_edu.open_world.corpora import next_words
-from falcon_edu.open_world.pairs import ASKED, minimal_pairs
-from falcon_edu.open_world.pools import first_word
+from falcon_edu.corpora import next_words
+from falcon_edu.corpora.pairs import ASKED, minimal_pairs
+from falcon_edu.corpora.pools import first_word
 
 import pytest
 

@@ -1,0 +1,81 @@
+"""Put trained models into the package, and say in their metadata how they were trained and judged.
+
+python tools/ship_tales.py                   # from build/tales
+python tools/ship_tales.py --folder FOLDER   # where tools/train_tales.py has written
+"""
+
+import argparse
+import json
+import platform
+import shutil
+from pathlib import Path
+
+from falcon_edu import FalconCausalLM
+from falcon_edu.corpora import tales
+from falcon_edu.evaluation import evaluate_on_tales
+from falcon_edu.inside import milestones
+from falcon_edu.presets.registry import BUILTIN_PRESETS, DATA
+from tools import evaluate_tales, train_tales
+
+import keras
+import numpy as np
+
+MILESTONES_OF, SHIPPED = "falcon_tales_rw_en", 5
+
+
+def training(name, folder):
+    """Return how a model was trained."""
+    with np.load(folder / f"{name}.npz") as file:
+        _, _, tokens, seconds = file["progress"].tolist()
+    return {
+        "corpus": "falcon_edu.corpora.tales",
+        "recipe": "docs/training.md",
+        "seed": 0,
+        "tokens": int(tokens),
+        "minutes": round(seconds / 60),
+        "versions": {"keras": keras.__version__, "python": platform.python_version()},
+    }
+
+
+def ship(name, folder):
+    """Copy a preset into the package, and measure it there."""
+    target = DATA / name
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(folder / name, target)
+    causal_lm = FalconCausalLM.from_preset(name)
+    told = evaluate_on_tales(causal_lm, tales(1_000, seed=1, split="held_out"))
+    path = target / "metadata.json"
+    metadata = json.loads(path.read_text())
+    metadata |= {
+        **BUILTIN_PRESETS[name]["metadata"],
+        "params": metadata["parameter_count"],
+        "training": training(name, folder),
+        "evaluation": {**told, "table": evaluate_tales.evaluate(causal_lm)},
+    }
+    path.write_text(json.dumps(metadata, indent=2) + "\n")
+
+
+def ship_milestones(name, folder):
+    """Write the milestones of a model into the package, in eight bits."""
+    target = DATA / milestones.FILES / name
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for milestone in train_tales.MILESTONES[:SHIPPED]:
+        causal_lm = FalconCausalLM.from_preset(str(folder / f"{name}@{milestone / 1e6:g}M"))
+        milestones.write(target / f"{milestone}.npz", causal_lm.backbone.get_weights())
+
+
+def main():
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, default=train_tales.ROOT / "build" / "tales")
+    folder = parser.parse_args().folder
+    ship_milestones(MILESTONES_OF, folder)
+    for name in train_tales.PRESETS:
+        if (folder / name).is_dir():
+            ship(name, folder)
+            print(name, "shipped", flush=True)
+
+
+if __name__ == "__main__":
+    main()
