@@ -17,8 +17,14 @@ from types import SimpleNamespace
 
 import falcon_edu
 from falcon_edu import FalconCausalLM, patterns
-from falcon_edu.corpora import names_in, sentences_told, tale_stream, tales, words
-from falcon_edu.corpora.names import HELD_OUT_NAMES
+from falcon_edu.corpora import (
+    HELD_OUT_NAMES,
+    names_in,
+    sentences_told,
+    tale_stream,
+    tales,
+    words,
+)
 from falcon_edu.evaluation import evaluate_on_tales, read_tales, spans_right
 
 import numpy as np

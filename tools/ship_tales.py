@@ -1,7 +1,9 @@
 """Put trained models into the package, and say in their metadata how they were trained and judged.
 
-python tools/ship_tales.py                   # from build/tales
-python tools/ship_tales.py --folder FOLDER   # where tools/train_tales.py has written
+    python tools/ship_tales.py                   # from build/tales
+    python tools/ship_tales.py --folder FOLDER   # where tools/train_tales.py has written
+
+`docs/training.md` has the recipe, and the table of what came of it.
 """
 
 import argparse
@@ -20,7 +22,7 @@ from tools import evaluate_tales, train_tales
 import keras
 import numpy as np
 
-MILESTONES_OF, SHIPPED = "falcon_tales_rw_en", 5
+MILESTONES_OF, SHIPPED = "falcon_tales_rw_en", 5  # that many fit into six megabytes
 
 
 def training(name, folder):
