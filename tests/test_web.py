@@ -7,6 +7,7 @@ from pathlib import Path
 import falcon_edu
 from falcon_edu import FalconCausalLM, FalconCausalLMPreprocessor
 from falcon_edu.generation import samplers
+from falcon_edu.presets.registry import shipped_folder
 from falcon_edu.presets.weights import find_weight, weight_shapes
 from falcon_edu.text.tokenizer import FalconTokenizer
 from falcon_edu.web import export_to_web
@@ -20,7 +21,7 @@ from layouts import LAYOUTS, ROPE, build
 from tokenizers import pre_tokenizers
 
 WEB = Path(falcon_edu.__file__).parent / "web"
-PRESETS = sorted(path.name for path in (WEB.parent / "presets" / "data").iterdir())
+PRESETS = sorted(filter(shipped_folder, FalconCausalLM.presets))
 TEXT = "Mia had a red kite. Tom saw it, and"
 MOST_LINES = 600
 

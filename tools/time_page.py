@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import falcon_edu
+from falcon_edu.presets.registry import shipped_folder
 from tools.serving import serving
 
 from playwright.sync_api import sync_playwright
@@ -63,7 +64,7 @@ def main() -> None:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
-        for name in sorted(path.name for path in (WEB.parent / "presets" / "data").iterdir()):
+        for name in filter(shipped_folder, falcon_edu.FalconCausalLM.presets):
             causal_lm = falcon_edu.FalconCausalLM.from_preset(name)
             falcon_edu.export_to_web(causal_lm, folder / name)
             page = browser.new_page()

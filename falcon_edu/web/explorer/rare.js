@@ -4,6 +4,7 @@ import { make } from "./parts.js";
 import { visible } from "./words.js";
 
 const TOKENS = 3; // of a rare word
+const SEEN = "Words in three tokens or more, which the model has seldom read: ";
 const PART = /^(?:\p{L}|\p{M}|\\x[0-9a-f]{2})/u; // a letter, or a byte that is none alone
 
 /** Make the sentence that names them; there is none where there are none. */
@@ -14,7 +15,7 @@ export function make_rare() {
     read({ tokens }) {
       const words = rare_words(tokens).map(visible).join(", ");
       element.hidden = !words;
-      element.textContent = `Words in three tokens or more, which the model has seldom read: ${words}`;
+      element.textContent = SEEN + words;
     },
     show() {},
   };
