@@ -186,6 +186,17 @@ def test_a_text_that_takes_long_is_shown_to_be_read(ran):
     assert panel.locator("[aria-busy=true]").count() == 0
 
 
+def test_words_that_the_model_has_seldom_read_are_named_in_both_kinds_of_explorers(ran):
+    notebook = ran("Lab")
+    for name in ("attention", "next"):
+        rare = cell(notebook, name).locator(".falcon-rare")
+        expect(rare).to_be_hidden()
+        box = cell(notebook, name).locator("textarea")
+        box.fill("Wolfgang ran")
+        box.press("Enter")
+        expect(rare).to_have_text(re.compile("seldom read: Wolfgang$"))
+
+
 def test_values_are_said_in_words_and_controls_without_effect_are_hidden(ran):
     notebook = ran("Lab")
     top_k = notebook.slider("top-k")

@@ -104,6 +104,7 @@ def test_numbers_are_those_of_the_pictures():
     [
         (["<|endoftext|>", "Once", " Mia", " and"], []),
         ([" W", "ol", "f", "g", "ang", " met", " W", "ol", "f", "g", "ang", "."], ["Wolfgang"]),
+        (["<|endoftext|>", "W", "ol", "f", "gang", "<|endoftext|>", "B"], ["Wolfgang"]),
         (['"', "O", "ul", "in", "d", "?"], ["Oulind"]),
         ([" Ragn", "he", "i", "\\xc3", "\\xb0", "ur", " ran"], ["Ragnheiður"]),
         ([" ", "1", "2", "3", ".", ".", "."], []),

@@ -170,6 +170,15 @@ def test_bad_text_in_the_box_is_said_and_changes_nothing(falcon, text, message):
     assert shown(explorer)["picture"] != before[0]
 
 
+def test_the_page_of_a_panel_has_the_tokens_of_the_text(falcon):
+    explorer = NextTokenExplorer(falcon, TEXT)
+    assert explorer.component.given["tokens"] == ["<|endoftext|>", *TEXT]
+    ask(explorer, text="Tom.")
+    assert explorer.component.given["tokens"] == ["<|endoftext|>", *"Tom."]
+    ask(explorer, text="a" * 256)  # is refused
+    assert explorer.component.given["tokens"] == ["<|endoftext|>", *"Tom."]
+
+
 @pytest.mark.parametrize("kind", [AttentionExplorer, NextTokenExplorer])
 @pytest.mark.parametrize(
     ("text", "message"),

@@ -41,6 +41,8 @@ def test_shown_as_view_and_picture_and_text(explorer):
     )
     assert metadata["image/png"]["alt"] == explorer.figure.alt_text
     assert list(shown(explorer)["controls"])[:2] == ["clean", "corrupted"]
+    start = "<|endoftext|>"
+    assert explorer.component.given["tokens"] == [start, *CLEAN, start, *CORRUPTED]
 
 
 def test_shares_are_those_of_single_patches(falcon, explorer):

@@ -1,6 +1,7 @@
 """Share among explorers: controls, a picture that follows them, and a box for a text."""
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 from falcon_edu.inside.activations import record
@@ -44,6 +45,7 @@ class Explorer(Live):
 
     figure: Any = None
     problem = ""  # what is wrong with what somebody asked for
+    texts_read: Sequence[Sequence[str]] = ()  # tokens of each, of which the page names the rare
 
     def __init__(self, controls, boxes=None):
         self.controls, self.boxes = controls, boxes or {}
@@ -84,6 +86,7 @@ class Explorer(Live):
                 {**_described(control), "name": name, "is_hidden": name in idle}
                 for name, control in controls.items()
             ],
+            "tokens": [token for tokens in self.texts_read for token in tokens],
             "alt": self.figure.alt_text,
             "width": self.figure.page_width,
             "problem": self.problem,
@@ -180,6 +183,7 @@ class TextExplorer(Explorer):
         """
         self.activations = read_text(model, text)
         self.model, self.text, self.tokens = model, text, self.activations.tokens[0]
+        self.texts_read = [self.tokens]
 
     def adapt(self):
         """Fit the controls to another text, where they depend on it."""

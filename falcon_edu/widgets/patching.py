@@ -119,6 +119,7 @@ class PatchingExplorer(Explorer):
         self.logits, self.target, self.words, self.start = logits, target, words, start
         self.tokens = tokenizer.token_strings(ids[0].tolist())
         self.others = tokenizer.token_strings(ids[1].tolist())
+        self.texts_read = [self.tokens, self.others]
 
     def _positions(self):
         labels = plots.token_labels(self.tokens)

@@ -2,15 +2,17 @@
 
 import { make_control } from "./controls.js";
 import { make } from "./parts.js";
+import { make_rare } from "./rare.js";
 
 let panels = 0; // so that no two labels of a page mean the same control
 
 /**
  * Show a panel in an element, and return {show, lose, remove}.
  *
- * `show(given, picture, is_last)` takes {controls, alt, width, problem}, the bytes of a PNG, and
- * whether these answer what was asked for last; `want({name: value})` asks. A control is as
- * `controls.js` takes it, with a name, and hidden if `is_hidden`.
+ * `show(given, picture, is_last)` takes {controls, tokens, alt, width, problem}, the bytes of a
+ * PNG, and whether these answer what was asked for last; `want({name: value})` asks. A control
+ * is as `controls.js` takes it, with a name, and hidden if `is_hidden`; tokens are those of the
+ * texts.
  */
 export function mount_panel(element, want) {
   const prefix = `falcon-panel-${++panels}`;
@@ -19,7 +21,9 @@ export function mount_panel(element, want) {
   const note = make("p", { class: "falcon-note", hidden: "" });
   const says = make("p", { class: "falcon-unseen", role: "status" });
   const image = make("img", { alt: "" });
-  const root = make("div", { class: "falcon-explorer" }, box, problem, note, image, says);
+  const rare = make_rare();
+  const below = [problem, note, rare.element, image, says];
+  const root = make("div", { class: "falcon-explorer" }, box, ...below);
   element.replaceChildren(root);
   const made = new Map(); // each control by its name
   let slow;
@@ -45,6 +49,7 @@ export function mount_panel(element, want) {
         clearTimeout(slow);
         root.removeAttribute("aria-busy");
       }
+      rare.read(given);
       problem.hidden = !given.problem;
       problem.textContent = given.problem;
       URL.revokeObjectURL(image.src);

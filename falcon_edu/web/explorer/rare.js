@@ -5,6 +5,7 @@ import { visible } from "./words.js";
 
 const TOKENS = 3; // of a rare word
 const SEEN = "Words in three tokens or more, which the model has seldom read: ";
+const SPECIAL = /^<\|.*\|>$/; // no part of a text, such as the start
 const PART = /^(?:\p{L}|\p{M}|\\x[0-9a-f]{2})/u; // a letter, or a byte that is none alone
 
 /** Make the sentence that names them; there is none where there are none. */
@@ -28,7 +29,8 @@ export function make_rare() {
 export function rare_words(tokens) {
   const words = [];
   for (const token of tokens) {
-    if (PART.test(token) && words.length) words.at(-1).push(token);
+    const goes_on = PART.test(token) && words.length && !SPECIAL.test(words.at(-1)[0]);
+    if (goes_on) words.at(-1).push(token);
     else words.push([token]);
   }
   const rare = words.filter((pieces) => pieces.length >= TOKENS).map((pieces) => pieces.join(""));
