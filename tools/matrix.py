@@ -40,7 +40,7 @@ TESTS = """
     tests/test_tokenizer.py tests/test_samplers.py tests/test_lora.py tests/test_packing.py
     tests/test_quantization.py tests/test_plots.py tests/test_widgets.py tests/test_classroom.py
 """.split()
-NOTEBOOKS = ["00", "03", "08", "12"]
+NOTEBOOKS = ["00", "03", "07", "12"]
 
 
 @dataclass(frozen=True)

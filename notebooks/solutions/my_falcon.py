@@ -85,18 +85,7 @@ def backbone(token_ids, table, blocks, final_norm):
     return final_norm(x) @ table.T
 
 
-# === 07: the weights ===
-
-
-def read_tensor(data, name):
-    begin = 8 + int.from_bytes(data[:8], "little")
-    entry = json.loads(data[8:begin])[name]
-    first, last = entry["data_offsets"]
-    dtype = {"F32": "<f4", "F16": "<f2"}[entry["dtype"]]
-    return np.frombuffer(data[begin + first : begin + last], dtype).reshape(entry["shape"])
-
-
-# === 08: the cache ===
+# === 07: the cache ===
 
 
 def step(query, key, value, cache, bias):
@@ -108,7 +97,7 @@ def step(query, key, value, cache, bias):
     return output, (keys, values)
 
 
-# === 08: the sampler ===
+# === 07: the sampler ===
 
 
 def sampler(logits, temperature, p):
@@ -118,3 +107,14 @@ def sampler(logits, temperature, p):
     left = np.zeros_like(probabilities)
     left[order[before <= p]] = probabilities[order[before <= p]]
     return left / left.sum()
+
+
+# === 08: the weights ===
+
+
+def read_tensor(data, name):
+    begin = 8 + int.from_bytes(data[:8], "little")
+    entry = json.loads(data[8:begin])[name]
+    first, last = entry["data_offsets"]
+    dtype = {"F32": "<f4", "F16": "<f2"}[entry["dtype"]]
+    return np.frombuffer(data[begin + first : begin + last], dtype).reshape(entry["shape"])

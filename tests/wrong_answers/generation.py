@@ -1,4 +1,4 @@
-"""Plausible wrong answers to the exercises of notebook 08."""
+"""Plausible wrong answers to the exercises of notebook 07."""
 
 import numpy as np
 

@@ -182,7 +182,7 @@ def least_probable(logits, temperature, p):
     return sampler(-logits, temperature, p)
 
 
-def exercise_8_2(logits, temperature, share):
+def exercise_7_2(logits, temperature, share):
     probabilities = softmax(logits / temperature)
     left = np.where(probabilities >= share * probabilities.max(), probabilities, 0)
     return left / left.sum()
@@ -275,7 +275,6 @@ WRONG = {
         "the final norm everywhere": normed_between,
         "the last token alone": lambda *arguments: backbone(*arguments)[:, -1],
     },
-    "read_tensor": READ_TENSOR,
     "step": {
         "no bias": slip(step, biases=(0, 0)),
         "the bias after the root": slip(step, biases=(0, 1)),
@@ -290,11 +289,12 @@ WRONG = {
     "sampler": {
         "not scaled": slip(sampler, scaled=False),
         "stops one too early": slip(sampler, before=False),
-        "min-p, of exercise 8.2": exercise_8_2,
+        "min-p, of exercise 7.2": exercise_7_2,
         "no temperature": lambda logits, temperature, p: sampler(logits, 1, p),
         "times the temperature": lambda logits, temperature, p: sampler(logits, 1 / temperature, p),
         "no cut": lambda logits, temperature, p: softmax(logits / temperature),
         "the least probable": least_probable,
         "one token": lambda logits, temperature, p: np.argmax(logits),
     },
+    "read_tensor": READ_TENSOR,
 }

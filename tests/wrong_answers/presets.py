@@ -1,4 +1,4 @@
-"""Plausible wrong answers to the exercises of notebook 07."""
+"""Plausible wrong answers to the exercises of notebook 08."""
 
 import json
 import os

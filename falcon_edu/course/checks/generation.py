@@ -1,4 +1,4 @@
-"""Checks of notebook 08: samplers, streaming, and the key/value cache."""
+"""Checks of notebook 07: samplers, streaming, and the key/value cache."""
 
 from falcon_edu.course.checks.exercise import exercise, expect, expect_close
 from falcon_edu.model.config import FalconConfig
@@ -14,7 +14,7 @@ import numpy as np
     praise="The memory that the weights leave is all there is to share.",
 )
 def users(answer):
-    """Exercise 8.1."""
+    """Exercise 7.1."""
     config = FalconConfig(100, 3, 8, 64, 256, num_key_value_heads=2)
     weights, cache = config.num_parameters, 2 * 3 * 2 * 8  # numbers; the cache for each token
     memory = 2 * weights + 2 * cache * 10 * 4 + 5  # four users with ten tokens, and some bytes
@@ -52,7 +52,7 @@ def users(answer):
     "this as `restrict`, in `keras.ops`.",
 )
 def min_p(answer):
-    """Exercise 8.2."""
+    """Exercise 7.2."""
     sure = np.array([[0.02, 0.9, 0.05, 0.03]])
     unsure = np.array([[0.4, 0.25, 0.2, 0.15]])
     got = answer(unsure.copy(), 0.5)
@@ -92,7 +92,7 @@ def min_p(answer):
     praise="This is why a streamed kite comes all at once.",
 )
 def characters(answer):
-    """Exercise 8.3."""
+    """Exercise 7.3."""
 
     def ask(pieces):
         """Return the text that came between each piece and the next, in one or several parts."""
@@ -143,7 +143,7 @@ def characters(answer):
 
 
 def _grouped(query, key, value, cache):
-    """Return what exercise 8.4 asks for."""
+    """Return what exercise 7.4 asks for."""
     keys, values = (
         np.concatenate([old, new[None]]) for old, new in zip(cache, (key, value), strict=True)
     )
@@ -164,7 +164,7 @@ def _grouped(query, key, value, cache):
     praise="With one group it is multi-query attention, with n groups multi-head.",
 )
 def step(answer):
-    """Exercise 8.4."""
+    """Exercise 7.4."""
     rng = np.random.default_rng(8)
     n, h, k = 4, 3, 5
 

@@ -1,4 +1,4 @@
-"""Checks of notebook 07: what a preset holds, and what a loader must refuse."""
+"""Checks of notebook 08: what a preset holds, and what a loader must refuse."""
 
 import collections
 import json
@@ -19,7 +19,7 @@ import numpy as np
     praise="All in one answer, so that whoever made the file can mend it in one go.",
 )
 def compare(answer):
-    """Exercise 7.1."""
+    """Exercise 8.1."""
     wanted = {"norm": (8,), "kernel": (8, 4), "bias": (4,), "table": (9, 8)}
     found = {"table": (9, 8), "kernel": (4, 8), "gate": (8,), "extra": (2, 2), "bias": (4,)}
     got = given(answer(dict(wanted), dict(found)))
@@ -81,7 +81,7 @@ def _safetensors(tensors):
     praise="Nothing in this file was run, only read.",
 )
 def read_tensor(answer):
-    """Exercise 7.2."""
+    """Exercise 8.2."""
     first = np.arange(6, dtype="float32").reshape(2, 3) / 4
     second = np.array([[0.5, -2], [3, 4]], "float16")
     data = _safetensors({"first": first, "second": second})
@@ -122,7 +122,7 @@ def read_tensor(answer):
     praise="A loader asks this before it opens anything.",
 )
 def is_inside(answer):
-    """Exercise 7.3."""
+    """Exercise 8.3."""
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary).resolve()
         folder = root / "preset"
@@ -180,7 +180,7 @@ class _Trap:
     praise="This is how scanners of model hubs look at pickles.",
 )
 def names_in(answer):
-    """Exercise 7.4."""
+    """Exercise 8.4."""
     _ran.clear()
     got = answer(pickle.dumps(_Trap(), protocol=2))
     expect(not _ran, "the pickle ran while you looked at it! `pickletools.genops` only reads it.")

@@ -40,9 +40,9 @@ PARTS = (
     Part("positions", "04_positions", ("alibi_bias",)),
     Part("block", "05_decoder_block", ("gelu", "block")),
     Part("backbone", "06_backbone", ("backbone",)),
-    Part("weights", "07_presets", ("read_tensor",)),
-    Part("cache", "08_generation", ("step",)),
-    Part("sampler", "08_generation", ("sampler",)),
+    Part("cache", "07_generation", ("step",)),
+    Part("sampler", "07_generation", ("sampler",)),
+    Part("weights", "08_presets", ("read_tensor",)),
 )
 
 

@@ -216,7 +216,6 @@ CHECKS: dict[str, Exercise] = {
         },
         tolerance=1e-3,
     ),
-    "read_tensor": presets.read_tensor,
     "step": check(
         "step",
         slips.tokens,
@@ -264,4 +263,5 @@ CHECKS: dict[str, Exercise] = {
         },
         tolerance=1e-5,
     ),
+    "read_tensor": presets.read_tensor,
 }

@@ -81,16 +81,6 @@ def backbone(token_ids, table, blocks, final_norm):
     return final_norm(hidden_states[-1]) @ table.T
 
 
-def read_tensor(data, name):
-    """Return a tensor of a safetensors file, as the safetensors library does."""
-    return _tensors(data)[name]
-
-
-@functools.lru_cache(maxsize=1)
-def _tensors(data):
-    return safetensors.numpy.load(data)
-
-
 def step(query, key, value, cache, bias):
     """Attend from one new token, by `dot_product_attention` over a cache with room to spare."""
     keys, values = (
@@ -108,3 +98,13 @@ def step(query, key, value, cache, bias):
 def sampler(logits, temperature, p):
     """Return what `TopPSampler` draws from."""
     return np.asarray(TopPSampler(p, temperature=temperature).distribution(logits[None])[0])
+
+
+def read_tensor(data, name):
+    """Return a tensor of a safetensors file, as the safetensors library does."""
+    return _tensors(data)[name]
+
+
+@functools.lru_cache(maxsize=1)
+def _tensors(data):
+    return safetensors.numpy.load(data)

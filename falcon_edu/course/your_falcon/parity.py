@@ -11,7 +11,7 @@ import numpy as np
 
 PROMPT = "Once upon a time, there were two friends, Mia and Tom."
 NAMES = """
-    encode decode norm attention alibi_bias gelu block backbone read_tensor step sampler
+    encode decode norm attention alibi_bias gelu block backbone step sampler read_tensor
 """.split()
 MOST = 12  # calls of a function that are kept
 

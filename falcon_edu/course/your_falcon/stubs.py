@@ -92,15 +92,7 @@ def backbone(token_ids, table, blocks, final_norm):
     return package.backbone(token_ids, table, blocks, final_norm)
 
 
-# === 07: the weights ===
-
-
-def read_tensor(data, name):
-    """Return a tensor of a safetensors file, which is given as `bytes`."""
-    return package.read_tensor(data, name)
-
-
-# === 08: the cache ===
+# === 07: the cache ===
 
 
 def step(query, key, value, cache, bias):
@@ -115,9 +107,17 @@ def step(query, key, value, cache, bias):
     return package.step(query, key, value, cache, bias)
 
 
-# === 08: the sampler ===
+# === 07: the sampler ===
 
 
 def sampler(logits, temperature, p):
     """Return the probabilities `(v,)` to draw from: at a temperature, cut by top-p."""
     return package.sampler(logits, temperature, p)
+
+
+# === 08: the weights ===
+
+
+def read_tensor(data, name):
+    """Return a tensor of a safetensors file, which is given as `bytes`."""
+    return package.read_tensor(data, name)

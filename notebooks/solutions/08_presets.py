@@ -1,4 +1,4 @@
-"""Solutions to notebook 07: presets."""
+"""Solutions to notebook 08: presets."""
 
 import json
 import pickletools

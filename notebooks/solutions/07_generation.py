@@ -1,4 +1,4 @@
-"""Solutions to notebook 08: generation."""
+"""Solutions to notebook 07: generation."""
 
 import codecs
 
