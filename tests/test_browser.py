@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tools import notebooks
+from tools import notebooks, solutions
 
 import nbformat
 import pytest
@@ -140,6 +140,9 @@ def made(browser, tmp_path_factory):
                 "print(6 * 7)", execution_count=1, outputs=[v4.new_output("stream", text="42\n")]
             ),
             v4.new_markdown_cell("**Look.** And where is it?"),
+            v4.new_markdown_cell(
+                solutions.FOLDED.format(number="1.1", reason="It is $6^2 + 6$.", code="6 * 7")
+            ),
         ]
     )
     notebooks.strip(asked)
@@ -158,6 +161,20 @@ def test_an_answer_stays_folded_until_its_cell_runs(made, browser):
         expect(outputs.get_by_text("42")).to_be_visible()
         expect(folded).to_be_hidden()
         assert [o["output_type"] for o in notebook.cells()[1]["outputs"]] == ["stream"]
+
+
+def test_a_solution_stays_folded_until_one_clicks(made, browser):
+    with open_notebook(made, browser, "asked.ipynb") as notebook:
+        solution = notebook.page.locator("details")
+        code, formula = solution.locator("pre"), solution.locator("mjx-container")
+        expect(solution.get_by_text("Solution to 1.1")).to_be_visible()
+        expect(code).to_be_hidden()
+        solution.locator("summary").click()
+        expect(code).to_have_text("6 * 7\n")
+        expect(code).to_be_visible()
+        expect(code.locator("span")).not_to_have_count(0)  # in the colours of Python
+        expect(formula).to_be_visible()
+        notebook.screenshot("solution", solution)
 
 
 def test_slider_redraws(made, browser):

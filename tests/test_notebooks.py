@@ -51,7 +51,8 @@ def test_teachers_are_told_the_same_minutes():
 
 
 def test_minutes_count_words_lines_and_predictions():
-    words, code = v4.new_markdown_cell("word " * 1500), v4.new_code_cell("x = 1\n\n" * 100)
+    folded = f"<details>{'word ' * 9000}</details>"
+    words, code = v4.new_markdown_cell("word " * 1500 + folded), v4.new_code_cell("x = 1\n\n" * 100)
     asked = v4.new_markdown_cell("**Predict.** " * 10)
     tasks = v4.new_markdown_cell(
         "## Exercises\n" + "word " * 9000 + "\n### Exercise 1 *(20 minutes, hard)*"

@@ -4,9 +4,9 @@
     python -m tools.minutes write      # write it into the notebooks and the README
 
 Reading: 150 words or 10 lines of code a minute, and a minute and a half for each prediction; the
-sum to the next five. Exercises: the sum of the minutes that stand beside each, and beside the parts
-of `my_falcon.py`. The rule is meant for a first reading in which every cell is read, run and looked
-at.
+sum to the next five. What is folded is not counted. Exercises: the sum of the minutes that stand
+beside each, and beside the parts of `my_falcon.py`. The rule is meant for a first reading in which
+every cell is read, run and looked at.
 """
 
 import re
@@ -21,6 +21,7 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).resolve().parents[1]
 WORDS, LINES, PREDICTION = 150, 10, 1.5  # a minute, a minute, minutes
 SAID = re.compile(r"About \d+ minutes(?: of reading)?(?:, and \d+ for the exercises)?")
+FOLDED = re.compile("<details>.*?</details>", re.DOTALL)
 TASK = re.compile(r"^##+ (?:Exercise|Your Falcon).*\((\d+) minutes", re.MULTILINE)
 ROW = r"(\]\(notebooks/{}\.ipynb\) \| )\d+(?: \+ \d+)?( \|)"
 
@@ -37,7 +38,7 @@ def reading(notebook: NotebookNode) -> int:
         text = cell.source.partition("\n## Exercises")[0]
         text = "" if text.startswith("## Exercises") else text
         if cell.cell_type == "markdown":
-            words += len(text.split())
+            words += len(FOLDED.sub("", text).split())
             predictions += text.count("**Predict.**")
             if text != cell.source:
                 break

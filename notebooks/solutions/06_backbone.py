@@ -6,11 +6,18 @@ import keras
 import numpy as np
 
 
+# 6.1: For a token, every layer keeps a key and a value for each key/value head, `head_dim`
+# numbers of `size` bytes each, and all `sequences` texts grow at once. What the weights leave,
+# divided by that and rounded down, is the length. Without the 2 there is no room for the values,
+# and without `max` a card that is too small gets a length below 0.
 def longest_text(memory, weights, layers, key_value_heads, head_dim, size, sequences):
     per_token = 2 * layers * key_value_heads * head_dim * size * sequences
     return max(memory - weights, 0) // per_token
 
 
+# 6.2: Queries and the output are `m` by `m`, key and value `m` by `h`, since all heads use the
+# same ones. A norm has a scale and a shift, one norm in each block and one at the end; nothing
+# else has a bias. The table counts once, because the output head is the same table.
 def parameters_7b(v, layers, heads, m, f):
     h = m // heads
     attention = m * m + 2 * m * h + m * m  # queries; one key and one value; output
@@ -19,12 +26,20 @@ def parameters_7b(v, layers, heads, m, f):
     return v * m + layers * block + 2 * m  # and the final norm
 
 
+# 6.3: A symbolic tensor knows the way that leads to it, so two more layers on `hidden_states[k]`,
+# and the backbone's input, are a model of `k` blocks with the same weights. The final norm
+# belongs to it, because the output head was trained on what comes out of that norm.
+# `backbone.output` lies behind all blocks, whatever `k` is.
 def lens(backbone, k):
     x = backbone.final_layernorm(backbone.hidden_states[k])
     logits = backbone.token_embedding(x, reverse=True)
     return keras.Model(backbone.input, logits)
 
 
+# 6.4: Attention and MLP both read `y`, the one norm of the stream, and both are added to `x`; in
+# a sequential block the MLP would read what attention has written. Queries and keys are rotated,
+# values are not. One key and one value serve all heads, so they have no axis for heads. Pairs are
+# the halves of a head: with neighbours as pairs everything runs, and the logits are wrong.
 def falcon_7b(w, token_ids, num_layers, num_heads):
     x = w["token_embedding/embeddings"][token_ids]  # (t, m)
     for i in range(num_layers):

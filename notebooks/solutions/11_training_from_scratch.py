@@ -3,10 +3,18 @@
 import numpy as np
 
 
+# 11.1: The first time, nothing can tell which word comes, so each costs `np.log(words)`. Every
+# later time it can be copied and costs nothing, so the mean is that divided by `times`. `np.log2`
+# would give bits, not nats.
 def limit(words, times):
     return np.log(words) / times
 
 
+# 11.2: The running means start at 0 and are too small at first, so each is divided by what its
+# weights so far add up to, `1 - beta ** step`; without that the first step would be three times
+# as long. Epsilon stands behind the root, and keeps a weight whose gradient is 0 from being
+# divided by 0. The means are returned as they are: corrected ones would be corrected once more in
+# the next step.
 def adam_step(weight, gradient, mean, square, step, learning_rate, b1=0.9, b2=0.999, epsilon=1e-7):
     mean = b1 * mean + (1 - b1) * gradient
     square = b2 * square + (1 - b2) * gradient**2
@@ -14,6 +22,10 @@ def adam_step(weight, gradient, mean, square, step, learning_rate, b1=0.9, b2=0.
     return weight - learning_rate * direction, mean, square
 
 
+# 11.3: `words[:, ::-1]` turns each list round, while `words[::-1]` would only exchange the lists.
+# Bars weigh nothing, because only words count. Each step to the right in the second half is a
+# step to the left in the first, so the line to expect falls the other way: it is an antidiagonal.
+# Which word comes next can also be known by counting alone, for all lists are equally long.
 def mirrored(words):
     mark = np.zeros((len(words), 1), "int32")
     ids = np.concatenate([mark, words, mark, words[:, ::-1]], axis=1)
@@ -22,6 +34,10 @@ def mirrored(words):
     return ids, weights
 
 
+# 11.4: Every earlier place with the same id has one vote, for the id that came right after it, so
+# an id that came twice gets two shares. The place itself has none: what follows it is what is to
+# be predicted. Where nobody votes, all ids are equally likely, and in the end each row is divided
+# by its sum.
 def rule(ids, vocabulary_size):
     counts = np.zeros((len(ids), vocabulary_size))
     for q in range(len(ids)):
