@@ -6,6 +6,8 @@ import re
 import tomllib
 from pathlib import Path
 
+from tools import address
+
 from docutils import nodes
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -57,6 +59,7 @@ html_js_files = ["site.js"]
 html_copy_source = False
 html_show_sourcelink = False
 html_math_renderer = "mathml"
+html_search_scorer = str(Path(__file__).parent / "search.js")
 html_permalinks_icon = "#"
 
 
@@ -87,8 +90,27 @@ def arguments(app, what, name, obj, options, signature, returned):
     return signature, returned
 
 
+def card(app, pagename, templatename, context, doctree):
+    """What others show of a link to a page. They want whole addresses, which the site has not."""
+    site = address.pages(address.address())
+    title = re.sub("<[^>]*>", "", context.get("title", project))
+    told = {
+        "og:type": "website",
+        "og:site_name": project,
+        "og:title": html.unescape(title),
+        "og:description": _project["description"],
+        "og:url": f"{site}{pagename}.html",
+        "og:image": f"{site}_images/explorer.png",
+        "og:image:alt": "A sentence in a small Falcon, and where each head looks",
+        "twitter:card": "summary",
+    }
+    lines = [f'<meta property="{k}" content="{html.escape(v)}">' for k, v in told.items()]
+    context["metatags"] = context.get("metatags", "") + "\n" + "\n".join(lines)
+
+
 def setup(app):
     """Formulas need no extension, and docstrings a little help before napoleon reads them."""
+    app.connect("html-page-context", card)
     app.connect("autodoc-process-docstring", tidy, priority=400)
     app.connect("autodoc-process-signature", arguments)
     app.add_html_math_renderer("mathml", (math, None), (math, None))

@@ -4,12 +4,17 @@
 """
 
 import os
+import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from tools import address, notebooks
+import falcon_edu
+from falcon_edu import FalconCausalLM
+from tools import address, notebooks, site_falcons
 from tools.serving import serving
 
 import nbformat
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser_lab import is_elsewhere, start_browser
@@ -150,6 +155,310 @@ def test_the_front_page_shows_its_picture_where_no_script_may_run(browser, site)
     context.close()
 
 
+# === The playground ===
+
+WIDE = {"width": 1280, "height": 2400}
+NAMES = [name.upper() for name in site_falcons.PRESETS]
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+
+
+@pytest.fixture
+def play(browser, site):
+    """Opens the playground at an address; nothing may fail, and nothing be asked of elsewhere."""
+    contexts, told = [], []
+
+    def play(hash="", size=WIDE, **options):
+        context = browser.new_context(viewport=size, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: told.append(str(error)))
+        page.on("dialog", lambda dialog: (told.append(dialog.message), dialog.dismiss()))
+        page.on("requestfailed", lambda request: told.append(request.url))
+        page.on("request", lambda r: is_elsewhere(r.url) and told.append(r.url))
+        page.goto(f"{site}/docs/playground.html{hash}")
+        return page
+
+    yield play
+    for context in contexts:
+        context.close()
+    assert told == []
+
+
+def column(page, name):
+    """A Falcon of the playground, when it has done what was asked of it."""
+    found = page.get_by_role("region", name=name, exact=True)
+    expect(found).to_have_attribute("aria-busy", "false")
+    return found
+
+
+def switch(page, name, layer, head):
+    toolbar = page.get_by_role("toolbar", name=f"Heads of {name} to switch off")
+    return toolbar.get_by_role("button", name=f"layer {layer}, head {head}")
+
+
+def numbers(page, name):
+    """What comes next: pairs of a token and what is said of its probability."""
+    rows = column(page, name).locator(".falcon-next li")
+    return [tuple(row.locator("> span:not(.falcon-bar)").all_inner_texts()) for row in rows.all()]
+
+
+def test_three_falcons_go_on_with_the_readers_own_name(play):
+    page = play()
+    box = page.get_by_label("The text")
+    box.fill("Once upon a time, there were two friends, Priya and Mia. One day,")
+    for name in NAMES:
+        there = column(page, name)
+        expect(there.get_by_role("listbox")).to_contain_text("Priya")
+        expect(there.locator(".falcon-story p").first).to_have_text(re.compile(r"(\S+ ){10}"))
+        assert there.get_by_role("radio").count() == 16
+
+
+@pytest.mark.parametrize("name", site_falcons.PRESETS)
+def test_a_head_that_is_pressed_writes_nothing_and_one_sees_what_was_before(play, name):
+    """Probabilities are the package's, with the head and without it."""
+    causal_lm = FalconCausalLM.from_preset(site_falcons.PRESETS[name])
+    text, name = site_falcons.TEXT, name.upper()
+    page = play()
+    before = numbers(page, name)
+    story = column(page, name).locator(".falcon-story p").first.inner_text()
+    others = [numbers(page, other) for other in NAMES if other != name]
+    button = switch(page, name, 3, 2)
+    expect(button).to_have_attribute("aria-pressed", "false")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    expect(column(page, name).locator(".falcon-story")).to_contain_text("without layer 3, head 2")
+    after = numbers(page, name)
+    expected = [
+        falcon_edu.record(causal_lm, text).logits[0, -1],
+        falcon_edu.ablate_heads(causal_lm, text, [(3, 2)]).logits[0, -1],
+    ]
+    probabilities = [
+        np.exp(x - x.max()) / np.exp(x - x.max()).sum() for x in map(np.array, expected)
+    ]
+    order = np.argsort(-probabilities[0])[:4]
+    tokens = causal_lm.preprocessor.tokenizer.token_strings(order.tolist())
+    percents = [[falcon_edu.plots.style.percent(p[i]) for i in order] for p in probabilities]
+    labels = falcon_edu.plots.token_labels(["", *tokens])[1:]
+    assert before == list(zip(labels, percents[0], strict=True))
+    changes = [f"{was} → {now}" for was, now in zip(*percents, strict=True)]
+    assert after[:4] == list(zip(labels, changes, strict=True))
+    assert story in column(page, name).locator(".falcon-story p").first.inner_text()
+    assert [numbers(page, other) for other in NAMES if other != name] == others
+    expect(page.get_by_role("status")).to_contain_text(f"{name} without layer 3, head 2: ")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "false")
+    expect(column(page, name).locator(".falcon-story p").nth(1)).to_be_hidden()
+    assert numbers(page, name) == before
+
+
+def test_without_a_head_the_text_goes_on_otherwise(play):
+    page = play("#rw-off=3.2")
+    whole, cut = column(page, "RW").locator(".falcon-story p").all_inner_texts()
+    assert cut.removeprefix("without layer 3, head 2: ") != whole.removeprefix("all heads: ")
+    assert page.locator(".falcon-story mark").first.inner_text().strip()
+
+
+def test_an_address_shares_what_one_sees(play):
+    page = play()
+    column(page, "7B")
+    page.get_by_label("The text").fill("Priya & Tom had <b>")
+    page.get_by_text("top-p").click()
+    page.get_by_label("seed").fill("7")
+    page.get_by_label("temperature").fill("1.5")
+    switch(page, "7B", 0, 3).click()
+    column(page, "40B").get_by_role("radio", name="layer 1, head 0").click()
+    expect(page.get_by_role("link", name="Link to")).to_have_attribute(
+        "href", re.compile("40b=1.0")
+    )
+    expect(column(page, "7B").get_by_role("listbox")).to_contain_text("<b>")
+    hash = "#" + urlsplit(page.url).fragment
+    assert page.get_by_role("link", name="Link to").get_attribute("href") == hash
+    shown = [column(page, name).inner_text() for name in NAMES]
+
+    other = play(hash)
+    assert other.get_by_label("The text").input_value() == "Priya & Tom had <b>"
+    assert [column(other, name).inner_text() for name in NAMES] == shown
+    expect(switch(other, "7B", 0, 3)).to_have_attribute("aria-pressed", "true")
+    expect(other.get_by_label("top-p")).to_be_checked()
+    assert other.get_by_label("seed").input_value() == "7"
+    radio = column(other, "40B").get_by_role("radio", name="layer 1, head 0")
+    expect(radio).to_have_attribute("aria-checked", "true")
+    other.evaluate("location.hash = ''")  # as going back does
+    expect(other.get_by_label("The text")).to_have_value(site_falcons.TEXT)
+    expect(switch(other, "7B", 0, 3)).to_have_attribute("aria-pressed", "false")
+
+
+def test_a_seed_and_a_temperature_are_asked_for_where_they_matter(play):
+    page = play("#sampler=random&seed=3")
+    first = column(page, "RW").locator(".falcon-story").inner_text()
+    page.get_by_label("seed").fill("4")
+    expect(column(page, "RW").locator(".falcon-story")).not_to_have_text(first)
+    page.get_by_text("greedy").click()
+    expect(page.get_by_label("seed")).to_be_hidden()
+    expect(page.get_by_label("temperature")).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    "hash",
+    [
+        f"#rw={HOSTILE}&rw-off=9.9&sampler={HOSTILE}&seed=-1&temperature=1e9",
+        "#text=%E0%A4%A&rw=__proto__&7b-off=1.1_",
+        "#%&&&===",
+    ],
+)
+def test_a_broken_address_gives_the_beginning(play, hash):
+    page = play(hash)
+    for name in NAMES:
+        expect(column(page, name).locator(".falcon-story p").first).not_to_be_empty()
+        expect(switch(page, name, 3, 2)).to_have_attribute("aria-pressed", "false")
+        radio = column(page, name).get_by_role("radio", name="layer 3, head 2")
+        expect(radio).to_have_attribute("aria-checked", "true")
+    assert page.get_by_label("The text").input_value() == site_falcons.TEXT
+
+
+def test_a_hostile_text_is_a_text(play):
+    page = play(f"#text={HOSTILE}")
+    there = column(page, "RW")
+    assert there.get_by_role("listbox").inner_text() == f"[start]{HOSTILE}"
+    assert page.locator("#falcon-playground").locator("img, script").count() == 0
+
+
+def test_a_text_that_is_too_long_is_refused_in_words(play):
+    page = play("#text=" + "kite+" * 390)
+    for name in NAMES:
+        expect(column(page, name).locator(".falcon-story")).to_contain_text("make it shorter")
+    page.get_by_label("The text").fill("Mia had")
+    expect(column(page, "RW").get_by_role("listbox")).to_have_text("[start]Mia had")
+    expect(column(page, "RW").locator(".falcon-story")).not_to_contain_text("make it shorter")
+
+
+def test_heads_are_switched_by_keys_and_one_region_says_what_changes(play):
+    page = play()
+    column(page, "RW")
+    switch(page, "RW", 0, 0).focus()
+    for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowUp", "ArrowUp", "ArrowDown"):
+        page.keyboard.press(key)
+    expect(switch(page, "RW", 1, 2)).to_be_focused()
+    page.keyboard.press("Space")
+    expect(switch(page, "RW", 1, 2)).to_have_attribute("aria-pressed", "true")
+    assert page.locator("[aria-live], [role=status], [role=alert]").count() == 1
+    expect(page.get_by_role("status")).to_contain_text("RW without layer 1, head 2: ")
+    page.keyboard.press("End")
+    expect(switch(page, "RW", 3, 3)).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(column(page, "RW").get_by_role("option", selected=True)).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("status")).to_contain_text("RW: Layer 1, head 2: ")
+
+
+def test_a_word_that_is_chosen_in_one_falcon_is_chosen_in_all(play):
+    page = play()
+    column(page, "RW").get_by_role("option", name="“Mia”").click()
+    for name in NAMES:
+        chosen = column(page, name).get_by_role("option", selected=True)
+        expect(chosen).to_have_text(" Mia")
+    expect(page.get_by_role("status")).to_contain_text("RW: Layer 3, head 2: “Mia” looks at")
+
+
+def test_each_falcon_is_fetched_once_and_when_one_comes_near(browser, site):
+    context = browser.new_context(viewport=PHONE)
+    page, asked = context.new_page(), []
+    page.on("request", lambda r: r.url.endswith("weights.bin") and asked.append(r.url))
+    page.goto(f"{site}/docs/playground.html")
+    column(page, "RW")
+    assert [url.rsplit("/")[-2] for url in asked] == [site_falcons.PRESETS["rw"]]
+    page.get_by_label("The text").fill("Mia had")
+    page.get_by_role("region", name="40B").scroll_into_view_if_needed()
+    column(page, "40B")
+    page.get_by_role("region", name="7B", exact=True).scroll_into_view_if_needed()
+    column(page, "7B")
+    assert sorted(asked) == sorted(set(asked))
+    assert len(asked) == 3
+    context.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (390, "dark"), (1280, "dark")])
+def test_everybody_can_use_the_playground(play, width, scheme):
+    hash = "#rw-off=3.2_3.3&7b-off=0.0&sampler=top_k"
+    page = play(hash, {"width": width, "height": 6000}, color_scheme=scheme)
+    for name in NAMES:
+        column(page, name)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert violations(page) == []
+    tops = [page.get_by_role("region", name=n, exact=True).bounding_box()["y"] for n in NAMES]
+    assert (len(set(tops)) == 1) == (width > 390)
+    if folder := os.environ.get("FALCON_EDU_SCREENSHOTS"):
+        path = Path(folder) / f"playground_{width}_{scheme}.png"
+        page.locator("article").screenshot(path=path)
+
+
+def test_the_playground_is_a_picture_with_links_where_no_script_may_run(browser, site):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{site}/docs/playground.html")
+    assert page.locator("#falcon-playground img").is_visible()
+    assert page.locator("#falcon-playground").get_by_role("link", name="Welcome").is_visible()
+    context.close()
+
+
+# === The explorers of lessons ===
+
+
+def explored():
+    """The lessons that show an explorer of attention."""
+    is_shown = site_falcons.SHOWN.search
+    return [path.stem for path in address.lessons() if is_shown(path.read_text())]
+
+
+@pytest.mark.parametrize("lesson", explored())
+def test_explorers_of_a_lesson_are_alive(browser, site, lesson):
+    """With the text, layer and head of the lesson; their Falcon comes when one is near."""
+    path = ROOT / "notebooks" / f"{lesson}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    words = re.findall(r"'text/plain': 'AttentionExplorer: ", str(notebook.cells))
+    places = site_falcons.places(notebook)
+    assert len(places) == len(words)
+    context = browser.new_context(viewport=PHONE)
+    page, asked, told = context.new_page(), [], []
+    page.on("request", lambda r: r.url.endswith("weights.bin") and asked.append(r.url))
+    page.on("pageerror", lambda error: told.append(str(error)))
+    page.goto(f"{site}/notebooks/{lesson}.html", wait_until="load")
+    marks = page.locator(".falcon-place")
+    assert marks.count() == len(places) > 0
+    given = marks.evaluate_all("marks => marks.map((mark) => ({ ...mark.dataset }))")
+    assert asked == []
+    page.locator("details").evaluate_all("all => all.forEach((one) => (one.open = true))")
+    explorers = page.locator(".falcon-explorer")
+    for i, shown in enumerate(given):
+        page.evaluate("document.querySelector('.falcon-place')?.scrollIntoView()")
+        there = explorers.nth(i)
+        expect(there.get_by_role("textbox")).to_have_value(shown["text"])
+        head = there.get_by_role("radio", name=f"layer {shown['layer']}, head {shown['head']}")
+        expect(head).to_have_attribute("aria-checked", "true")
+        assert there.get_by_role("listbox").inner_text() == f"[start]{shown['text']}"
+    assert marks.count() == 0
+    assert len(asked) == 1
+    explorers.last.get_by_role("textbox").fill("Priya had a kite")
+    expect(explorers.last.get_by_role("listbox")).to_have_text("[start]Priya had a kite")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert violations(page) == []
+    context.close()
+    assert told == []
+
+
+@pytest.mark.parametrize("lesson", explored())
+def test_a_lesson_shows_a_picture_once_where_no_script_may_run(browser, site, lesson):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{site}/notebooks/{lesson}.html")
+    for figure in page.locator("figure:has(.falcon-place)").all():
+        assert figure.locator("img").get_attribute("alt")
+        assert figure.is_visible() or page.locator("details").filter(has=figure).count()
+    captions = page.get_by_text("It stands still here")
+    assert captions.count() == page.locator("figure:has(figcaption) img").count()
+    context.close()
+
+
 # === All pages together ===
 
 
@@ -159,6 +468,42 @@ def test_links_lead_somewhere(site):
 
 def test_nothing_is_loaded_from_elsewhere(site):
     assert list(loads_from_elsewhere(read_site(SITE))) == []
+
+
+def test_a_search_puts_lessons_before_the_reference(site, browser):
+    page = browser.new_page()
+    page.goto(f"{site}/search.html?q=attention")
+    expect(page.locator(".search-summary")).to_contain_text("found")
+    links = page.locator("#search-results li > a").evaluate_all(
+        "links => links.map((link) => link.getAttribute('href').split('/')[0])"
+    )
+    ranks = [{"notebooks": 0, "reference": 2}.get(folder, 1) for folder in links]
+    assert ranks == sorted(ranks)
+    assert {0, 2} <= set(ranks)
+    page.close()
+
+
+def test_a_link_to_a_page_shows_a_card(site):
+    home = address.pages(address.address())
+    for path in ("index.html", "notebooks/03_self_attention.html", "reference/model.backbone.html"):
+        text = (SITE / path).read_text()
+        told = dict(re.findall(r'<meta property="([\w:]+)" content="([^"]*)">', text))
+        assert told["og:url"] == home + path
+        assert told["og:title"]
+        assert told["og:image"].startswith(home)
+        picture = SITE / told["og:image"].removeprefix(home)
+        assert picture.stat().st_size < 300_000
+        assert "twitter:card" in told
+    assert ">" not in told["og:title"]
+
+
+def test_the_sitemap_lists_the_pages(site):
+    home = address.pages(address.address())
+    urls = re.findall("<loc>(.*)</loc>", (SITE / "sitemap.xml").read_text())
+    listed = {url.removeprefix(home) or "index.html" for url in urls}
+    assert all(url.startswith(home) for url in urls)
+    of_sphinx = {"genindex.html", "py-modindex.html", "search.html"}
+    assert listed == set(pages_of_the_site()) - of_sphinx
 
 
 def test_the_course_is_there_with_its_pictures(site):

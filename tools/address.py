@@ -49,6 +49,17 @@ def checked(wanted: str) -> str:
     return wanted
 
 
+def pages(of: str) -> str:
+    """Return where GitHub Pages has the site of a repository, with a slash at its end.
+
+    >>> pages("https://github.com/Some-One/course"), pages("https://github.com/o/o.github.io")
+    ('https://some-one.github.io/course/', 'https://o.github.io/')
+    """
+    owner, name = of.removeprefix("https://github.com/").split("/")
+    host = f"{owner.lower()}.github.io"
+    return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
+
+
 # === What a text should say ===
 
 

@@ -2,10 +2,12 @@
 
 Sphinx reads one folder, so the pages are gathered first: the README as the front page, the
 notebooks with their outputs as committed, the pages of docs/, and the reference (`site_api.py`).
-Nothing is executed and nothing is fetched; `docs/conf.py` says how it looks. On the front page a
-Falcon runs: the modules of `falcon_edu/web/` and a preset's weights are put beside the pages.
+Nothing is executed and nothing is fetched; `docs/conf.py` says how it looks. On the front page, in
+lessons and in the playground Falcons run (`site_falcons.py`): the modules of `falcon_edu/web/` and
+the weights of the shipped models are put beside the pages.
 """
 
+import html
 import os
 import re
 import shutil
@@ -15,7 +17,7 @@ from pathlib import Path
 
 from falcon_edu import FalconCausalLM
 from falcon_edu.web import export_to_web
-from tools import address, site_api
+from tools import address, site_api, site_falcons
 from tools.notebooks import shown
 
 import nbformat
@@ -26,12 +28,12 @@ SOURCE = ROOT / "build" / "site-source"
 TARGET = ROOT / "build" / "site"
 FRONT = {"README.md": "index.md"}  # a page, and where it is on the site
 WEB = ROOT / "falcon_edu" / "web"
-PRESET = "falcon_tales_rw_en"  # the Falcon on the front page, in falcon/ of the site
-PICTURE = re.compile(r"^!\[[^]]*\]\(docs/explorer\.png\)$", re.MULTILINE)
+PLAYGROUND = "docs/playground.md"
 ABOUT = ["CONTRIBUTING.md", "CHANGELOG.md"]
 LINK = re.compile(r"(\]\()([^)#:\s]+)((?:#[^)\s]*)?\))")  # within the repository
 EXPLORER = re.compile(r"\w+Explorer: ")
 LIVE = "It stands still here; in Jupyter, on Binder and on Colab it is live."
+NO_PAGES = {"genindex.html", "py-modindex.html", "search.html"}  # Sphinx's own
 
 
 # === Gathering ===
@@ -56,14 +58,19 @@ def gather() -> None:
             put(page, nbformat.writes(notebook).encode())
         else:
             text = relinked((ROOT / name).read_text(), name, there, copied)
-            put(page, (with_falcon(text) if name in FRONT else text).encode())
+            if name in FRONT:
+                text = site_falcons.with_falcon(text)
+            elif name == PLAYGROUND:
+                text = site_falcons.with_playground(text)
+            put(page, text.encode())
     reference = site_api.pages()
     for page, text in reference.items():
         put(page, text.encode())
     with (SOURCE / "index.md").open("a") as index:
+        index.write(contents("Try it", [PLAYGROUND]))
         index.write(contents("The course", lessons, numbered=True))
         index.write(contents("Reference", list(reference)))
-        index.write(contents("More", [*texts, *ABOUT]))
+        index.write(contents("More", [*(t for t in texts if t != PLAYGROUND), *ABOUT]))
 
 
 def pictures_and_solutions() -> list[Path]:
@@ -121,33 +128,14 @@ def relinked(text: str, name: str, there: dict[str, str], copied: set[str]) -> s
     return LINK.sub(lead, text)
 
 
-def with_falcon(text: str) -> str:
-    """Return the front page with a Falcon in the place of its picture, where scripts may run.
-
-    >>> print(with_falcon("![Mia](docs/explorer.png)"))
-    ```{raw} html
-    <link rel="stylesheet" href="falcon/explorer/explorer.css">
-    <div id="falcon" data-model="falcon/falcon_tales_rw_en/" data-layer="3" data-head="2">
-    ```
-    <BLANKLINE>
-    ![Mia](docs/explorer.png)
-    <BLANKLINE>
-    ```{raw} html
-    </div>
-    <script type="module" src="falcon/explorer/front.js"></script>
-    ```
-    """
-    place = f'<div id="falcon" data-model="falcon/{PRESET}/" data-layer="3" data-head="2">'
-    style = '<link rel="stylesheet" href="falcon/explorer/explorer.css">'
-    script = '<script type="module" src="falcon/explorer/front.js"></script>'
-    before = f"```{{raw}} html\n{style}\n{place}\n```\n\n"
-    after = f"\n\n```{{raw}} html\n</div>\n{script}\n```"
-    return PICTURE.sub(lambda picture: before + picture.group() + after, text)
-
-
 def prepared(notebook: NotebookNode) -> NotebookNode:
-    """Return a notebook as a page: pictures with their words, answers of predictions folded."""
-    for cell in notebook.cells:
+    """Return a notebook as a page: pictures with their words, answers of predictions folded.
+
+    Explorers of attention that a shipped model has made come to life on the page; the words beside
+    the picture of an explorer, for places without one, are left out.
+    """
+    places = site_falcons.places(notebook)
+    for index, cell in enumerate(notebook.cells):
         if cell.cell_type == "code" and cell.metadata.get("jupyter", {}).get("outputs_hidden"):
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-output"]
             cell.outputs = shown(cell)
@@ -156,21 +144,36 @@ def prepared(notebook: NotebookNode) -> NotebookNode:
                 continue
             options: dict = {"image": {"alt": output.metadata["image/png"].get("alt", "")}}
             if EXPLORER.match(output["data"].get("text/plain", "")):
-                options["figure"] = {"caption": LIVE}
+                cell.outputs = [one for one in cell.outputs if not site_falcons.is_words(one)]
+                options["figure"] = {"caption": places.get(index, "") + LIVE}
             cell.metadata["mystnb"] = options
+    if places:
+        notebook.cells.append(nbformat.v4.new_markdown_cell(site_falcons.scripts("../")))
     return notebook
 
 
 # === Building ===
 
 
-def put_falcon() -> None:
-    """Copy the Falcon in the page to the site, and write its weights there."""
+def put_falcons() -> None:
+    """Copy the Falcon in the page to the site, and write the weights of each there."""
     for path in [*WEB.rglob("*.js"), *WEB.rglob("*.css")]:
         copy = TARGET / "falcon" / path.relative_to(WEB)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, copy)
-    export_to_web(FalconCausalLM.from_preset(PRESET), TARGET / "falcon" / PRESET)
+    for preset in site_falcons.PRESETS.values():
+        export_to_web(FalconCausalLM.from_preset(preset), TARGET / "falcon" / preset)
+
+
+def put_sitemap() -> None:
+    """Write the list of pages that search engines read; they want whole addresses."""
+    paths = sorted(path.relative_to(TARGET).as_posix() for path in TARGET.rglob("*.html"))
+    site = address.pages(address.address())
+    urls = [site + path.removesuffix("index.html") for path in paths if path not in NO_PAGES]
+    lines = "".join(f"<url><loc>{html.escape(url)}</loc></url>\n" for url in urls)
+    head = '<?xml version="1.0" encoding="UTF-8"?>\n'
+    schema = "http://www.sitemaps.org/schemas/sitemap/0.9"
+    (TARGET / "sitemap.xml").write_text(f'{head}<urlset xmlns="{schema}">\n{lines}</urlset>\n')
 
 
 def main() -> int:
@@ -180,7 +183,8 @@ def main() -> int:
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
     command += ["-c", str(ROOT / "docs"), "-d", str(ROOT / "build" / "doctrees")]
     status = subprocess.run([*command, str(SOURCE), str(TARGET)], cwd=ROOT).returncode
-    put_falcon()
+    put_falcons()
+    put_sitemap()
     print(f"{TARGET / 'index.html'}" if status == 0 else "the site has warnings: see above")
     return status
 

@@ -23,15 +23,15 @@ const SLOW = 200; // milliseconds after which one is told that a text is being r
  * layer, head, query.
  *
  * `ready` is a promise of the first picture. `go({text, layer, head, query})` goes elsewhere, and
- * `on_view` is told where somebody went by hand. `lose(reason)` takes the box away, and `remove`
- * listens no more to the page.
+ * reads the text `again` if told so. `on_view` is told where somebody went by hand, and `on_say`,
+ * where there is no live region, what is said. `lose(reason)` takes the box away; `remove` ends it.
  */
-export function mount(element, source, { text = "", on_view = () => {}, ...start } = {}) {
+export function mount(element, source, { text = "", on_view = () => {}, on_say, ...start } = {}) {
   let seen; // what was recorded of the text
   let view = { layer: 0, head: 0, query: -1, key: null, ...start }; // what was chosen
   let glance = null; // what the hand is over, for as long as it is
   let shown = {};
-  const status = make_status();
+  const status = make_status(on_say);
   let written_from = Infinity; // bytes of the text before what the Falcon wrote
   let latest = 0; // number of the last text: what comes of others is too late
 
@@ -134,8 +134,8 @@ export function mount(element, source, { text = "", on_view = () => {}, ...start
   return {
     ready: read(text),
     element: root,
-    async go({ text: now = text, ...there }) {
-      if (now !== text) await (writer?.write(now), read(now));
+    async go({ text: now = text, again = false, ...there }) {
+      if (again || now !== text) await (writer?.write(now), read(now));
       if (!seen || ["layer", "head", "query"].every((name) => there[name] === view[name])) return;
       [glance, view] = [null, fit(seen, { ...view, key: null, ...there })];
       show();

@@ -5,22 +5,23 @@ import { next_tokens } from "./looks.js";
 
 /**
  * Return the source of a Falcon in a worker, given what its call `load` takes: {url} or
- * {header, weights}. Weights are fetched at once; `loaded` is a promise of them.
+ * {header, weights}. Weights are fetched at once; `loaded` is a promise of them. `record` takes
+ * heads to ablate, too, and `generate` what the worker's call does.
  */
 export function from_worker(worker, model, on_progress, sampler = { name: "top_p", p: 0.7 }) {
   const ask = connect(worker);
   const loaded = ask("load", model, on_progress);
   return {
     loaded,
-    async record(text) {
+    async record(text, heads = []) {
       const { vocabulary } = await loaded;
-      const { tokens, attention_weights, logits } = await ask("record", { text });
+      const { tokens, attention_weights, logits } = await ask("record", { text, heads });
       const next = logits.map((row) => next_tokens(row, vocabulary));
-      return { tokens, attention_weights, next_tokens: next };
+      return { tokens, attention_weights, next_tokens: next, logits };
     },
-    async generate(text, on_text) {
+    async generate(text, on_text, own = {}) {
       await loaded;
-      const options = { text, ...sampler };
+      const options = { text, ...sampler, ...own };
       return (await ask("generate", options, (progress) => on_text(progress.text))).text;
     },
   };

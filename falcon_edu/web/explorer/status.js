@@ -2,9 +2,9 @@
 
 import { make } from "./parts.js";
 
-/** Make the part. */
-export function make_status() {
-  const says = make("p", { class: "falcon-says", role: "status" });
+/** Make the part: a live region, but where `on_say` is told each sentence, and sees to it. */
+export function make_status(on_say) {
+  const says = make("p", { class: "falcon-says", ...(on_say ? {} : { role: "status" }) });
   const button = make("button", { class: "falcon-pin", type: "button" }, "Hold still");
   let is_pinned = false;
   const pin = (now = !is_pinned) => button.setAttribute("aria-pressed", (is_pinned = now));
@@ -14,7 +14,7 @@ export function make_status() {
     element: make("div", { class: "falcon-status" }, says, button),
     pin: () => pin(),
     is_pinned: () => is_pinned,
-    say: (sentence) => (says.textContent = sentence),
+    say: (sentence) => ((says.textContent = sentence), on_say?.(sentence)),
     // What eyes have elsewhere.
     say_before: (heard) => says.prepend(make("span", { class: "falcon-unseen" }, heard)),
   };
