@@ -13,7 +13,7 @@ export function without(off) {
 
 /** Return a text in two parts: the words at its beginning that another has, too, and the rest. */
 export function split_at_difference(text, other) {
-  const words = (of) => of.split(/(?<=\S)(?=\s)/);
+  const words = (of) => of.split(/(?=\s)/);
   const [ours, theirs] = [words(text), words(other)];
   const first = ours.findIndex((word, i) => word !== theirs[i]);
   return first < 0 ? [text, ""] : [ours.slice(0, first).join(""), ours.slice(first).join("")];
