@@ -1,13 +1,18 @@
 """The notebooks pass the guards of `tools/notebooks.py`, and each guard can fail."""
 
+import base64
+import io
 import re
 from pathlib import Path
 
+from falcon_edu import plots
 from tools import minutes, notebooks, second_run
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat import v4
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 FOUND = notebooks.find([ROOT / "notebooks"])
@@ -285,6 +290,19 @@ def test_pieces_of_a_stream_are_joined():
     outputs = [text("stdout", "a"), text("stdout", "b"), text("stderr", "c"), text("stdout", "d")]
     joined = [(output.name, output.text) for output in notebooks.join_streams(outputs)]
     assert joined == [("stdout", "ab"), ("stderr", "c"), ("stdout", "d")]
+
+
+def test_pictures_are_packed_and_look_as_before():
+    axes = plots.heatmap(np.eye(9), range(9), range(9), title="ones")
+    data, metadata = axes.figure._repr_mimebundle_()
+    before = data["image/png"]
+    made = lesson(cell(outputs=[v4.new_output("display_data", data=data, metadata=metadata)]))
+    notebooks.lighten(made)
+    after = made.cells[0].outputs[0].data["image/png"]
+    assert len(after) < 0.95 * len(before)
+    old, new = (Image.open(io.BytesIO(base64.b64decode(png))) for png in (before, after))
+    assert (old.size, old.info["dpi"]) == (new.size, new.info["dpi"])
+    assert np.array_equal(old.convert("RGBA"), new.convert("RGBA"))
 
 
 @pytest.mark.slow

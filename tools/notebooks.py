@@ -9,6 +9,8 @@ cells that were never run, exceptions that did not come, warnings, paths of one 
 """
 
 import argparse
+import base64
+import io
 import json
 import os
 import re
@@ -19,6 +21,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from PIL import Image
 
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -41,6 +44,7 @@ def run(path: Path) -> None:
         notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": path.parent}}
     ).execute(env={**os.environ, "MEM_LIMIT": BINDER})
     strip(notebook)
+    lighten(notebook)
     write(notebook, path)
 
 
@@ -71,6 +75,23 @@ def without_views(outputs: list[NotebookNode]) -> list[NotebookNode]:
     """
     views = [output for output in outputs if output.get("data", {}).pop(WIDGET_VIEW, None)]
     return [output for output in outputs if output not in views or output.data]
+
+
+def lighten(notebook: NotebookNode) -> None:
+    """Pack the pictures of a notebook as well as PNG can: what is seen stays, in fewer bytes."""
+    for data in (o.data for _, cell in code_cells(notebook) for o in cell.outputs if "data" in o):
+        if "image/png" in data:
+            image = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+            packed = io.BytesIO()
+            # A picture through which nothing shines needs no fourth number for each pixel.
+            kind = "RGB" if image.mode == "RGBA" and is_opaque(image) else image.mode
+            image.convert(kind).save(packed, "PNG", optimize=True, dpi=image.info.get("dpi"))
+            data["image/png"] = base64.b64encode(packed.getvalue()).decode()
+
+
+def is_opaque(image: Image.Image) -> bool:
+    """True if nothing shines through a picture that has an alpha channel."""
+    return image.getchannel("A").getextrema() == (255, 255)
 
 
 def join_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
