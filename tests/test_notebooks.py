@@ -212,12 +212,21 @@ def test_an_open_answer_goes_red():
     assert list(notebooks.open_answers(made)) == []
 
 
+def test_a_section_between_a_prediction_and_its_answer_goes_red():
+    asked, answer = "### What do they do?\n\n**Predict.** What is x?", cell("print(1)")
+    assert list(notebooks.left_hanging(lesson(asked, answer, "**Look.** One."))) == []
+    (wrong,) = notebooks.left_hanging(lesson(asked, "### Another thing", answer))
+    assert wrong == "cell 0: another section begins before the prediction is answered"
+    assert list(notebooks.left_hanging(lesson(asked, "Write it here.", answer))) == []
+
+
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_each_prediction_has_an_answer(path):
     """A notebook folds at least a cell for each prediction that cells answer."""
     notebook = nbformat.read(path, as_version=4)
     asked = sum(c.source.count("**Predict.**") for c in notebook.cells if c.cell_type != "code")
     assert len(folded(notebook)) >= asked / 2
+    assert list(notebooks.left_hanging(notebook)) == []
     assert all(c.metadata.jupyter.outputs_hidden for _, c in notebooks.answers(notebook))
 
 

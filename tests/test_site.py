@@ -451,7 +451,9 @@ def test_a_lesson_shows_a_picture_once_where_no_script_may_run(browser, site, le
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{site}/notebooks/{lesson}.html")
-    for figure in page.locator("figure:has(.falcon-place)").all():
+    figures = page.locator("figure:has(.falcon-place)")
+    assert figures.count() == 2
+    for figure in figures.all():
         assert figure.locator("img").get_attribute("alt")
         assert figure.is_visible() or page.locator("details").filter(has=figure).count()
     captions = page.get_by_text("It stands still here")
@@ -494,7 +496,7 @@ def test_a_link_to_a_page_shows_a_card(site):
         picture = SITE / told["og:image"].removeprefix(home)
         assert picture.stat().st_size < 300_000
         assert "twitter:card" in told
-    assert ">" not in told["og:title"]
+        assert ">" not in told["og:title"]
 
 
 def test_the_sitemap_lists_the_pages(site):

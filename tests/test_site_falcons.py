@@ -50,6 +50,8 @@ def test_a_text_is_found_again_in_the_words_of_its_explorer():
     [
         ["falcon = falcon_edu.FalconCausalLM(backbone)", "falcon_edu.AttentionExplorer(falcon, t)"],
         [MADE, "falcon_edu.AttentionExplorer(other, t)"],
+        [MADE, "falcon = tuned", "falcon_edu.AttentionExplorer(falcon, t)"],
+        [MADE[:-1] + ', dtype="int8")', "falcon_edu.AttentionExplorer(falcon, t)"],
         [MADE.replace(PRESET, "falcon_rw_1b"), "falcon_edu.AttentionExplorer(falcon, t)"],
         [MADE, "falcon_edu.NextTokenExplorer(falcon, t)"],
     ],

@@ -367,6 +367,10 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path):
         ask(tmp_path)
 
 
+def test_answers_of_the_worker_are_not_kept():
+    assert node.run("web_client.mjs", (WEB / "client.js").as_uri(), None) <= 1  # of five, the last
+
+
 def test_the_third_falcon_is_short():
     sources = list(WEB.glob("*.js"))
     assert sum(len(path.read_text().splitlines()) for path in sources) < MOST_LINES

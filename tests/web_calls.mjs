@@ -1,4 +1,4 @@
-// Calls functions of a module, for `test_web_explorer.py`.
+// Calls functions of a module, for `test_web_explorer.py` and `test_web_site.py`.
 //
 //     node web_calls.mjs MODULE < [[name, argument, ...], ...] > results.json
 

@@ -11,6 +11,7 @@ cells that were never run, exceptions that did not come, warnings, paths of one 
 import argparse
 import base64
 import io
+import itertools
 import json
 import os
 import re
@@ -156,6 +157,17 @@ def unexecuted(notebook: NotebookNode) -> Iterator[str]:
     for name, cell in code_cells(notebook):
         if cell.source.strip() and cell.execution_count is None:
             yield f"{name}: never executed"
+
+
+def left_hanging(notebook: NotebookNode) -> Iterator[str]:
+    """Find predictions after which another section begins, before anything answers them.
+
+    A lesson has none; in an assignment a place to write the answer may begin with a heading.
+    """
+    for index, (cell, after) in enumerate(itertools.pairwise(notebook.cells)):
+        begins = after.cell_type == "markdown" and after.source.startswith("#")
+        if "**Predict.**" in cell.source and begins:
+            yield f"cell {index}: another section begins before the prediction is answered"
 
 
 def wrong_errors(notebook: NotebookNode) -> Iterator[str]:

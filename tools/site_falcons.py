@@ -138,7 +138,9 @@ def places(notebook: NotebookNode) -> dict[int, str]:
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
             continue
-        models |= dict(re.findall(r'^(\w+) = .*from_preset\("(\w+)"\)', cell.source, re.MULTILINE))
+        for name, value in re.findall(r"^(\w+) = (.*)", cell.source, re.MULTILINE):
+            made = re.search(r'from_preset\("(\w+)"\)$', value)
+            models[name] = made.group(1) if made else ""
         called = SHOWN.search(cell.source)
         preset = models.get(called.group(1), "") if called else ""
         if preset not in PRESETS.values():
@@ -153,8 +155,8 @@ def places(notebook: NotebookNode) -> dict[int, str]:
 def place(preset: str, words: str, alt: str) -> str:
     """Return a place, as HTML, for an explorer of which there are words and the picture's alt text.
 
-    There is none if they don't tell of which text, layer and head: of what is in no font the words
-    have but a sign.
+    There is none if they don't determine text, layer and head: where a character is in no font, the
+    words have a sign in its place.
 
     >>> tokens = "2 tokens: [start] M ia ·had"
     >>> print(place("falcon_tales_rw_en", f"AttentionExplorer: {tokens}", "Layer 1, head 3 over"))

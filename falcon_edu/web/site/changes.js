@@ -64,7 +64,7 @@ export function make_story() {
   };
 }
 
-/** Make the part with the bars; `show` takes what that of the words does, and shows it. */
+/** Make the part with the bars; `show` takes the same arguments as that of the words. */
 export function make_next(vocabulary) {
   const title = make("div", { class: "falcon-title" }, "Next comes");
   const list = make("ul", { class: "falcon-bars" });

@@ -50,8 +50,11 @@ export function make_column({ title, about, model }, sizes, hand) {
   /** Go somewhere in the explorer, without a word of it. */
   async function go(there) {
     quiet++;
-    await explorer?.go(there);
-    quiet--;
+    try {
+      await explorer?.go(there);
+    } finally {
+      quiet--;
+    }
   }
 
   async function show(now) {

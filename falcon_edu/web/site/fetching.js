@@ -3,7 +3,7 @@
 import { make } from "../explorer/parts.js";
 import { from_worker } from "../explorer/sources.js";
 
-const falcons = new Map(); // by address: the source, and who is told how far it is
+const falcons = new Map(); // by address: the worker, its source, and who is told how far it is
 
 /** Return a promise that is kept when an element is in sight, or nearly so. */
 export function near(element) {
@@ -32,15 +32,16 @@ export async function fetch_falcon(address, element) {
     how_far.textContent = `${megabytes(bytes)} of ${megabytes(of)} MB`;
   };
   const url = new URL(address, document.baseURI).href;
+  if (!falcons.has(url)) falcons.set(url, start(url));
+  const falcon = falcons.get(url);
+  falcon.tellers.push(teller);
   try {
-    if (!falcons.has(url)) falcons.set(url, start(url));
-    const { source, tellers } = falcons.get(url);
-    tellers.push(teller);
-    await source.loaded;
+    await falcon.source.loaded;
     fetching.remove();
-    return source;
+    return falcon.source;
   } catch (problem) {
-    falcons.delete(url); // whoever asks later may have more luck
+    falcon.worker.terminate();
+    if (falcons.get(url) === falcon) falcons.delete(url); // whoever asks later may have more luck
     const reason = `There is no Falcon in this page: ${problem.message}`;
     fetching.replaceChildren(make("span", { role: "status" }, reason));
     return null;
@@ -51,5 +52,5 @@ function start(url) {
   const tellers = [];
   const worker = new Worker(new URL("../worker.js", import.meta.url), { type: "module" });
   const tell = (progress) => tellers.forEach((teller) => teller(progress));
-  return { source: from_worker(worker, { url }, tell), tellers };
+  return { worker, source: from_worker(worker, { url }, tell), tellers };
 }

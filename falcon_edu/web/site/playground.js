@@ -22,7 +22,7 @@ export function open_playground(place) {
     return () => (clearTimeout(waiting), (waiting = setTimeout(act, PAUSE)));
   };
   const update_soon = after_pause(() => update());
-  // A browser takes but so many addresses in a minute.
+  // Browsers limit how often an address may be replaced.
   const save = after_pause(() => {
     const hash = write_state(state, start);
     history.replaceState(null, "", hash || location.pathname + location.search);
