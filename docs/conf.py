@@ -91,7 +91,7 @@ def arguments(app, what, name, obj, options, signature, returned):
 
 
 def card(app, pagename, templatename, context, doctree):
-    """What others show of a link to a page. They want whole addresses, which the site has not."""
+    """Add what others show of a link to a page. These tags need absolute addresses."""
     site = address.pages(address.address())
     title = re.sub("<[^>]*>", "", context.get("title", project))
     told = {

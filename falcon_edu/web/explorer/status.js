@@ -2,7 +2,7 @@
 
 import { make } from "./parts.js";
 
-/** Make the part: a live region, but where `on_say` is told each sentence, and sees to it. */
+/** Make the part: a live region, unless `on_say` announces the sentences. */
 export function make_status(on_say) {
   const says = make("p", { class: "falcon-says", ...(on_say ? {} : { role: "status" }) });
   const button = make("button", { class: "falcon-pin", type: "button" }, "Hold still");
