@@ -4,13 +4,15 @@ import signal
 import sys
 
 CODE = ("/keras/src/", "/falcon_edu/")
+SWALLOWS = "_maybe_warn_inputs_struct_mismatch"  # of Keras: its bare `except` takes Ctrl-C, too
 
 
 class Interrupt:
     """A context in which SIGINT comes after `lines` lines; without a number they are counted.
 
     The handler runs where the signal finds the interpreter, as that of a key that is pressed. The
-    first line that is counted is one of Keras's or of the package's, whichever called it.
+    first line that is counted is one of Keras's or of the package's, whichever called it. Where
+    Keras would swallow the interrupt, it comes later.
     """
 
     def __init__(self, lines=None):
@@ -30,9 +32,17 @@ class Interrupt:
             return None
         if event == "line":
             self.counted += 1
-            if self.counted == self.left:
+            if self.left and self.counted >= self.left and not is_swallowed(frame):
+                self.left = None
                 signal.raise_signal(signal.SIGINT)
         return self._trace
+
+
+def is_swallowed(frame):
+    """True if an exception in a frame gets lost in a function of Keras's that called it."""
+    while frame and frame.f_code.co_name != SWALLOWS:
+        frame = frame.f_back
+    return frame is not None
 
 
 def moments(random, act, count, *arguments):
