@@ -262,7 +262,7 @@ def test_an_address_shares_what_one_sees(play):
     page = play()
     column(page, "7B")
     page.get_by_label("The text").fill("Priya & Tom had <b>")
-    page.get_by_text("top-p").click()
+    page.get_by_role("radio", name="top-p").click()
     page.get_by_label("seed").fill("7")
     page.get_by_label("temperature").fill("1.5")
     switch(page, "7B", 0, 3).click()
@@ -293,7 +293,7 @@ def test_a_seed_and_a_temperature_are_asked_for_where_they_matter(play):
     first = column(page, "RW").locator(".falcon-story").inner_text()
     page.get_by_label("seed").fill("4")
     expect(column(page, "RW").locator(".falcon-story")).not_to_have_text(first)
-    page.get_by_text("greedy").click()
+    page.get_by_role("radio", name="greedy").click()
     expect(page.get_by_label("seed")).to_be_hidden()
     expect(page.get_by_label("temperature")).to_be_hidden()
 
