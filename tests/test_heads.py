@@ -9,8 +9,11 @@ from falcon_edu import (
     patching_map,
     record,
 )
+from falcon_edu.inside.heads import ablation_outputs
 from tests.layouts import LAYOUTS, build, inputs
+from tools import address
 
+import nbformat
 import numpy as np
 import pytest
 
@@ -30,6 +33,47 @@ def test_without_heads_to_patch_the_run_is_the_models_own(backbone, padding):
     logits = patch_heads(backbone, row, head_outputs(backbone, row) + 1, [])
     wanted = record(backbone, row).logits
     np.testing.assert_allclose(logits[real], wanted[real], rtol=1e-5, atol=1e-5)
+
+
+OUTPUTS = np.random.default_rng(0).normal(size=(2, 3, 5, 4, 6))  # (layers, b, t, n, h)
+PLACES = np.arange(5) < np.array([[5], [3], [1]])
+
+
+def test_removed_heads_give_zeros_their_mean_or_what_they_give_at_some_place():
+    zeros, means, drawn = (
+        ablation_outputs(kind, OUTPUTS, PLACES, np.random.default_rng(1))
+        for kind in ("zero", "mean", "resample")
+    )
+    assert zeros.shape == means.shape == drawn.shape == OUTPUTS.shape
+    assert not zeros.any()
+    there = OUTPUTS[:, PLACES]  # (layers, places, n, h)
+    np.testing.assert_allclose(means[:, 2, 4], there.mean(axis=1))
+    found = (drawn[:, :, :, None] == there[:, None, None]).all(axis=(0, 4, 5))  # (b, t, places)
+    assert (found.sum(axis=-1) == 1).all()
+    assert len(np.unique(found.argmax(axis=-1))) > 3
+
+
+def test_the_lesson_derives_what_the_package_draws():
+    (lesson,) = (path for path in address.lessons() if path.stem == "09_attention_maps")
+    cells = (c.source for c in nbformat.read(lesson, as_version=4).cells if c.cell_type == "code")
+    (source,) = (source for source in cells if source.startswith("def instead("))
+    made = {"np": np}
+    exec(source.partition("\n\n\n")[0], made)
+    for kind in ("zero", "mean", "resample"):
+        ours, theirs = (
+            draw(kind, OUTPUTS, PLACES, np.random.default_rng(1))
+            for draw in (ablation_outputs, made["instead"])
+        )
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("kind", "places", "message"),
+    [("median", PLACES, "Received: 'median'"), ("mean", PLACES & False, "nothing to draw from")],
+)
+def test_outputs_that_can_not_be_drawn_are_refused(kind, places, message):
+    with pytest.raises(ValueError, match=message):
+        ablation_outputs(kind, OUTPUTS, places, np.random.default_rng(1))
 
 
 def test_heads_that_give_nothing_are_ablated(backbone):

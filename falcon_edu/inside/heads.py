@@ -93,6 +93,44 @@ def patch_heads(
     return _run(backbone, inputs, outputs, chosen)["logits"]
 
 
+def ablation_outputs(
+    kind: str, outputs: np.ndarray, places: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Return what stands in for heads that are removed, as `patch_heads` takes it.
+
+    Args:
+        kind: "zero", "mean" (of what a head gives at the places), or "resample" (what it gives at
+            one of them, drawn anew for each token).
+        outputs: `(layers, b, t, n, h)`, from `head_outputs`.
+        places: `(b, t)`, true where to draw from: tokens that are no padding, for instance.
+        rng: a generator of NumPy's.
+
+    Returns:
+        `(layers, b, t, n, h)`.
+
+    Raises:
+        ValueError: there is no such kind, or no place to draw from.
+
+    Example:
+
+    >>> outputs, places = np.array([[[[[1.0]], [[3.0]], [[9.0]]]]]), np.array([[True, True, False]])
+    >>> ablation_outputs("mean", outputs, places, np.random.default_rng(0)).ravel()
+    array([2., 2., 2.])
+
+    Wang et al. 2022, https://arxiv.org/abs/2211.00593, section 2.1 (on means and zeros).
+    """
+    if kind not in ("zero", "mean", "resample"):
+        raise ValueError(f'`kind` must be "zero", "mean" or "resample". Received: {kind!r}')
+    drawn = outputs[:, places]  # (layers, places, n, h)
+    if not drawn.shape[1]:
+        raise ValueError("`places` must be true somewhere: there is nothing to draw from.")
+    if kind == "zero":
+        drawn = np.zeros_like(drawn[:, :1])
+    if kind == "mean":
+        drawn = drawn.mean(axis=1, keepdims=True)
+    return drawn[:, rng.integers(drawn.shape[1], size=places.shape)]
+
+
 def given_and_own(model, inputs, outputs):
     """Run a model in which every head gives what it is told to.
 
