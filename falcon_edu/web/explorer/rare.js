@@ -1,10 +1,10 @@
-// The words that the model has seldom read.
+// The words that are spelled in many tokens, as most are that a model has hardly read.
 
 import { make } from "./parts.js";
 import { visible } from "./words.js";
 
 const TOKENS = 3; // of a rare word
-const SEEN = "Words in three tokens or more, which the model has seldom read: ";
+const SPELLED = "Spelled in three tokens or more, as rare words are: ";
 const SPECIAL = /^<\|.*\|>$/; // no part of a text, such as the start
 const PART = /^(?:\p{L}|\p{M}|\\x[0-9a-f]{2})/u; // a letter, or a byte that is none alone
 
@@ -16,15 +16,15 @@ export function make_rare() {
     read({ tokens }) {
       const words = rare_words(tokens).map(visible).join(", ");
       element.hidden = !words;
-      element.textContent = SEEN + words;
+      element.textContent = SPELLED + words;
     },
     show() {},
   };
 }
 
 /**
- * Return the words that come in three tokens or more, each once: a tokenizer makes tokens of what
- * is frequent, so the model has seldom read these.
+ * Return the words that come in three tokens or more, each once. A tokenizer makes one token of
+ * what is frequent, so these are the rare ones, with a few that it cuts badly.
  */
 export function rare_words(tokens) {
   const words = [];
