@@ -1,10 +1,12 @@
 """Pressing Ctrl-C at a chosen moment: after some number of lines that Keras and ours have run."""
 
+import ast
+import functools
+import pathlib
 import signal
 import sys
 
 CODE = ("/keras/src/", "/falcon_edu/")
-SWALLOWS = "_maybe_warn_inputs_struct_mismatch"  # of Keras: its bare `except` takes Ctrl-C, too
 
 
 class Interrupt:
@@ -39,10 +41,23 @@ class Interrupt:
 
 
 def is_swallowed(frame):
-    """True if an exception in a frame gets lost in a function of Keras's that called it."""
-    while frame and frame.f_code.co_name != SWALLOWS:
+    """True if a frame runs within a `try` of Keras's whose bare `except` would take Ctrl-C."""
+    while frame:
+        path = frame.f_code.co_filename
+        if CODE[0] in path and frame.f_lineno in lines_that_swallow(path):
+            return True
         frame = frame.f_back
-    return frame is not None
+    return False
+
+
+@functools.cache
+def lines_that_swallow(path):
+    """The lines of a file that stand in a `try` with a bare `except`."""
+    lines = set()
+    for node in ast.walk(ast.parse(pathlib.Path(path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Try) and any(handler.type is None for handler in node.handlers):
+            lines.update(range(node.lineno, node.body[-1].end_lineno + 1))
+    return lines
 
 
 def moments(random, act, count, *arguments):
