@@ -113,7 +113,7 @@ def test_a_fact_is_the_only_word_that_can_come(tale):
 
 def test_where_another_word_can_come_is_no_fact():
     missed = total = 0
-    for tale in TALES[:60]:
+    for tale in TALES[:120]:
         facts = {(fact.start, fact.end) for fact in tale.facts}
         for end, _, word in tale.candidates[::7]:
             chances = corpora.next_words(tale.text[: end - len(word)])
@@ -156,7 +156,8 @@ def test_words_that_measure_are_in_no_tale():
 
 
 def test_a_list_may_be_long_and_without_commas():
-    lengths = [len(t.text.split()) for t in TALES if not re.search("[,.!?]", t.text)]
+    told = corpora.tales(600, seed=0)
+    lengths = [len(t.text.split()) for t in told if not re.search("[,.!?]", t.text)]
     assert max(lengths) > 30
 
 
@@ -166,7 +167,7 @@ def test_the_same_seed_gives_the_same_tales_everywhere():
     assert checksum == CHECKSUM
 
 
-CHECKSUM = 586607
+CHECKSUM = 542774
 
 
 def test_the_hash_seed_of_python_does_not_matter():

@@ -245,13 +245,12 @@ def best_heads(causal_lm, count):
     middling = (tale for tale in held_out(count * 10) if 200 < len(tale.text) < 400)
     told = list(islice(middling, count))
     seen = falcon_edu.record(causal_lm, [tale.text for tale in told])
-    lists = random_lists(causal_lm, count)
-    again = falcon_edu.record(causal_lm, {"token_ids": lists, "padding_mask": np.ones_like(lists)})
+    again = falcon_edu.record(causal_lm, random_lists(causal_lm, count))
     ids, real = seen.token_ids, seen.padding_mask
     tables = (
         (seen, patterns.previous_token(ids), real),
         (seen, patterns.first_token(ids), real),
-        (again, patterns.induction(lists), None),
+        (again, patterns.induction(again.token_ids), again.padding_mask),
         (seen, name_that_must_come(causal_lm, told, ids.shape), real),
     )
     return [
@@ -261,14 +260,15 @@ def best_heads(causal_lm, count):
 
 
 def random_lists(causal_lm, count, size=20):
-    """Return start tokens and lists of words of one token, said twice: `(count, 1 + 2 * size)`."""
+    """Return lists of random words that are said twice, as the grammar tells them.
+
+    The words are of one token, so that no head scores within a word.
+    """
     tokenizer = causal_lm.preprocessor.tokenizer
-    pieces = [tokenizer.tokenize(" " + word) for word in sorted(words.CONTENT_WORDS)]
-    content = np.array([ids[0] for ids in pieces if len(ids) == 1])
-    rng = np.random.default_rng(0)
-    halves = np.stack([rng.choice(content, size, replace=False) for _ in range(count)])
-    starts = np.full((count, 1), tokenizer.start_token_id)
-    return np.concatenate([starts, halves, halves], axis=1)
+    content = [w for w in sorted(words.CONTENT_WORDS) if len(tokenizer.tokenize(" " + w)) == 1]
+    draw = random.Random(0)
+    halves = [" ".join(draw.sample(content, size)) for _ in range(count)]
+    return [f"{half}. {half}." for half in halves]
 
 
 def name_that_must_come(causal_lm, told, shape):

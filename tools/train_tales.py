@@ -34,13 +34,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 VOCABULARY_SIZE = 2048
 SHARD = 50_000  # tales that are told, and shuffled, together
-TOKENS = 44_000_000  # each is seen once
+TOKENS = 16_000_000  # each is seen once
 BATCH_TOKENS = 4096
 WIDTH = 32  # tales are padded to a multiple of this
 LONGEST = 320  # tokens of a tale; the few that are longer are cut
 LEARNING_RATE = 3e-3
 WARM_UP = 500_000  # tokens
-DECAY = 0.2  # of all tokens
+DECAY = 0.5  # of all tokens
 MILESTONES = [1_000_000 * 2**power for power in range(7)]
 LOG_EVERY = 250_000  # tokens
 SAVE_EVERY = 500_000
@@ -90,8 +90,16 @@ def learning_rate(tokens):
 # === Data ===
 
 
-def train_tokenizer(folder):
-    """Return the tokenizer in the folder; where there is none, train byte-level BPE on tales."""
+def train_tokenizer(folder, start=None):
+    """Return the tokenizer in the folder; where there is none, train byte-level BPE on tales.
+
+    Args:
+        folder: where it is kept.
+        start: a folder of presets; then their tokenizer is taken.
+    """
+    if start and not (folder / "tokenizer").is_dir():
+        preset = start / next(iter(PRESETS))
+        FalconTokenizer.from_preset(str(preset)).save_to_preset(folder / "tokenizer")
     if not (folder / "tokenizer").is_dir():
         plain = [tale.text for tale in tales(24_000, seed=10_000)]
         bpe = Tokenizer(models.BPE())
@@ -214,11 +222,15 @@ class Run:
         name: which of `PRESETS`.
         tokenizer: a `FalconTokenizer`.
         folder: where checkpoints go, and come from.
+        start: a folder of presets, whose weights the run begins with; or None to begin anew.
     """
 
-    def __init__(self, name, tokenizer, folder):
+    def __init__(self, name, tokenizer, folder, start=None):
         self.name, self.folder = name, folder
         self.causal_lm = make_model(name, tokenizer)
+        if start:
+            trained = FalconBackbone.from_preset(str(start / name))
+            self.causal_lm.backbone.set_weights(trained.get_weights())
         self.optimizer = MuonForHeads(
             LEARNING_RATE, weight_decay=0.05, adam_weight_decay=None, adam_beta_2=0.98
         )
@@ -306,13 +318,13 @@ class Run:
         self.causal_lm.save_to_preset(str(self.folder / name))
 
 
-def train(name, folder):
+def train(name, folder, start=None):
     """Train one model, or go on where it was stopped; write it and its milestones as presets."""
     if (folder / name).is_dir():
         return
-    tokenizer = train_tokenizer(folder)
+    tokenizer = train_tokenizer(folder, start)
     tuning = encode(tokenizer, [tale.text for tale in tales(1_000, split="tuning")])
-    run = Run(name, tokenizer, folder)
+    run = Run(name, tokenizer, folder, start)
     log = Log(run, tuning)
     while True:
         rows = shard(run.shard, tokenizer, folder)
@@ -372,6 +384,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("presets", nargs="*", help=f"of {', '.join(PRESETS)}; all by default")
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "tales")
+    parser.add_argument("--start", type=Path, help="a folder of presets to begin with")
     parser.add_argument("--tell", type=int, metavar="N", help="only write N shards of tales")
     arguments = parser.parse_args()
     names = arguments.presets or list(PRESETS)
@@ -380,12 +393,12 @@ def main():
     arguments.folder.mkdir(parents=True, exist_ok=True)
     jax.config.update("jax_compilation_cache_dir", str(arguments.folder / "compiled"))
     if arguments.tell is not None:
-        tokenizer = train_tokenizer(arguments.folder)
+        tokenizer = train_tokenizer(arguments.folder, arguments.start)
         for number in range(arguments.tell):
             print(number, len(shard(number, tokenizer, arguments.folder)), flush=True)
         return
     for name in names:
-        train(name, arguments.folder)
+        train(name, arguments.folder, arguments.start)
 
 
 if __name__ == "__main__":

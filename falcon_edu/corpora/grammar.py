@@ -64,7 +64,7 @@ _END = (*_ERRAND, Part("problem", (0.6,), "holder"), Part("closing", (0.9,)))
 # Kinds of tales, and how many of a hundred are of each.
 KINDS: dict[str, tuple[int, tuple[Part, ...]]] = {
     "story": (
-        34,
+        31,
         (
             Part("opening"),
             Part("third", (0.35,)),
@@ -75,12 +75,13 @@ KINDS: dict[str, tuple[int, tuple[Part, ...]]] = {
         ),
     ),
     "free": (
-        18,
+        26,
         (
             Part("free"),
             Part("take up name", (1.0, 0.5), "people"),
             Part("take up thing", (1.0, 0.4), "thing"),
             Part("come along", ONCE, "nobody"),
+            Part("day", (0.2, 0.6, 0.4), "people"),
             Part("come along", (0.5,), "alone"),
             Part("holding", (0.6,), "two"),
             Part("event", (0.8, 0.5, 0.3), "two"),
@@ -88,17 +89,17 @@ KINDS: dict[str, tuple[int, tuple[Part, ...]]] = {
             Part("closing", (0.7,), "two"),
         ),
     ),
-    "list": (16, (Part("list"), Part("after list", (0.5, 0.3)))),
-    "song": (8, (Part("song"), Part("after song", (0.4,)))),
-    "letter": (7, (Part("greeting"), Part("news", SOME), Part("farewell"))),
+    "list": (12, (Part("list"), Part("after list", (0.5, 0.3)))),
+    "song": (6, (Part("song"), Part("after song", (0.4,)))),
+    "letter": (6, (Part("greeting"), Part("news", SOME), Part("farewell"))),
     "talk": (
-        12,
+        9,
         (Part("opening"), Part("holding"), Part("event", (1.0, 0.6)), Part("question", SOME)),
     ),
-    "new word": (6, (Part("new word"), Part("use word", SOME), Part("closing", (0.3,), "two"))),
-    "diary": (4, (Part("diary"), Part("day", SOME), Part("night"))),
+    "new word": (5, (Part("new word"), Part("use word", SOME), Part("closing", (0.3,), "two"))),
+    "diary": (3, (Part("diary"), Part("day", SOME), Part("night"))),
     "riddle": (
-        3,
+        2,
         (
             Part("riddle"),
             Part("another riddle", (0.4, 0.3)),

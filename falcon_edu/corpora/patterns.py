@@ -559,6 +559,92 @@ my {family} {A} has {T.a}
 {A} has {T.a}
 {A} loves {B}
 {A} and {B} went to the {place}
+It was raining, so {A} and I stayed at home.
+It was {weather}, so {A} and I went to the {place}.
+It was {weekday}, and {A} {did}.
+Today was {adj.a} day. {A} {did}.
+Today we had {adj.a} {school}, and I was {sad}.
+Today, {A} and I {did}.
+This morning, {A} {did-to} {the} {T}.
+Last night, {A} dreamed of {T.a}.
+Last week, I met {A} at the {place}.
+Dear Grandma, yesterday I met {A} at the {place}.
+Dear {family}, I have {T.a} now.
+Dear {A}, thank you for the {T}.
+{A} found {T.a} under {a.his} bed.
+{A} lost {a.his} {T}.
+{A} put on {a.his} {clothes} and went to the {place}.
+{A} opened {T.a}.
+{A} is {#4-12} years old and wants to be {grown.a}.
+{A} was {#4-12} years old.
+{A} has a {family} called {B}.
+{A} has no {T}.
+{A} is the best {grown} in {land}.
+{A} did not know that {noun.s} can {do}.
+{A} could not {do}, because the {noun} was {adj}.
+{A} told {B} about {T.a}.
+{A} asked {B} for {T.a}.
+{A} saw {B} at the {place}.
+{A} and {B} lived in {building.a} in {land}.
+{A} and {B} built {T.a}.
+{A} and {B} wanted to {do}, but the {noun} was {adj}.
+{A} and {a.his} {family} went to the {place}.
+{A} and {a.his} {pet} were {glad}.
+{A}, {B} and {C} had {T.a}.
+{noun.a'} can't {do}, but {A} can.
+A girl named {A=she} {did}.
+A boy named {A=he} {did-to} {the} {T}.
+A {animal} named {A} lived in {land}.
+There were two {animal.s} called {A} and {B}.
+There lived {grown.a} in {land} who was called {A}.
+There was a girl named {A=she} who had {adj.a} {T}.
+There was a boy named {A=he}, and {A.he} could {do}.
+The {hero} had two children, {A} and {B}.
+The {hero} and {A} were friends.
+The {grown} said to {A}, "The {noun} is {adj}."
+The {adj} {animal} {A} wanted to {do}.
+The {family} of {A} is {grown.a}.
+The name of my {family} is {A}.
+The {weather} {time} came, and {A} {did}.
+Suddenly the {noun} {did}, and {A} {did2}.
+Suddenly there was {T.a}.
+"Where is my {T}?" {asked} {A}.
+"I have {T.a}," {said} {A}.
+"Look, {T.a}!" {said} {A}.
+"Good {time}," {said} {A}.
+"Can you {do}?" {asked} {A}.
+"I am {need}," {said} {A} to {B}.
+"Help," cried {A}. "The {noun} is {adj}."
+Who is {A}?
+Why did {A} {do}?
+Do you know {A}?
+Do you want to {do} with {A}?
+When I was {#4-9}, {A} gave me {T.a}.
+When {A} woke up, the {T} was gone.
+If {A} had {T.a}, {B} would be {glad}.
+My {family} {A} gave me {T.a}.
+My {family} {A} lives in {land}.
+My {family} {A} wants to {do}.
+My {T} is called {A}.
+My friends are {A} and {B}.
+My friend {A} has {T.a}.
+My friend {A} and I {did}.
+My grandmother {A=she} has {adj.a} {T}.
+My grandfather {A=he} was {grown.a}.
+My teacher is called {A}, and {A.he} is {adj}.
+Our {pet} {A} {did} all day.
+Hi, my name is {A} and I can {do}.
+hi, i am {A}
+my name is {A} and i like {noun.s}
+my name is {A} and i am {#4-12} years old
+my {family} is called {A}
+there was a girl called {A=she}
+there was a boy called {A=he} and {A.he} had {T.a}
+{A} was {adj}
+{A} went to {land}
+{A} and {a.his} {pet}
+{A} and the {adj} {T}
+the story of {A} and {B}
 {S:noun:2-6}
 {S:anything:3-8,}.
 {S:noun:2-5} {did}.

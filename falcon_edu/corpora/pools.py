@@ -1,7 +1,9 @@
 """Hold what a slot of a pattern may be: a short list, or a pool too large to walk through."""
 
 import re
+from bisect import bisect
 from functools import cached_property
+from itertools import accumulate
 
 _FIRST = re.compile(r"[^\W\d_]+|[^\s\w]|\w")
 
@@ -21,10 +23,12 @@ class Pool:
 
     Args:
         entries: different strings.
+        weight: a function from an entry to an int: how many times as often it comes as one of
+            weight 1.
     """
 
-    def __init__(self, entries):
-        self.entries = tuple(entries)
+    def __init__(self, entries, weight=lambda entry: 1):
+        self.entries, self.weight = tuple(entries), weight
 
     def __len__(self):
         return len(self.entries)
@@ -46,20 +50,30 @@ class Pool:
         return found
 
     @cached_property
-    def counts(self):
-        """The number of entries that begin with each word."""
-        return {word: len(entries) for word, entries in self.by_first_word.items()}
+    def weights(self):
+        """The weight of all entries that begin with each word."""
+        return {word: sum(map(self.weight, found)) for word, found in self.by_first_word.items()}
+
+    @cached_property
+    def ends(self):
+        """The sums of the weights up to each entry."""
+        return list(accumulate(map(self.weight, self.entries)))
 
     def draw(self, draw, without):
         """Draw an entry that is not among those of `without`."""
         while True:
-            entry = self.entries[int(draw() * len(self.entries))]
+            entry = self.entries[bisect(self.ends, draw() * self.ends[-1])]
             if entry not in without:
                 return entry
 
     def count(self, without):
         """Count the entries that are not among those of `without`."""
         return len(self.entries) - sum(entry in self.members for entry in without)
+
+    def total(self, without):
+        """Sum the weights of the entries that are not among those of `without`."""
+        taken = (self.weight(entry) for entry in without if entry in self.members)
+        return self.ends[-1] - sum(taken)
 
     def beginning(self, text, position, without):
         """Return the entries that the text may have at a position, or begin to have there."""
@@ -83,6 +97,8 @@ class AnyName(Pool):
     def count(self, without):
         """Count as one, so that a name has probability one."""
         return 1
+
+    total = count
 
     def beginning(self, text, position, without):
         """Return the name that the text has at a position: of one word, or of two."""

@@ -172,7 +172,7 @@ def _shown(pool, slot):
     base = {slot.show(entry): entry for entry in pool.entries}
     if len(base) < len(pool):
         raise ValueError(f"two of {len(pool)} words look the same")
-    shown = Pool(base)
+    shown = Pool(base, lambda entry: pool.weight(base[entry]))
 
     def options(world):
         of, without = slot.options(world)
@@ -192,11 +192,17 @@ def person(slot, space, kind, pronoun):
     def take(world, name):
         return world.with_person(name, pronoun or None).bind(**{slot: name, slot.lower(): name})
 
-    often = [Slot(space, None, _familiar, _same, take)]
-    seldom = [Slot(space, None, _new_person, _same, take)]
-    new = [(words.FAMILIAR_SHARE, often), (1 - words.FAMILIAR_SHARE, seldom)]
-    known = [(1.0, [Slot(space, kind, lambda world: Options([world.bound[slot]]), _same, _keep)])]
-    return Fork(lambda world: known if slot in world.bound else new)
+    familiar = [Slot(space, None, _familiar, _same, take)]
+    other = [Slot(space, None, _new_person, _same, take)]
+    known = [Slot(space, kind, lambda world: Options([world.bound[slot]]), _same, _keep)]
+
+    def branches(world):
+        if slot in world.bound:
+            return [(1.0, known)]
+        share = words.FAMILIAR_LATER if world.here else words.FAMILIAR_FIRST
+        return [(share, familiar), (1 - share, other)]
+
+    return Fork(branches)
 
 
 def _keep(world, option):
@@ -260,7 +266,8 @@ _NAMED = {
             **dict.fromkeys(words.INVENTED.entries),
             **dict.fromkeys(words.LISTS["gibberish"].entries),
             **dict.fromkeys(name for name in NAMES.entries if " " not in name),
-        }
+        },
+        words.weight,
     ),
 }
 

@@ -10,7 +10,7 @@ class Options(NamedTuple):
     """Hold what a slot may be now.
 
     Args:
-        of: a sequence, each equally likely; or a `Pool`.
+        of: a sequence, of which each has the chance that its weight gives; or a `Pool`.
         without: entries of the pool that are taken.
     """
 

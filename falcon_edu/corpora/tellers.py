@@ -15,6 +15,7 @@ from falcon_edu.corpora import grammar
 from falcon_edu.corpora.names import NAMES
 from falcon_edu.corpora.pools import Pool, first_word
 from falcon_edu.corpora.steps import Again, Begin, Change, End, Fork, Say
+from falcon_edu.corpora.words import weight
 
 _WORDS = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
 
@@ -73,10 +74,9 @@ class Telling:
         if isinstance(of, Pool):
             of = of if self.names is None or of is not NAMES else self.names
             count, option = of.count(without), of.draw(self.draw, without)
+            self.log_prob += math.log(of.weight(option) / of.total(without))
         else:
-            count = len(of)
-            option = of[int(self.draw() * count)] if count > 1 else of[0]
-        self.log_prob -= math.log(count)
+            count, (_, option) = len(of), self.choose(weighed(of))
         said = step.show(option)
         if said:
             self.text += step.space + said
@@ -91,6 +91,12 @@ class Telling:
         for match in _WORDS.finditer(said):
             if match[0][0].isalpha():
                 self.facts.append((start + match.end(), "again", match[0]))
+
+
+def weighed(options):
+    """Return `[(chance, option)]` of a sequence of options."""
+    total = sum(map(weight, options))
+    return [(weight(option) / total, option) for option in options]
 
 
 def remember(world, name, said):
@@ -260,25 +266,26 @@ class Reading:
         of, without = step.options(world)
         if isinstance(of, Pool):
             of = of if self.names is None or of is not NAMES else self.names
-            log_prob -= math.log(of.count(without))
+            log_total = math.log(of.total(without))
             at = position + len(step.space)
             if at >= len(self.text):
                 if self.text.startswith(step.space[: len(self.text) - position], position):
-                    self.beyond.append(Beyond(log_prob, None, of, without))
+                    self.beyond.append(Beyond(log_prob - log_total, None, of, without))
                 return
             if of.count(without) > 1:
                 self.forks.add(at)
-            options = of.beginning(self.text, at, without)
+            weigh, options = of.weight, of.beginning(self.text, at, without)
         else:
             if not of:
                 return
-            log_prob -= math.log(len(of))
-            options = of
+            log_total = math.log(sum(map(weight, of)))
+            weigh, options = weight, of
         for option in options:
             words = step.show(option)
-            end = self.said(step.space + words if words else "", position, log_prob)
+            log_option = log_prob - log_total + math.log(weigh(option))
+            end = self.said(step.space + words if words else "", position, log_option)
             if end is not None:
-                yield end, log_prob, step.take(world, option)
+                yield end, log_option, step.take(world, option)
 
     def said(self, words, position, log_prob):
         """Return the position behind the words if the text has them; else None.
@@ -324,9 +331,12 @@ def next_word_logs(reading):
         if beyond.words is not None:
             add(first_word(beyond.words), beyond.log_prob)
             continue
-        taken = Counter(first_word(word) for word in beyond.without if word in beyond.pool)
-        for word, count in beyond.pool.counts.items():
-            if left := count - taken[word]:
+        pool, taken = beyond.pool, Counter()
+        for word in beyond.without:
+            if word in pool:
+                taken[first_word(word)] += pool.weight(word)
+        for word, all_of_it in pool.weights.items():
+            if left := all_of_it - taken[word]:
                 add(word, beyond.log_prob + (math.log(left) if left > 1 else 0.0))
     if reading.whole:
         add("", log_sum(reading.whole))

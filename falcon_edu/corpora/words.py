@@ -36,7 +36,11 @@ def is_fit(word):
     return not UNFIT.search(word) and word.lower() not in CAPTAIN.values()
 
 
-FAMILIAR_SHARE = 0.25  # of the people who come, how many have a familiar name
+# How many people have a familiar name: of those with whom a tale begins, and of those who come later.
+FAMILIAR_FIRST, FAMILIAR_LATER = 0.25, 0.6
+# The first words of a long list come so many times as often as its others, as in any language a few
+# words come often and many come seldom.
+COMMON_FIRST, COMMON_WEIGHT, LONG_LIST = 30, 24, 60
 
 
 def _each(phrases):
@@ -479,14 +483,29 @@ _OTHER_LISTS = (
 ).split()
 
 
+def weight(word):
+    """Return how many times as often a word comes as the rarest.
+
+    >>> weight("ball"), weight("yo-yo")
+    (24, 1)
+    """
+    return COMMON_WEIGHT if word in COMMON else 1
+
+
 def _joined(names):
     return dict.fromkeys(word for name in names for word in LISTS[name] if " " not in word and word)
 
 
 LISTS["did-to"] = LISTS.pop("did to")
 LISTS["counting"] = LISTS.pop("counting word")
-LISTS["noun"] = Pool(_joined(_COUNTED_LISTS))
-LISTS["anything"] = Pool(_joined([*_NOUN_LISTS, *_OTHER_LISTS, "did-to"]))
+COMMON = frozenset(
+    word
+    for entries in LISTS.values()
+    if len(entries) > LONG_LIST
+    for word in list(entries)[:COMMON_FIRST]
+)
+LISTS["noun"] = Pool(_joined(_COUNTED_LISTS), weight)
+LISTS["anything"] = Pool(_joined([*_NOUN_LISTS, *_OTHER_LISTS, "did-to"]), weight)
 
 
 def _invented(count, seed):
