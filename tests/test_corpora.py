@@ -155,8 +155,17 @@ def test_words_that_measure_are_in_no_tale():
     assert not set(words.HELD_OUT_WORDS) & {*words.INVENTED.entries, *words.CONTENT_WORDS}
 
 
+def test_facts_of_kind_name_are_names():
+    named = [f.answer for tale in TALES[:150] for f in tale.facts if f.kind in OF_PEOPLE]
+    assert len(named) > 300
+    assert all(name[0].isupper() for name in named)
+
+
+OF_PEOPLE = ("name", "receiver", "holder", "away")
+
+
 def test_a_list_may_be_long_and_without_commas():
-    told = corpora.tales(600, seed=0)
+    told = corpora.tales(2_000, seed=0)
     lengths = [len(t.text.split()) for t in told if not re.search("[,.!?]", t.text)]
     assert max(lengths) > 30
 

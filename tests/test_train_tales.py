@@ -89,6 +89,19 @@ def test_what_is_told_ahead_is_what_training_would_tell(miniature):
     assert all(row[-1] == end or len(row) == train_tales.LONGEST + 1 for row in told)
 
 
+def test_training_may_begin_with_trained_weights(miniature):
+    first, second = miniature / "first", miniature / "second"
+    for folder in (first, second):
+        folder.mkdir()
+    train_tales.train(NAME, first)
+    tokenizer = train_tales.train_tokenizer(second, first)
+    assert tokenizer.get_vocabulary() == train_tales.train_tokenizer(first).get_vocabulary()
+    run = train_tales.Run(NAME, tokenizer, second, first)
+    trained = weights_of(first / NAME)
+    assert all(map(np.array_equal, run.causal_lm.get_weights(), trained))
+    assert run.tokens == 0
+
+
 def test_batches_hold_rows_of_one_width_and_each_row_at_most_once():
     rows = [np.arange(2 + 7 * number % 150) for number in range(2_000)]
     made = train_tales.batches(rows, seed=3)
@@ -106,8 +119,9 @@ def test_the_learning_rate_rises_stays_and_falls_to_nothing():
     total, highest = train_tales.TOKENS, train_tales.LEARNING_RATE
     rates = [train_tales.learning_rate(tokens) for tokens in np.linspace(0, total, 101)]
     assert 0 < rates[0] < highest / 50
-    assert rates[10:80] == [highest] * 70
-    assert rates[90] == pytest.approx(highest / 2)
+    falling = round(100 * (1 - train_tales.DECAY))
+    assert rates[10:falling] == [highest] * (falling - 10)
+    assert rates[(falling + 100) // 2] == pytest.approx(highest / 2)
     assert rates[-1] == 0
 
 
@@ -130,9 +144,9 @@ def test_metadata_of_the_shipped_models():
         folder = DATA / name
         metadata = json.loads((folder / "metadata.json").read_text())
         assert metadata["training"]["seed"] == 0
-        assert metadata["training"]["tokens"] - train_tales.TOKENS in range(
-            train_tales.BATCH_TOKENS
-        )
+        *_, last = stages = metadata["training"]["stages"]
+        assert last - train_tales.TOKENS in range(train_tales.BATCH_TOKENS)
+        assert metadata["training"]["tokens"] == sum(stages)
         assert metadata["evaluation"]["ratio"] < 1.3
         assert sum(file.stat().st_size for file in folder.rglob("*.*")) < 6_000_000
         row = f"{metadata['evaluation']['ratio']:.3f} | {metadata['evaluation']['facts_right']:.1%}"

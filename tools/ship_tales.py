@@ -2,6 +2,7 @@
 
     python tools/ship_tales.py                   # from build/tales
     python tools/ship_tales.py --folder FOLDER   # where tools/train_tales.py has written
+    python tools/ship_tales.py --start FOLDER    # training began with these presets
 
 `docs/training.md` has the recipe, and the table of what came of it.
 """
@@ -25,21 +26,26 @@ import numpy as np
 MILESTONES_OF, SHIPPED = "falcon_tales_rw_en", 5  # that many fit into six megabytes
 
 
-def training(name, folder):
-    """Return how a model was trained."""
+def training(name, folder, start=None):
+    """Return how a model was trained, and what it had read before if it began with weights."""
     with np.load(folder / f"{name}.npz") as file:
         _, _, tokens, seconds = file["progress"].tolist()
+    before = {"tokens": 0, "minutes": 0}
+    if start:
+        before = json.loads((start / name / "metadata.json").read_text())["training"]
+    stages = [*before.get("stages", [before["tokens"]][: bool(start)]), int(tokens)]
     return {
         "corpus": "falcon_edu.corpora.tales",
         "recipe": "docs/training.md",
         "seed": 0,
-        "tokens": int(tokens),
-        "minutes": round(seconds / 60),
+        "tokens": sum(stages),
+        "stages": stages,
+        "minutes": before["minutes"] + round(seconds / 60),
         "versions": {"keras": keras.__version__, "python": platform.python_version()},
     }
 
 
-def ship(name, folder):
+def ship(name, folder, start=None):
     """Copy a preset into the package, and measure it there."""
     target = DATA / name
     shutil.rmtree(target, ignore_errors=True)
@@ -51,7 +57,7 @@ def ship(name, folder):
     metadata |= {
         **BUILTIN_PRESETS[name]["metadata"],
         "params": metadata["parameter_count"],
-        "training": training(name, folder),
+        "training": training(name, folder, start),
         "evaluation": {**told, "table": evaluate_tales.evaluate(causal_lm)},
     }
     path.write_text(json.dumps(metadata, indent=2) + "\n")
@@ -71,11 +77,14 @@ def main():
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=train_tales.ROOT / "build" / "tales")
-    folder = parser.parse_args().folder
-    ship_milestones(MILESTONES_OF, folder)
+    parser.add_argument("--start", type=Path, help="the folder of presets that training began with")
+    arguments = parser.parse_args()
+    folder, start = arguments.folder, arguments.start
+    if not start:  # else the milestones are those of the first stage, which ship already
+        ship_milestones(MILESTONES_OF, folder)
     for name in train_tales.PRESETS:
         if (folder / name).is_dir():
-            ship(name, folder)
+            ship(name, folder, start)
             print(name, "shipped", flush=True)
 
 

@@ -32,13 +32,13 @@ from falcon_edu.corpora import slots
 from falcon_edu.corpora.forms import FORMS
 from falcon_edu.corpora.steps import Again, Begin, Change, End, Say, equal
 
-KINDS = {
+# The kind of fact that a forced word is: its form may tell, else what its slot stands for.
+KINDS_OF_FORMS = {**dict.fromkeys(FORMS, "pronoun"), "color": "color", "spot": "place"}
+KINDS_OF_SLOTS = {
     **dict.fromkeys("abcgrxyABC", "name"),
     **dict.fromkeys("onmiul", "object"),
     **dict.fromkeys("pw", "place"),
-    **dict.fromkeys(FORMS, "pronoun"),
     "color": "color",
-    "spot": "place",
     "#": "count",
 }
 _BARE = ("{then}", "{but}")
@@ -133,8 +133,8 @@ def _slot(piece, space, may_report):
     form = form.removesuffix("'")
     kind = (
         kind.removesuffix("'")
-        or KINDS.get(form)
-        or KINDS.get(slot[0] if slot[0] == "#" else slot, "word")
+        or KINDS_OF_FORMS.get(form)
+        or KINDS_OF_SLOTS.get(slot[0] if slot[0] == "#" else slot, "word")
     )
     kind = kind if may_report and kind != "-" else None
     if slot[0] == "#":
