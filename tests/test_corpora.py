@@ -164,6 +164,14 @@ def test_facts_of_kind_name_are_names():
 OF_PEOPLE = ("name", "receiver", "holder", "away")
 
 
+def test_a_few_words_of_a_long_list_come_often_and_all_of_a_short_one_equally():
+    colors = words.LISTS["color"]
+    assert {chance for chance, _ in tellers.weighed(colors)} == {1 / len(colors)}
+    chances = corpora.next_words("Dear Grandma, Thank you for the")
+    assert sum(chances.values()) == pytest.approx(1)
+    assert chances["ball"] == pytest.approx(words.COMMON_WEIGHT * chances["abacus"])
+
+
 def test_a_list_may_be_long_and_without_commas():
     told = corpora.tales(2_000, seed=0)
     lengths = [len(t.text.split()) for t in told if not re.search("[,.!?]", t.text)]

@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 VOCABULARY_SIZE = 2048
 SHARD = 50_000  # tales that are told, and shuffled, together
-TOKENS = 16_000_000  # each is seen once
+TOKENS = 20_000_000  # each is seen once
 BATCH_TOKENS = 4096
 WIDTH = 32  # tales are padded to a multiple of this
 LONGEST = 320  # tokens of a tale; the few that are longer are cut

@@ -192,6 +192,10 @@ _CODAS = [
     "ka",
     "ria",
 ]
+_ACCENTS = {
+    **{"a": "áàâäåãā", "c": "çčć", "d": "đď", "e": "éèêëěē", "g": "ğ", "i": "íîïī", "l": "ł", "n": "ñńň"},
+    **{"o": "óôöøőõ", "r": "ř", "s": "şšś", "t": "ť", "u": "úûüűū", "y": "ý", "z": "žżź"},
+}
 MADE_UP = 20_000
 
 
@@ -202,7 +206,6 @@ def _made_up_names(count):
     def one_of(options):
         return options[int(draw() * len(options))]
 
-    accents = dict(zip("aeiou", "áéíóú", strict=True))
     found: dict[str, None] = {}
     while len(found) < count:
         name = one_of(_ONSETS) if draw() < 0.8 else ""
@@ -211,9 +214,10 @@ def _made_up_names(count):
             name += one_of(_MIDDLES) + one_of(_VOWELS)
         name += one_of(_CODAS)
         kind = draw()
-        if kind < 0.05:
+        if kind < 0.15:
             place = int(draw() * len(name))
-            name = name[:place] + accents.get(name[place], name[place]) + name[place + 1 :]
+            accented = one_of(_ACCENTS.get(name[place], name[place]))
+            name = name[:place] + accented + name[place + 1 :]
         name = name[0].upper() + name[1:]
         if kind > 0.98:
             name = f"Mac{name}" if draw() < 0.5 else f"Mc{name}"

@@ -15,7 +15,7 @@ from falcon_edu.corpora import grammar
 from falcon_edu.corpora.names import NAMES
 from falcon_edu.corpora.pools import Pool, first_word
 from falcon_edu.corpora.steps import Again, Begin, Change, End, Fork, Say
-from falcon_edu.corpora.words import weight
+from falcon_edu.corpora.words import LONG_LIST, weight
 
 _WORDS = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
 
@@ -94,9 +94,10 @@ class Telling:
 
 
 def weighed(options):
-    """Return `[(chance, option)]` of a sequence of options."""
-    total = sum(map(weight, options))
-    return [(weight(option) / total, option) for option in options]
+    """Return `[(chance, option)]` of a sequence of options; in a short one, all are equal."""
+    weights = [weight(o) for o in options] if len(options) > LONG_LIST else [1] * len(options)
+    total = sum(weights)
+    return [(weight / total, option) for weight, option in zip(weights, options, strict=True)]
 
 
 def remember(world, name, said):
@@ -266,23 +267,22 @@ class Reading:
         of, without = step.options(world)
         if isinstance(of, Pool):
             of = of if self.names is None or of is not NAMES else self.names
-            log_total = math.log(of.total(without))
+            total = of.total(without)
             at = position + len(step.space)
             if at >= len(self.text):
                 if self.text.startswith(step.space[: len(self.text) - position], position):
-                    self.beyond.append(Beyond(log_prob - log_total, None, of, without))
+                    log_each = log_prob - math.log(total)
+                    self.beyond.append(Beyond(log_each, None, of, without))
                 return
             if of.count(without) > 1:
                 self.forks.add(at)
-            weigh, options = of.weight, of.beginning(self.text, at, without)
+            found = of.beginning(self.text, at, without)
+            options = [(of.weight(option) / total, option) for option in found]
         else:
-            if not of:
-                return
-            log_total = math.log(sum(map(weight, of)))
-            weigh, options = weight, of
-        for option in options:
+            options = weighed(of)
+        for chance, option in options:
             words = step.show(option)
-            log_option = log_prob - log_total + math.log(weigh(option))
+            log_option = log_prob + math.log(chance)
             end = self.said(step.space + words if words else "", position, log_option)
             if end is not None:
                 yield end, log_option, step.take(world, option)

@@ -37,7 +37,7 @@ def is_fit(word):
 
 
 # How many people have a familiar name: of those with whom a tale begins, and of those who come later.
-FAMILIAR_FIRST, FAMILIAR_LATER = 0.25, 0.6
+FAMILIAR_FIRST, FAMILIAR_LATER = 0.15, 0.4
 # The first words of a long list come so many times as often as its others, as in any language a few
 # words come often and many come seldom.
 COMMON_FIRST, COMMON_WEIGHT, LONG_LIST = 30, 24, 60
