@@ -12,6 +12,7 @@ import json
 import platform
 import shutil
 from pathlib import Path
+from typing import Any
 
 from falcon_edu import FalconCausalLM
 from falcon_edu.corpora import tales
@@ -30,10 +31,10 @@ def training(name, folder, start=None):
     """Return how a model was trained, and what it had read before if it began with weights."""
     with np.load(folder / f"{name}.npz") as file:
         _, _, tokens, seconds = file["progress"].tolist()
-    before = {"tokens": 0, "minutes": 0}
+    before: dict[str, Any] = {"minutes": 0, "stages": []}
     if start:
         before = json.loads((start / name / "metadata.json").read_text())["training"]
-    stages = [*before.get("stages", [before["tokens"]][: bool(start)]), int(tokens)]
+    stages = [*before.get("stages", [before.get("tokens")]), int(tokens)]
     return {
         "corpus": "falcon_edu.corpora.tales",
         "recipe": "docs/training.md",

@@ -331,7 +331,8 @@ def next_word_logs(reading):
         if beyond.words is not None:
             add(first_word(beyond.words), beyond.log_prob)
             continue
-        pool, taken = beyond.pool, Counter()
+        pool = beyond.pool
+        taken: Counter[str] = Counter()
         for word in beyond.without:
             if word in pool:
                 taken[first_word(word)] += pool.weight(word)
