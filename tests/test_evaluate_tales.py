@@ -90,7 +90,7 @@ def test_an_untrained_model_has_the_whole_table_and_nothing_right(letters, monke
     monkeypatch.setattr(
         evaluate_tales,
         "random_lists",
-        lambda model, count: np.tile(np.random.default_rng(0).permutation(200)[:20], (count, 2)),
+        lambda model, count: ["qwertyuiopasdfghjklz" * 2] * count,  # here a letter is a token
     )
     few = evaluate_tales.read_beginnings("held out")[:2]
     monkeypatch.setattr(evaluate_tales, "read_beginnings", lambda part: few)

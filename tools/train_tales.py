@@ -98,7 +98,7 @@ def train_tokenizer(folder, start=None):
         start: a folder of presets; then their tokenizer is taken.
     """
     if start and not (folder / "tokenizer").is_dir():
-        preset = start / next(iter(PRESETS))
+        preset = next(start / name for name in PRESETS if (start / name).is_dir())
         FalconTokenizer.from_preset(str(preset)).save_to_preset(folder / "tokenizer")
     if not (folder / "tokenizer").is_dir():
         plain = [tale.text for tale in tales(24_000, seed=10_000)]
