@@ -551,7 +551,7 @@ def rows_of(explorer):
 
 @pytest.mark.parametrize("lesson", explored("NextToken"))
 def test_the_next_tokens_of_a_lesson_have_the_package_s_percentages(visit, lesson):
-    """Before a slider is moved, and after all three are."""
+    """Before a slider is moved, and with each of the three moved."""
     causal_lm = FalconCausalLM.from_preset(RW)
     ((given, explorer),) = of_kind(visit(lesson, DESK), "next_token")
     text = given["text"]
@@ -572,14 +572,15 @@ def test_the_next_tokens_of_a_lesson_have_the_package_s_percentages(visit, lesso
     assert shown[:10] == list(zip(labels, before, strict=True))[:10]
     assert shown[10][0] == labels[10]
     explorer.get_by_label("temperature").fill("0.5")
-    explorer.get_by_label("top-k").fill("3")  # the fourth: 5
-    explorer.get_by_label("top-p").fill("0.8")
-    labels, before, now = expected(p=0.8, k=5, temperature=0.5)
-    changes = [f"{was} → {number}" for was, number in zip(before, now, strict=True)]
-    assert rows_of(explorer)[:10] == list(zip(labels, changes, strict=True))[:10]
-    said = explorer.locator(".falcon-says").inner_text()
-    assert said.startswith("With temperature 0.5, top-k 5, top-p 0.8: ")
-    assert f"{now[0]}, was {before[0]}" in said
+    for top_k, top_p in ((2, 1), (None, 0.5)):
+        explorer.get_by_label("top-k").fill("1" if top_k else "7")  # the second, and all
+        explorer.get_by_label("top-p").fill(str(top_p))
+        labels, before, now = expected(p=top_p, k=top_k, temperature=0.5)
+        changes = [f"{was} → {number}" for was, number in zip(before, now, strict=True)]
+        assert rows_of(explorer)[:10] == list(zip(labels, changes, strict=True))[:10]
+        said = explorer.locator(".falcon-says").inner_text()
+        assert said.startswith(f"With temperature 0.5, {'top-k 2' if top_k else 'top-p 0.5'}: ")
+        assert f"{now[0]}, was {before[0]}" in said
 
 
 @pytest.mark.parametrize("lesson", explored("LogitLens"))
