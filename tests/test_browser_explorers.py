@@ -243,6 +243,16 @@ def test_where_the_kernel_is_gone_one_reads_on(ran, app):
     notebook.screenshot(f"gone_{app}", explorer)
 
 
+def test_a_kernel_that_is_started_anew_is_told_too(ran):
+    notebook = ran("Lab")
+    notebook.page.evaluate("() => panel.sessionContext.session.kernel.restart()")
+    for name in ("attention", "next", "positions"):
+        note = cell(notebook, name).locator(".falcon-note:visible")
+        expect(note).to_contain_text("what is new needs the kernel")
+    expect(notebook.slider("temperature")).to_be_disabled()
+    notebook.screenshot("started_anew")
+
+
 def pictures(notebook):
     """Which pictures are seen instead of live explorers, by the names of their cells."""
     names = ("attention", "next", "positions")
