@@ -58,6 +58,7 @@ def test_readme_opens_without_an_installation():
     assert address.BINDER.search(readme)
     assert address.COLAB.search(readme)
     assert address.CODESPACES.search(readme)
+    assert f"({address.pages(HOME)}docs/playground.html)" in readme  # a page where Falcons run
 
 
 def test_citation_agrees_with_the_project():
@@ -89,6 +90,7 @@ def test_citation_agrees_with_the_project():
             "[a codespace](https://codespaces.new/a/b?quickstart=1)",
             "[a codespace](https://codespaces.new/someone/falcon-course?quickstart=1)",
         ),
+        (f"({address.pages(HOME)}docs/a.html)", f"({address.pages(OTHER)}docs/a.html)"),
         ("    %pip install -q falcon_edu", f"    %pip install -q git+{OTHER}"),
         ("    %pip install -q git+https://github.com/a/b", f"    %pip install -q git+{OTHER}"),
     ],

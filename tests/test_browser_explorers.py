@@ -171,10 +171,15 @@ def test_a_text_that_takes_long_is_shown_to_be_read(ran):
     notebook = ran("Lab")
     explorer = attention(notebook)
     notebook.page.evaluate(SLEEP)
-    explorer.get_by_label("The text").fill("Mia had")
+    explorer.get_by_label("The text").fill(f"{TEXT} had")
     expect(explorer.locator(".falcon-explorer")).to_have_attribute("aria-busy", "true")
     expect(explorer.get_by_role("status")).to_have_text("The text is being read …")
-    expect(explorer.get_by_role("listbox")).to_have_text("[start]Mia had")
+    explorer.get_by_role("option").nth(3).click()
+    explorer.get_by_role("radio", name="layer 0, head 2").click()
+    expect(explorer.get_by_role("listbox")).to_have_text(f"[start]{TEXT} had")
+    # What was chosen meanwhile stays.
+    expect(explorer.get_by_role("option").nth(3)).to_have_attribute("aria-selected", "true")
+    assert said(explorer).startswith("Layer 0, head 2: ")
     assert explorer.locator("[aria-busy=true]").count() == 0
     notebook.page.evaluate(SLEEP)
     slider, panel = notebook.slider("temperature"), notebook.page.locator(".falcon-explorer").nth(1)
@@ -236,6 +241,16 @@ def test_where_the_kernel_is_gone_one_reads_on(ran, app):
     )
     expect(notebook.slider("temperature")).to_be_disabled()
     notebook.screenshot(f"gone_{app}", explorer)
+
+
+def test_a_kernel_that_is_started_anew_is_told_too(ran):
+    notebook = ran("Lab")
+    notebook.page.evaluate("() => panel.sessionContext.session.kernel.restart()")
+    for name in ("attention", "next", "positions"):
+        note = cell(notebook, name).locator(".falcon-note:visible")
+        expect(note).to_contain_text("what is new needs the kernel")
+    expect(notebook.slider("temperature")).to_be_disabled()
+    notebook.screenshot("started_anew")
 
 
 def pictures(notebook):

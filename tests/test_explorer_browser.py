@@ -302,6 +302,51 @@ def test_a_text_that_comes_too_late_is_not_shown(explore):
     assert page.get_by_role("button", name="Go on").is_visible()
 
 
+def test_what_a_hand_chooses_while_a_text_is_read_stays_where_it_fits(explore):
+    page = explore()
+    page.evaluate(
+        """async () => {
+            const { mount } = await import(new URL("web/explorer/explorer.js", location));
+            const late = async (text) => {
+                if (text !== "Mia had a") await new Promise((done) => (window.release = done));
+                return record(text);
+            };
+            const place = document.getElementById("place");
+            await mount(place, { record: late, reads: true }, { text: "Mia had a" }).ready;
+        }"""
+    )
+    box, tokens = page.get_by_label("The text"), page.get_by_role("listbox")
+    chosen = page.get_by_role("option", selected=True)
+    head = page.get_by_role("radio", name="layer 2, head 1")
+    box.fill("Mia had a red")
+    head.click()
+    page.evaluate("release()")
+    expect(tokens).to_have_text("[start]Mia had a red")
+    expect(chosen).to_have_text(" red")  # nobody chose a token: the last, as ever
+    expect(head).to_have_attribute("aria-checked", "true")
+
+    box.fill("Mia had a red kite")
+    had = page.get_by_role("option", name="“had”")
+    had.click()
+    page.mouse.move(1, 1)
+    box.fill("Mia had a red kite.")  # a letter later the choice is still one
+    page.evaluate("release()")
+    expect(tokens).to_have_text("[start]Mia had a red kite.")
+    expect(chosen).to_have_text(" had")
+    assert "“had” looks at" in said(page)
+
+    box.fill("Mia saw a red kite.")
+    had.click()
+    page.mouse.move(1, 1)
+    page.evaluate("release()")
+    expect(tokens).to_have_text("[start]Mia saw a red kite.")
+    expect(chosen).to_have_text(".")  # that token is gone
+    box.fill("Mia saw a red kite. She")
+    page.evaluate("release()")
+    expect(tokens).to_have_text("[start]Mia saw a red kite. She")
+    expect(page.get_by_role("option").last).to_have_attribute("aria-selected", "true")
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

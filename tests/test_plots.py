@@ -306,7 +306,7 @@ def test_any_token_can_be_drawn():
         draw(weights, tokens, title="$x$ and 5$").figure.to_png()
     uniform = np.full(len(tokens), 1 / len(tokens))
     plots.next_token_bars(uniform, tokens, title="$x$").figure.to_png()
-    assert plots.token_labels(["🦅", "漢字", "  a b\t"]) == ["□", "□□", "··a b→"]
+    assert plots.token_labels(["🦅", "漢字", "  a b\t"]) == ["U+1F985", "U+6F22U+5B57", "··a b→"]
 
 
 def test_figure_is_a_png_with_its_alt_text():

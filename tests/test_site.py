@@ -360,6 +360,33 @@ def test_a_word_that_is_chosen_in_one_falcon_is_chosen_in_all(play):
     expect(page.get_by_role("status")).to_contain_text("RW: Layer 3, head 2: “Mia” looks at")
 
 
+LATE = """() => {
+    const post = Worker.prototype.postMessage;
+    Worker.prototype.postMessage = function (message) {
+        setTimeout(() => post.call(this, message), message.call === "record" ? 700 : 0);
+    };
+}"""
+
+
+def test_what_is_chosen_while_a_text_is_read_stays_and_is_chosen_in_all(play):
+    page = play()
+    for name in NAMES:
+        column(page, name)
+    page.evaluate(LATE)
+    page.get_by_label("The text").fill("One day, Mia ran home.")
+    there = page.get_by_role("region", name="RW", exact=True)
+    expect(there).to_have_attribute("aria-busy", "true")
+    head = there.get_by_role("radio", name="layer 1, head 0")
+    head.click()
+    there.get_by_role("option", name="“Mia”").click()
+    page.mouse.move(1, 1)
+    for name in NAMES:
+        tokens = column(page, name).get_by_role("listbox")
+        expect(tokens).to_have_text("[start]One day, Mia ran home.")
+        expect(tokens.get_by_role("option", selected=True)).to_have_text(" Mia")
+    expect(head).to_have_attribute("aria-checked", "true")
+
+
 def test_each_falcon_is_fetched_once_and_when_one_comes_near(browser, site):
     context = browser.new_context(viewport=PHONE)
     page, asked = context.new_page(), []
@@ -403,62 +430,254 @@ def test_the_playground_is_a_picture_with_links_where_no_script_may_run(browser,
 
 # === The explorers of lessons ===
 
+RW = site_falcons.PRESETS["rw"]
 
-def explored():
-    """The lessons that show an explorer of attention."""
-    is_shown = site_falcons.SHOWN.search
+
+def explored(kinds="Attention|NextToken|LogitLens"):
+    """The lessons that show an explorer of a kind that the page has."""
+    is_shown = re.compile(rf"\b({kinds})Explorer\(").search
     return [path.stem for path in address.lessons() if is_shown(path.read_text())]
 
 
-@pytest.mark.parametrize("lesson", explored())
-def test_explorers_of_a_lesson_are_alive(browser, site, lesson):
-    """With the text, layer and head of the lesson; their Falcon comes when one is near."""
-    path = ROOT / "notebooks" / f"{lesson}.ipynb"
-    notebook = nbformat.read(path, as_version=4)
-    words = re.findall(r"'text/plain': 'AttentionExplorer: ", str(notebook.cells))
-    places = site_falcons.places(notebook)
-    assert len(places) == len(words)
-    context = browser.new_context(viewport=PHONE)
-    page, asked, told = context.new_page(), [], []
-    page.on("request", lambda r: r.url.endswith("weights.bin") and asked.append(r.url))
-    page.on("pageerror", lambda error: told.append(str(error)))
-    page.goto(f"{site}/notebooks/{lesson}.html", wait_until="load")
-    marks = page.locator(".falcon-place")
-    assert marks.count() == len(places) > 0
-    given = marks.evaluate_all("marks => marks.map((mark) => ({ ...mark.dataset }))")
-    assert asked == []
+@pytest.fixture
+def visit(browser, site):
+    """Opens a lesson, all answers unfolded; nothing may fail."""
+    contexts, told = [], []
+
+    def visit(lesson, size=PHONE, **options):
+        contexts.append(browser.new_context(viewport=size, **options))
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: told.append(str(error)))
+        page.on("request", lambda r: is_elsewhere(r.url) and told.append(r.url))
+        page.goto(f"{site}/notebooks/{lesson}.html", wait_until="load")
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert told == []
+
+
+def enliven(page):
+    """Goes to each place of a lesson; what they say in data, and their explorers, in order."""
     page.locator("details").evaluate_all("all => all.forEach((one) => (one.open = true))")
-    explorers = page.locator(".falcon-explorer")
-    for i, shown in enumerate(given):
+    places = page.locator(".falcon-place")
+    given = places.evaluate_all("places => places.map((place) => ({ ...place.dataset }))")
+    for _ in range(200):
         page.evaluate("document.querySelector('.falcon-place')?.scrollIntoView()")
-        there = explorers.nth(i)
-        expect(there.get_by_role("textbox")).to_have_value(shown["text"])
-        head = there.get_by_role("radio", name=f"layer {shown['layer']}, head {shown['head']}")
-        expect(head).to_have_attribute("aria-checked", "true")
-        assert there.get_by_role("listbox").inner_text() == f"[start]{shown['text']}"
-    assert marks.count() == 0
+        page.wait_for_timeout(50)
+        if not places.count():
+            break
+    explorers = page.locator(".falcon-explorer")
+    expect(explorers).to_have_count(len(given))
+    for explorer in explorers.all():
+        expect(explorer.locator(".falcon-says")).to_contain_text(re.compile(r"\.$"))
+    return given, explorers.all()
+
+
+def of_kind(page, kind):
+    """The explorers of one kind in a lesson."""
+    given, explorers = enliven(page)
+    return [pair for pair in zip(given, explorers, strict=True) if pair[0].get("kind") == kind]
+
+
+@pytest.mark.parametrize("lesson", explored())
+def test_explorers_of_a_lesson_are_alive(visit, lesson):
+    """With what the lesson shows; their Falcon comes once, when one is near."""
+    notebook = nbformat.read(ROOT / "notebooks" / f"{lesson}.ipynb", as_version=4)
+    kinds = "Attention|NextToken|LogitLens"
+    words = re.findall(rf"'text/plain': ['\"](?:{kinds})Explorer: ", str(notebook.cells))
+    places = site_falcons.places(notebook)
+    assert len(places) == len(words) > 0
+    page, asked = visit(lesson), []
+    page.on("request", lambda r: r.url.endswith("weights.bin") and asked.append(r.url))
+    assert page.locator(".falcon-place").count() == len(places)
+    assert asked == []
+    given, explorers = enliven(page)
     assert len(asked) == 1
-    explorers.last.get_by_role("textbox").fill("Priya had a kite")
-    expect(explorers.last.get_by_role("listbox")).to_have_text("[start]Priya had a kite")
+    for shown, explorer in zip(given, explorers, strict=True):
+        expect(explorer.get_by_role("textbox")).to_have_value(shown["text"])
+        if "query" in shown:
+            chosen = explorer.get_by_role("option").nth(int(shown["query"]))
+            expect(chosen).to_have_attribute("aria-selected", "true")
+        if "head" in shown:
+            name = f"layer {shown['layer']}, head {shown['head']}"
+            head = explorer.get_by_role("radio", name=name)
+            expect(head).to_have_attribute("aria-checked", "true")
+        before = explorer.locator(".falcon-says").inner_text()
+        explorer.get_by_role("textbox").fill("Priya had a kite")
+        expect(explorer.locator(".falcon-says")).not_to_have_text(before)
+        assert explorer.locator("[aria-invalid=true]").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     assert violations(page) == []
-    context.close()
-    assert told == []
 
 
 @pytest.mark.parametrize("lesson", explored())
 def test_a_lesson_shows_a_picture_once_where_no_script_may_run(browser, site, lesson):
+    notebook = nbformat.read(ROOT / "notebooks" / f"{lesson}.ipynb", as_version=4)
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{site}/notebooks/{lesson}.html")
     figures = page.locator("figure:has(.falcon-place)")
-    assert figures.count() == 2
+    assert figures.count() == len(site_falcons.places(notebook))
     for figure in figures.all():
         assert figure.locator("img").get_attribute("alt")
         assert figure.is_visible() or page.locator("details").filter(has=figure).count()
     captions = page.get_by_text("It stands still here")
     assert captions.count() == page.locator("figure:has(figcaption) img").count()
     context.close()
+
+
+def test_who_writes_is_not_disturbed_by_a_neighbour_that_reads(visit):
+    page = visit("00_welcome")
+    _, explorers = enliven(page)
+    writer = next(each for each in explorers if each.get_by_role("button", name="Go on").count())
+    reader = next(each for each in explorers if each.get_by_role("slider").count())
+    writer.get_by_role("textbox").fill("Once upon a time, Priya")
+    expect(writer.get_by_role("listbox")).to_contain_text("Priya")
+    writer.get_by_role("button", name="Go on").click()
+    for name in ("Mia", "Tom", "Nora", "Max"):
+        reader.get_by_role("textbox").fill(f"{name} had a")
+    expect(reader.locator(".falcon-says")).to_contain_text("Next may come")
+    expect(writer.locator(".falcon-says")).to_contain_text("wrote: ", timeout=30_000)
+    assert writer.locator(".falcon-written").count() > 30
+
+
+def rows_of(explorer):
+    """The bars of an explorer: pairs of a token and what is said of its probability."""
+    rows = explorer.locator(".falcon-bars li").all()
+    return [tuple(row.locator("> span:not(.falcon-bar)").all_inner_texts()) for row in rows]
+
+
+@pytest.mark.parametrize("lesson", explored("NextToken"))
+def test_the_next_tokens_of_a_lesson_have_the_package_s_percentages(visit, lesson):
+    """Before a slider is moved, and with each of the three moved."""
+    causal_lm = FalconCausalLM.from_preset(RW)
+    ((given, explorer),) = of_kind(visit(lesson, DESK), "next_token")
+    text = given["text"]
+
+    def expected(**settings):
+        logits = falcon_edu.record(causal_lm, text).logits[:, -1]
+        before = np.asarray(falcon_edu.RandomSampler().distribution(logits))[0]
+        now = np.asarray(falcon_edu.TopPSampler(**settings).distribution(logits))[0]
+        order = np.argsort(-np.round(before, 6), kind="stable")[:10]
+        tokens = causal_lm.preprocessor.tokenizer.token_strings(order.tolist())
+        labels = [*falcon_edu.plots.token_labels(["", *tokens])[1:], f"{len(now) - 10} others"]
+        numbers = [[*p[order], max(0, 1 - p[order].sum())] for p in (before, now)]
+        percents = [list(map(falcon_edu.plots.style.percent, p)) for p in numbers]
+        return labels, *percents
+
+    labels, before, _ = expected(p=1)
+    shown = rows_of(explorer)
+    assert shown[:10] == list(zip(labels, before, strict=True))[:10]
+    assert shown[10][0] == labels[10]
+    explorer.get_by_label("temperature").fill("0.5")
+    for top_k, top_p in ((2, 1), (None, 0.5)):
+        explorer.get_by_label("top-k").fill("1" if top_k else "7")  # the second, and all
+        explorer.get_by_label("top-p").fill(str(top_p))
+        labels, before, now = expected(p=top_p, k=top_k, temperature=0.5)
+        changes = [f"{was} → {number}" for was, number in zip(before, now, strict=True)]
+        assert rows_of(explorer)[:10] == list(zip(labels, changes, strict=True))[:10]
+        said = explorer.locator(".falcon-says").inner_text()
+        assert said.startswith(f"With temperature 0.5, {'top-k 2' if top_k else 'top-p 0.5'}: ")
+        assert f"{now[0]}, was {before[0]}" in said
+
+
+@pytest.mark.parametrize("lesson", explored("LogitLens"))
+def test_the_logit_lens_of_a_lesson_has_the_package_s_guesses_and_ranks(visit, lesson):
+    """At each token that is in the table; a high rank may be that of a neighbour, by rounding."""
+    causal_lm = FalconCausalLM.from_preset(RW)
+    ((given, explorer),) = of_kind(visit(lesson, DESK), "logit_lens")
+    ours = falcon_edu.LogitLensExplorer(causal_lm, given["text"])
+    query = int(given["query"])
+    rows = explorer.locator(".falcon-stages tr").all()
+    tokens = rows[0].locator("th[scope=col]").all_inner_texts()
+    labels = falcon_edu.plots.token_labels(ours.tokens)
+    at = next(i for i in range(len(labels)) if labels[i : i + len(tokens)] == tokens)
+    assert at <= query < at + len(tokens) > 8
+    for stage, row in enumerate(rows[1:-1]):
+        for i, cell in enumerate(row.locator("td").all(), at):
+            guess = falcon_edu.plots.token_labels(["", ours.guesses[stage, i]])[1]
+            rank = ours.told["rank"][stage, i]
+            shown = cell.inner_text().split("\n")
+            assert shown[0] == guess
+            if np.isnan(rank):
+                assert len(shown) == 1
+            else:
+                assert int(shown[1]) == pytest.approx(rank, abs=0.02 * rank)
+    explorer.get_by_role("radio", name="probability").check()
+    last = rows[-2].locator("td").nth(query - at)
+    expect(last).to_contain_text(
+        falcon_edu.plots.style.percent(ours.told["probability"][-1, query])
+    )
+
+
+@pytest.mark.parametrize("kind", ["next_token", "logit_lens"])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (390, "dark"), (1280, "dark")])
+def test_everybody_can_use_the_explorers_of_lessons(visit, kind, width, scheme):
+    lesson = {"next_token": "07_generation", "logit_lens": "10_hidden_states"}[kind]
+    page = visit(lesson, {"width": width, "height": 900}, color_scheme=scheme)
+    ((_, explorer),) = of_kind(page, kind)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    box = explorer.bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+    assert violations(page) == []
+    assert explorer.locator("[aria-live], [role=status], [role=alert]").count() == 1
+    if folder := os.environ.get("FALCON_EDU_SCREENSHOTS"):
+        explorer.screenshot(path=Path(folder) / f"{kind}_{width}_{scheme}.png")
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    assert explorer.evaluate("one => one.scrollWidth <= one.clientWidth")
+
+
+def test_sliders_of_the_next_token_have_names_and_values_and_answer_keys(visit):
+    ((_, explorer),) = of_kind(visit("07_generation"), "next_token")
+    says, top_k = explorer.locator(".falcon-says"), explorer.get_by_role("slider", name="top-k")
+    assert top_k.get_attribute("aria-valuetext") == "all"
+    top_k.press("Home")
+    assert top_k.get_attribute("aria-valuetext") == "1"
+    expect(says).to_contain_text("With top-k 1: ")
+    numbers = [number for _, number in rows_of(explorer)]
+    assert numbers[0].endswith(" → 100%")
+    assert all(number.endswith(" → 0%") for number in numbers[1:])
+    top_k.press("ArrowRight")
+    assert top_k.get_attribute("aria-valuetext") == "2"
+    explorer.get_by_role("slider", name="temperature").press("ArrowLeft")
+    expect(says).to_contain_text("With temperature 0.9, top-k 2: ")
+    top_k.press("End")
+    explorer.get_by_role("slider", name="temperature").press("ArrowRight")
+    expect(says).to_contain_text("Next may come: ")
+    explorer.get_by_role("textbox").fill("kite " * 300)
+    expect(says).to_contain_text("make it shorter")
+    assert explorer.locator("[aria-invalid=true]").count() == 1
+
+
+def test_the_logit_lens_answers_hand_and_keys(visit):
+    ((given, explorer),) = of_kind(visit("10_hidden_states", DESK), "logit_lens")
+    status, table = explorer.get_by_role("status"), explorer.locator(".falcon-stages")
+    query, options = int(given["query"]), explorer.get_by_role("option")
+    options.nth(query).focus()
+    explorer.page.keyboard.press("ArrowLeft")
+    expect(options.nth(query - 1)).to_have_attribute("aria-selected", "true")
+    expect(status).to_contain_text(re.compile(r"In the end, .* which comes, has ranks (\d+, ){4}"))
+    cell = table.locator("tr").nth(2).locator("td").nth(1)
+    before = table.inner_text()
+    cell.hover()
+    expect(status).to_contain_text(re.compile(r"After layer 0, .* has rank \d+\.$"))
+    expect(cell).to_have_class("falcon-chosen")
+    cell.click()
+    expect(options.nth(query - 1)).to_have_attribute("aria-selected", "false")
+    assert table.inner_text() == before  # it stays under the hand
+    explorer.page.mouse.move(1, 1)
+    expect(status).to_contain_text("In the end")
+    options.first.focus()
+    for key, index in (("Home", 0), ("End", options.count() - 1)):
+        explorer.page.keyboard.press(key)
+        expect(options.nth(index)).to_have_attribute("aria-selected", "true")
+    assert "which comes" not in status.inner_text()  # nobody knows what does
+    explorer.get_by_role("textbox").fill("Priya and Tom met. Priya")
+    expect(explorer.get_by_role("listbox")).to_have_text("[start]Priya and Tom met. Priya")
+    expect(options.last).to_have_attribute("aria-selected", "true")
 
 
 # === All pages together ===

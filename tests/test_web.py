@@ -371,6 +371,20 @@ def test_answers_of_the_worker_are_not_kept():
     assert node.run("web_client.mjs", (WEB / "client.js").as_uri(), None) <= 1  # of five, the last
 
 
+def test_nobody_s_writing_ends_because_a_neighbour_reads(tmp_path):
+    """Explorers of one page share a worker."""
+    causal_lm = FalconCausalLM.from_preset(PRESETS[0])
+    export_to_web(causal_lm, tmp_path)
+    rounded(causal_lm).compile(sampler="greedy")
+    texts = [TEXT, "Once Nora and Priya met. Nora said", "One day, Wolfgang"]
+    length = 40
+    given = {"folder": str(tmp_path), "texts": texts, "max_length": length}
+    answer = node.run("web_readers.mjs", WEB.as_uri(), given)
+    assert answer["written"] == causal_lm.generate(texts[:2], max_length=length)
+    assert answer["count"] > length
+    assert answer["read"] == [f"<|endoftext|>{texts[2]}"]
+
+
 def test_the_third_falcon_is_short():
     sources = list(WEB.glob("*.js"))
     assert sum(len(path.read_text().splitlines()) for path in sources) < MOST_LINES

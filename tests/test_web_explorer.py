@@ -196,6 +196,135 @@ def test_next_tokens_are_the_most_probable_ones():
     np.testing.assert_allclose([p for _, p in answer], np.sort(expected)[::-1][:6])
 
 
+def test_a_token_is_still_there_where_all_before_it_is_the_same():
+    other = {"tokens": ["<|endoftext|>", "Mia", " ran"]}
+    asked = [["is_still_there", SEEN, other, query] for query in range(3)]
+    shorter = ["is_still_there", SEEN, {"tokens": SEEN["tokens"][:2]}, 2]
+    assert calls("looks.js", *asked, shorter) == [True, True, False, False]
+
+
+# === What a sampler leaves ===
+
+LOGITS = [2.0, 1.0, 1.0, 0.0, -3.0]
+PLAIN = {"temperature": 1, "top_k": 5, "top_p": 1}
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{}, {"temperature": 0.5}, {"top_k": 2}, {"top_p": 0.7}, {"top_k": 3, "top_p": 0.6}],
+)
+def test_rows_have_the_chances_of_the_model_and_of_the_sampler(setting):
+    setting = PLAIN | setting
+    (rows,) = calls("chances.js", ["rows_of", LOGITS, setting, 3])
+    p, k, temperature = setting["top_p"], setting["top_k"], setting["temperature"]
+    before = np.exp(LOGITS) / np.exp(LOGITS).sum()
+    sampler = falcon_edu.TopPSampler(p=p, k=k, temperature=temperature)
+    now = np.asarray(sampler.distribution(np.array([LOGITS])))[0]
+    assert [row.get("id") for row in rows] == [0, 1, 2, None]  # of equal ones the first
+    assert rows[-1]["count"] == 2
+    for name, expected in (("before", before), ("now", now)):
+        shown = [row[name] for row in rows]
+        np.testing.assert_allclose(shown, [*expected[:3], expected[3:].sum()], atol=1e-6)
+
+
+def test_a_setting_that_changes_nothing_is_not_named():
+    settings = [PLAIN, PLAIN | {"temperature": 0.5, "top_k": 2}, PLAIN | {"top_p": 0.7}]
+    said = calls("chances.js", *[["setting_in_words", one, PLAIN] for one in settings])
+    assert said == ["", "temperature 0.5, top-k 2", "top-p 0.7"]
+    assert calls("chances.js", ["neutral", LOGITS]) == [PLAIN]
+
+
+def test_a_sentence_says_what_may_come_next():
+    rows = [{"id": 1, "before": 0.5, "now": 0.9}, {"id": 0, "before": 0.2, "now": 0}]
+    vocabulary = [" Mia", " Tom"]
+    said = calls(
+        "chances.js",
+        ["sentence", rows, vocabulary, "top-k 1"],
+        ["sentence", [rows[0]], vocabulary, ""],
+    )
+    assert said == [
+        "With top-k 1: “Tom” 90%, was 50%; “Mia” 0%, was 20%.",
+        "Next may come: “Tom” 90%.",
+    ]
+
+
+# === The logit lens ===
+
+
+def test_what_is_told_of_a_stage_is_what_the_package_tells():
+    vocabulary = list("abcde")
+    first, last = calls("lens.js", ["told", LOGITS, 2, vocabulary], ["told", LOGITS, 4, vocabulary])
+    assert (first["guess"], first["rank"], last["rank"]) == ("a", 2, 5)  # equal ones share a rank
+    expected = np.exp(LOGITS) / np.exp(LOGITS).sum()
+    np.testing.assert_allclose(
+        [first["probability"], last["probability"]], expected[[2, 4]], rtol=1e-5
+    )
+
+
+def stages(*pairs):
+    return [{"guess": guess, "rank": rank, "probability": 0.25} for guess, rank in pairs]
+
+
+LENS = {
+    "tokens": ["<|endoftext|>", "Mia", " ran"],
+    "columns": [stages((" a", 900), ("Mia", 1)), stages(("b", 70), (" ran", 1))],
+}
+LENS["columns"].append([{"guess": ".", "rank": None, "probability": None}] * 2)
+
+
+@pytest.mark.parametrize(
+    ("view", "show", "said"),
+    [
+        (
+            {"query": 0},
+            "rank",
+            "In the end, the best guess after the start is “Mia”. "
+            "“Mia”, which comes, has ranks 900, 1.",
+        ),
+        (
+            {"query": 1, "stage": 0},
+            "rank",
+            "At the embedding, the best guess after “Mia” is “b”. “ran”, which comes, has rank 70.",
+        ),
+        (
+            {"query": 1, "stage": 1},
+            "probability",
+            "After layer 0, the best guess after “Mia” is “ran”. "
+            "“ran”, which comes, has probability 25%.",
+        ),
+        ({"query": 2}, "rank", "In the end, the best guess after “ran” is “.”."),
+    ],
+)
+def test_a_sentence_says_what_the_lens_tells(view, show, said):
+    assert calls("lens.js", ["lens_sentence", LENS, view, show]) == [said]
+
+
+def test_a_cell_is_as_strong_as_in_the_picture():
+    ranks = [1, 10, 100, 1000, 2000]
+    cells = [{"rank": rank, "probability": 0.25} for rank in ranks]
+    ours = calls("lens.js", *[["strength", cell, "rank"] for cell in cells])
+    np.testing.assert_allclose(ours, np.clip(1 - np.log10(ranks) / 3, 0, 1), atol=1e-9)
+    assert calls("lens.js", ["strength", cells[0], "probability"]) == [0.25]
+
+
+@pytest.mark.parametrize(
+    ("width", "count", "query", "now", "shown"),
+    [
+        (320, 58, 55, None, (53, 57)),
+        (320, 58, 57, None, (54, 58)),
+        (320, 58, 0, None, (0, 4)),
+        (320, 2, 1, None, (0, 2)),
+        (1200, 58, 20, None, (11, 25)),
+        (10, 58, 3, None, (3, 4)),
+        (320, 58, 56, 53, (53, 57)),  # among those that are shown
+        (320, 58, 57, 53, (54, 58)),
+        (320, 58, 5, 55, (3, 7)),
+    ],
+)
+def test_the_chosen_column_is_shown_and_others_stay_where_they_can(width, count, query, now, shown):
+    assert calls("lens.js", ["columns_shown", width, count, query, now]) == [list(shown)]
+
+
 # === Sizes and colors ===
 
 

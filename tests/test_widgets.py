@@ -6,11 +6,12 @@ import json
 
 import falcon_edu
 from falcon_edu import AttentionExplorer, NextTokenExplorer, widgets
+from falcon_edu.plots.style import spoken
 from falcon_edu.text.byte_level import byte_alphabet
 from falcon_edu.web.recording import NEXT_TOKENS
 from falcon_edu.widgets import explorer as explorer_module
 from falcon_edu.widgets import live
-from falcon_edu.widgets.next_token import _ending
+from falcon_edu.widgets.next_token import ending
 
 import numpy as np
 import pytest
@@ -236,6 +237,19 @@ def test_the_picture_is_of_where_one_has_gone(falcon, view, name, value):
     assert explorer.values == {"view": view, "layer": 0, "head": 0, "token": 8, name: value}
 
 
+def test_the_map_s_alt_text_names_the_token_that_was_chosen(falcon):
+    explorer = AttentionExplorer(falcon, TEXT, layer=1, head=2)
+    said = set()
+    for query in range(9):
+        go(explorer, query=query)
+        said.add(explorer.figure.alt_text)
+        row = explorer.weights[1, 2, query]
+        named = spoken(explorer.tokens[query], query == 0)
+        assert f"framed: {named}, token {query}, looks most at " in explorer.figure.alt_text
+        assert explorer.figure.alt_text.endswith(f", with {row.max():.2f}.")
+    assert len(said) == 9
+
+
 def test_the_picture_is_of_the_token_that_was_chosen(falcon):
     explorer = AttentionExplorer(falcon, TEXT, view="one token")
     go(explorer, query=4)
@@ -379,7 +393,7 @@ def test_every_row_of_the_model_has_a_name(falcon):
 
 
 @pytest.mark.parametrize(
-    ("text", "ending"),
+    ("text", "quoted"),
     [
         ("Mia ran.", '"Mia ran."'),
         ("Mia\nran.", '"Mia ran."'),
@@ -387,5 +401,5 @@ def test_every_row_of_the_model_has_a_name(falcon):
         ("x" * 50, '"...' + "x" * 40 + '"'),
     ],
 )
-def test_ending(text, ending):
-    assert _ending(text) == ending
+def test_ending(text, quoted):
+    assert ending(text) == quoted

@@ -64,6 +64,13 @@ def test_controls_redraw_without_a_run(falcon, monkeypatch):
     assert len(seen) == 6
 
 
+def test_of_one_token_there_is_none_to_choose(falcon):
+    explorer = LogitLensExplorer(falcon, "a")
+    assert not shown(explorer)["controls"]["token"]["is_hidden"]
+    explorer.text_box.value = ""
+    assert shown(explorer)["controls"]["token"]["is_hidden"]
+
+
 @pytest.mark.parametrize("token", [0, 8, 13, 20])
 def test_selected_token_is_in_the_window(falcon, token):
     explorer = LogitLensExplorer(falcon, TEXT, token=token)

@@ -92,6 +92,11 @@ def test_bars_show_what_either_would_say(falcon):
     assert explorer.shown.tolist() == shown
 
 
+def test_the_picture_says_the_strength_once(falcon):
+    alt = LoRAExplorer(falcon, TEXT, strength=0.5).figure.alt_text
+    assert alt.startswith("What may come next, strength 0.5 (base, strength 0): ")
+
+
 def test_slider_changes_the_picture(falcon):
     explorer = LoRAExplorer(falcon, TEXT)
     seen = {explorer.figure.alt_text}

@@ -4,6 +4,7 @@ from falcon_edu import FALCON_FAMILY, FalconConfig, MemoryExplorer, memory_neede
 from falcon_edu.widgets import WIDGET_VIEW
 
 import pytest
+from explorer_pages import shown
 
 
 def test_shown_as_view_and_picture_and_text():
@@ -46,6 +47,19 @@ def test_training_in_int8_is_refused_in_words():
     explorer = MemoryExplorer(use="train")
     explorer.controls["dtype"].value = "int8"
     assert "can't be trained" in explorer.figure.alt_text
+
+
+def test_what_changes_nothing_is_hidden():
+    explorer = MemoryExplorer(use="train")
+
+    def hidden():
+        return {name for name, one in shown(explorer)["controls"].items() if one["is_hidden"]}
+
+    assert hidden() == set()
+    explorer.controls["dtype"].value = "int8"  # which can't be trained, whatever the sizes
+    assert hidden() == {"tokens", "batch_size"}
+    explorer.controls["use"].value = "generate"
+    assert hidden() == set()
 
 
 def test_own_configs():

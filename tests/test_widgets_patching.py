@@ -79,6 +79,13 @@ def test_controls_redraw_without_a_run(explorer, monkeypatch):
     assert len(set(alts)) == 5
 
 
+def test_where_one_position_differs_there_is_none_to_choose(falcon, explorer):
+    assert not shown(explorer)["controls"]["position"]["is_hidden"]
+    last = PatchingExplorer(falcon, CLEAN, CLEAN[:-1] + "a")
+    assert shown(last)["controls"]["position"]["is_hidden"]
+    assert not shown(last)["controls"]["layer"]["is_hidden"]
+
+
 def test_other_texts_in_the_boxes_are_read_or_refused(explorer):
     before = explorer.figure.alt_text
     explorer.text_boxes["corrupted"].value = "Mi ran to"

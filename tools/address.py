@@ -3,9 +3,9 @@
     python tools/address.py                                 # what pyproject.toml says, everywhere
     python tools/address.py https://github.com/owner/name   # another one, there and everywhere
 
-The address stands in `pyproject.toml` (project.urls). Binder, Colab, Codespaces, the cell that
-installs the package on Colab, README and citation follow from it; `tests/test_address.py` finds
-strays.
+The address stands in `pyproject.toml` (project.urls). Binder, Colab, Codespaces, the site, the cell
+that installs the package on Colab, README and citation follow from it; `tests/test_address.py`
+finds strays.
 """
 
 import argparse
@@ -67,6 +67,7 @@ def updated(text: str, old: str, new: str) -> str:
     """Return a text in which every link to the repository has the new address."""
     name = checked(new).removeprefix("https://github.com/")
     text = re.sub(rf"{re.escape(old)}(?![\w-])", new, text)
+    text = text.replace(pages(old), pages(new))
     text = BINDER.sub(rf"\g<1>{name}/{BRANCH}", text)
     text = COLAB.sub(rf"\g<1>{name}/blob/{BRANCH}", text)
     text = CODESPACES.sub(rf"\g<1>{name}", text)

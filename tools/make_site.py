@@ -31,6 +31,9 @@ WEB = ROOT / "falcon_edu" / "web"
 PLAYGROUND = "docs/playground.md"
 ABOUT = ["CONTRIBUTING.md", "CHANGELOG.md"]
 LINK = re.compile(r"(\]\()([^)#:\s]+)((?:#[^)\s]*)?\))")  # within the repository
+SITE_LINK = re.compile(  # from anywhere to the site; there it is one to a page beside it
+    rf"\]\({re.escape(address.pages(address.address()))}([^)#\s]*)((?:#[^)\s]*)?\))"
+)
 EXPLORER = re.compile(r"\w+Explorer: ")
 LIVE = "It stands still here; in Jupyter, on Binder and on Colab it is live."
 NO_PAGES = {"genindex.html", "py-modindex.html", "search.html"}  # Sphinx's own
@@ -106,7 +109,9 @@ def heading(path: Path) -> str:
 
 
 def relinked(text: str, name: str, there: dict[str, str], copied: set[str]) -> str:
-    """Return a page whose links within the repository lead to the site's pages, or to GitHub.
+    """Return a page whose links within the repository, or to the site, lead to the site's pages.
+
+    What is no page of the site is linked on GitHub.
 
     Args:
         text: Markdown.
@@ -114,6 +119,13 @@ def relinked(text: str, name: str, there: dict[str, str], copied: set[str]) -> s
         there: the pages of the site, by their paths in the repository.
         copied: files that are offered as they are.
     """
+
+    def from_site(match: re.Match[str]) -> str:
+        path, after = match.groups()
+        source = sources.get(path or "index.html")
+        if source is None:
+            return match.group()
+        return f"]({os.path.relpath(source, os.path.dirname(name) or '.')}{after}"
 
     def lead(match: re.Match[str]) -> str:
         before, to, after = match.groups()
@@ -125,13 +137,14 @@ def relinked(text: str, name: str, there: dict[str, str], copied: set[str]) -> s
             return match.group()
         return f"{before}{address.address()}/tree/{address.BRANCH}/{path}{after}"
 
-    return LINK.sub(lead, text)
+    sources = {str(Path(page).with_suffix(".html")): source for source, page in there.items()}
+    return LINK.sub(lead, SITE_LINK.sub(from_site, text))
 
 
 def prepared(notebook: NotebookNode) -> NotebookNode:
     """Return a notebook as a page: pictures with their words, answers of predictions folded.
 
-    Explorers of attention that a shipped model has made come to life on the page; the words beside
+    Explorers of a shipped model come to life on the page, if it has their kind; the words beside
     the picture of an explorer, for places without one, are left out.
     """
     places = site_falcons.places(notebook)

@@ -1,15 +1,17 @@
-"""Where a Falcon runs on the site: the front page, the playground, the explorers of lessons.
+"""Where a Falcon runs on the site: the front page, the playground, many explorers of lessons.
 
 Each is a place that says in data what it shows, and holds, or stands beside, the picture that is
 seen until a script fills it, and where no script runs. `falcon_edu/web/site/` has the scripts.
 """
 
+import ast
 import html
 import json
 import re
 from functools import cache
 
 from falcon_edu import FalconTokenizer, plots
+from falcon_edu.widgets.next_token import ending
 
 from nbformat import NotebookNode
 
@@ -33,8 +35,9 @@ TEXT = (
 
 PICTURE = re.compile(r"^!\[[^]]*\]\((?:docs/)?explorer\.png\)$", re.MULTILINE)
 STILL = re.compile(PICTURE.pattern.removesuffix("$") + r"\n\n(?:.+\n)+", re.MULTILINE)
-SHOWN = re.compile(r"\bAttentionExplorer\((\w+),")
-HEAD = re.compile(r"\blayer (\d+), head (\d+)", re.IGNORECASE)
+SHOWN = re.compile(r"\b(Attention|NextToken|LogitLens)Explorer\((\w+),")
+HEAD = re.compile(r"\blayer (?P<layer>\d+), head (?P<head>\d+)", re.IGNORECASE)
+LENS = re.compile(r"\bat token (?P<query>\d+), (?P<show>rank|probability)\b")
 
 
 # === Pages ===
@@ -125,7 +128,7 @@ def with_playground(text: str) -> str:
 
 
 def places(notebook: NotebookNode) -> dict[int, str]:
-    """Return a place, as HTML, for each explorer of attention that a shipped model has made.
+    """Return a place, as HTML, for each explorer of a kind that the page has, of a shipped model.
 
     Args:
         notebook: a lesson with its outputs.
@@ -135,44 +138,78 @@ def places(notebook: NotebookNode) -> dict[int, str]:
     """
     found = {}
     models: dict[str, str] = {}  # the preset of each variable, so far
+    texts: list[str] = []  # that stand in the cells, so far
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
             continue
         for name, value in re.findall(r"^(\w+) = (.*)", cell.source, re.MULTILINE):
             made = re.search(r'from_preset\("(\w+)"\)$', value)
             models[name] = made.group(1) if made else ""
-        called = SHOWN.search(cell.source)
-        preset = models.get(called.group(1), "") if called else ""
+        texts += strings(cell.source)
+        kind, name = called.groups() if (called := SHOWN.search(cell.source)) else ("", "")
+        preset = models.get(name, "")
         if preset not in PRESETS.values():
             continue
         for output in cell.outputs:
             words = output.get("data", {}).get("text/plain", "")
-            if words.startswith("AttentionExplorer: "):
-                found[index] = place(preset, words, output.metadata["image/png"]["alt"])
+            if words.startswith(f"{kind}Explorer: "):
+                found[index] = place(preset, words, output.metadata["image/png"]["alt"], texts)
     return {index: shown for index, shown in found.items() if shown}
 
 
-def place(preset: str, words: str, alt: str) -> str:
+def place(preset: str, words: str, alt: str, texts: list[str] | tuple[str, ...] = ()) -> str:
     """Return a place, as HTML, for an explorer of which there are words and the picture's alt text.
 
-    There is none if they don't determine text, layer and head: where a character is in no font, the
-    words have a sign in its place.
+    There is none if they don't determine what it shows: where a character is in no font, the words
+    have its code point in its place. Of the text of a `NextTokenExplorer` they have but the end,
+    so it must be one of the texts in the lesson's cells.
 
     >>> tokens = "2 tokens: [start] M ia ·had"
     >>> print(place("falcon_tales_rw_en", f"AttentionExplorer: {tokens}", "Layer 1, head 3 over"))
     <span class="falcon-place" data-model="../falcon/falcon_tales_rw_en/" data-text="Mia had" \
 data-layer="1" data-head="3"></span>
+    >>> words = 'NextTokenExplorer: what may follow "Mia had", of 2048 tokens'
+    >>> print(place("falcon_tales_rw_en", words, "After Mia had", ["Tom", "Mia had"]))
+    <span class="falcon-place" data-model="../falcon/falcon_tales_rw_en/" data-text="Mia had" \
+data-kind="next_token"></span>
     """
+    kind = words.partition("Explorer: ")[0]
+    if kind == "NextToken":
+        start = {"kind": "next_token"}
+        said = (one for one in reversed(texts) if f"follow {ending(one)}, of " in words)
+        text = next(said, None)
+    else:
+        told = (LENS if kind == "LogitLens" else HEAD).search(alt)
+        text = text_of(preset, words) if told else None
+        start = {"kind": "logit_lens"} if kind == "LogitLens" else {}
+        start |= told.groupdict() if told else {}
+    if text is None:
+        return ""
+    given = data(model=f"../falcon/{preset}/", text=text, **start)
+    return f'<span class="falcon-place" {given}></span>'
+
+
+def text_of(preset: str, words: str) -> str | None:
+    """Return the text whose tokens stand at the end of an explorer's words, or None if unsure."""
     labels = words.partition("tokens: ")[2].split(" ")
     text = "".join(labels[1:]).replace("·", " ").replace("↵", "\n")
     reader = tokenizer(preset)
     ids = [reader.start_token_id, *reader.tokenize(text)]
-    layer_and_head = HEAD.search(alt)
-    if plots.token_labels(reader.token_strings(ids)) != labels or not layer_and_head:
-        return ""
-    layer, head = layer_and_head.groups()
-    given = data(model=f"../falcon/{preset}/", text=text, layer=layer, head=head)
-    return f'<span class="falcon-place" {given}></span>'
+    return text if plots.token_labels(reader.token_strings(ids)) == labels else None
+
+
+def strings(source: str) -> list[str]:
+    """Return the strings that stand in a cell.
+
+    >>> strings('show(f"{x}", "Tom", "Mia " "had")')
+    ['Tom', 'Mia had']
+    """
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:  # a cell with a command of IPython
+        return []
+    values = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    return [value for value in values if isinstance(value, str)]
 
 
 @cache

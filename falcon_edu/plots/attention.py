@@ -76,28 +76,36 @@ def attention_map(weights, tokens, ax=None, title="Attention map", query=None):
     _scale(ax, cell, rows, columns)
     if query is not None:
         frame(ax, -0.5, query % columns - queries[0] - 0.5, query % columns + 1, 1)
-    ax.alt_text = attention_map_alt(weights, tokens, title)
+    ax.alt_text = attention_map_alt(weights, tokens, title, query)
     return ax
 
 
-def attention_map_alt(weights, tokens, title="Attention map"):
+def attention_map_alt(weights, tokens, title="Attention map", query=None):
     """Say what `attention_map` shows; the first token has no choice and is left out.
 
     Args:
-        weights, tokens, title: as `attention_map` takes them.
+        weights, tokens, title, query: as `attention_map` takes them.
 
     >>> attention_map_alt([[1, 0], [0.9, 0.1]], ["Mia", " ran"], "Layer 2, head 1")
     'Layer 2, head 1 over 2 tokens; the strongest weight, 0.90, goes from "ran" to "Mia".'
     """
-    weights, queries = _check(weights, tokens)
+    weights, queries = _check(weights, tokens, query)
     # Rounded first, so that a tie is the same tie on every machine.
     choices = np.round(weights, 2) * ((queries > 0) | (len(tokens) == 1))[:, None]
     row, key = np.unravel_index(choices.argmax(), choices.shape)
     looks, seen = spoken(tokens[queries[row]], queries[row] == 0), spoken(tokens[key], key == 0)
-    return (
+    said = (
         f"{title} over {count(len(tokens), 'token')}; the strongest weight, "
-        f"{weights[row, key]:.2f}, goes from {looks} to {seen}."
+        f"{weights[row, key]:.2f}, goes from {looks} to {seen}"
     )
+    if query is not None:
+        query %= len(tokens)
+        line = weights[query - queries[0]]
+        key = int(np.round(line, 2).argmax())
+        looks, seen = spoken(tokens[query], query == 0), spoken(tokens[key], key == 0)
+        seen = "itself" if key == query else seen
+        said += f"; framed: {looks}, token {query}, looks most at {seen}, with {line[key]:.2f}"
+    return f"{said}."
 
 
 def _scale(ax, cell, rows, columns):

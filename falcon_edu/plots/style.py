@@ -3,6 +3,7 @@
 import base64
 import functools
 import io
+import itertools
 import unicodedata
 
 import matplotlib.figure
@@ -18,6 +19,7 @@ SERIES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]  # O
 DIVERGING = colormaps["PuOr"]  # safe for color-blind readers too
 DPI = 120  # one and a quarter pixels for each of a page's: sharp, and light enough for a notebook
 BOUNDARY = "<|endoftext|>"
+MOST_UNKNOWN = 3  # letters that the font lacks, each written by its code point
 
 
 # === Figures ===
@@ -203,12 +205,23 @@ def spoken(token, is_first=False):
 
 
 def legible(text):
-    """Return a text as the font can write it: `visible`, and `□` for what it has no letter for.
+    """Return a text as the font can write it: `visible`, with code points for what it lacks.
 
-    >>> legible("a\u200bb 好")
-    'aU+200Bb □'
+    Of many such letters in a row the first stands for all: a picture has no room for more.
+
+    >>> legible("a\u200bb 好 こんにちは")
+    'aU+200Bb U+597D U+3053…'
     """
-    return "".join(c if c == "\n" or ord(c) in _glyphs() else "□" for c in visible(str(text)))
+    letters = visible(str(text))
+    runs = itertools.groupby(letters, key=lambda c: c == "\n" or ord(c) in _glyphs())
+    return "".join("".join(run) if is_known else _points(*run) for is_known, run in runs)
+
+
+def _points(*letters):
+    """Write letters by their code points; a box would be the same for all, on every machine."""
+    if len(letters) > MOST_UNKNOWN:
+        return f"U+{ord(letters[0]):04X}…"
+    return "".join(f"U+{ord(letter):04X}" for letter in letters)
 
 
 def visible(text):

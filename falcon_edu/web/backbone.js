@@ -1,6 +1,5 @@
-// The whole model: token ids to hidden states, with a cache that grows. A causal model never
-// changes what it has computed of the tokens before. So one cache serves a text that is typed,
-// where only what follows the change is computed (prefill), and one that is generated (decode).
+// The whole model: token ids to hidden states. No token sees a later one, so what was computed
+// stays, and one cache serves a text that is typed (prefill) and one that is generated (decode).
 
 import { falcon_transformer_decoder } from "./decoder.js";
 import { row } from "./layers.js";

@@ -1,5 +1,4 @@
-// Samplers: from logits to the next token, with the package's distributions and
-// draws that repeat with a seed, though they are others than JAX's.
+// Samplers: from logits to the next token. Draws repeat with a seed, and are others than JAX's.
 
 import { softmax } from "./layers.js";
 

@@ -95,6 +95,9 @@ class LogitLensExplorer(TextExplorer):
             selected=token - start,
         )
 
+    def idle(self, **values):
+        return ("token",) if len(self.tokens) == 1 else ()
+
     def describe(self, **values):
         tokens = " ".join(plots.token_labels(self.tokens))
         layers = len(self.guesses) - 1

@@ -75,8 +75,8 @@ class LoRAExplorer(TextExplorer):
     def draw(self, strength):
         base, now = self.base, self.distribution(strength)
         bars = [np.append(p[self.shown], max(0, 1 - p[self.shown].sum())) for p in (base, now)]
-        title = f"What may come next, strength {strength:.1f}"
-        names = ("base (strength 0)", f"strength {strength:.1f}")
+        title = "What may come next"
+        names = ("base, strength 0", f"strength {strength:.1f}")
         return plots.next_token_bars(
             bars[1], self.words, title=title, before=bars[0], names=names, bars=None
         )

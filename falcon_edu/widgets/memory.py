@@ -62,6 +62,9 @@ class MemoryExplorer(Explorer):
         title += f": {sum(gigabytes):,.1f} GB"
         return plots.bar_chart(gigabytes, list(parts), title=title, x_label="GB", form="{:,.2f}")
 
+    def idle(self, use, dtype, **values):
+        return ("tokens", "batch_size") if (use, dtype) == ("train", "int8") else ()
+
     def describe(self, name, use, dtype, tokens, batch_size):
         sequences = f"{batch_size} sequence{'s' if batch_size > 1 else ''}"
         return f"{name} to {use}, in {dtype}, with {sequences} of {tokens:,} tokens"

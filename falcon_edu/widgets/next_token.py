@@ -55,7 +55,7 @@ class NextTokenExplorer(TextExplorer):
         drawn[0, np.argsort(-drawn[0], kind="stable")[top_k:]] = 0
         drawn = np.asarray(sampler.restrict(drawn))
         settings = self._settings(temperature=temperature, top_k=top_k, top_p=top_p)
-        look = {"title": f"After {_ending(self.text)}", "names": ("Falcon", settings)}
+        look = {"title": f"After {ending(self.text)}", "names": ("Falcon", settings)}
         return plots.next_token_bars(drawn[0], self.vocabulary, before=model[0], **look)
 
     def _settings(self, **values):
@@ -66,11 +66,15 @@ class NextTokenExplorer(TextExplorer):
         return ", ".join(words) or "drawn from"
 
     def describe(self, **values):
-        return f"what may follow {_ending(self.text)}, of {len(self.vocabulary)} tokens"
+        return f"what may follow {ending(self.text)}, of {len(self.vocabulary)} tokens"
 
 
-def _ending(text, length=40):
-    """Quote the end of a text; it begins with a whole word where it can."""
+def ending(text, length=40):
+    """Quote the end of a text; it begins with a whole word where it can.
+
+    >>> ending("There was a lamp behind the old wall, and Mia")
+    '"... was a lamp behind the old wall, and Mia"'
+    """
     text = text.replace("\n", " ")
     if len(text) <= length:
         return f'"{text}"'

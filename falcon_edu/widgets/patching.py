@@ -174,6 +174,9 @@ class PatchingExplorer(Explorer):
             [id if id in known else tokenizer.end_token_id for id in range(size)]
         )
 
+    def idle(self, **values):
+        return ("position",) if len(self.tokens) - self.start == 1 else ()
+
     def describe(self, **values):
         tokens = " ".join(self._columns())
         return (

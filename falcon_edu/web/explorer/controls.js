@@ -15,7 +15,8 @@ export function make_control(given, id, ask) {
 
 function make_slider({ label, kind }, id, ask) {
   const input = make("input", { type: "range", id });
-  const words = make("output", { for: id });
+  // No `output`, for that would be a live region, and the slider says its value itself.
+  const words = make("span", { class: "falcon-value", "aria-hidden": "true" });
   const name = make("label", { for: id }, label);
   const element = make("div", { class: "falcon-control" }, name, input, words);
   let options; // what each value is called

@@ -2,17 +2,16 @@
 
 import { make_bars } from "./bars.js";
 import { make_heads } from "./heads.js";
-import { fit, sentence, walk } from "./looks.js";
+import { fit, is_still_there, sentence, walk } from "./looks.js";
 import { make_map } from "./map.js";
 import { make } from "./parts.js";
 import { make_rare } from "./rare.js";
+import { make_reading } from "./reading.js";
 import { make_status } from "./status.js";
 import { on_theme, theme_of } from "./theme.js";
 import { make_tokens } from "./tokens.js";
 import { byte_length } from "./words.js";
 import { make_writer } from "./writer.js";
-
-const SLOW = 200; // milliseconds after which one is told that a text is being read
 
 /**
  * Show an explorer in an element, and return {ready, element, go, lose, remove}.
@@ -23,8 +22,9 @@ const SLOW = 200; // milliseconds after which one is told that a text is being r
  * layer, head, query.
  *
  * `ready` is a promise of the first picture. `go({text, layer, head, query})` goes elsewhere, and
- * reads the text `again` if told so. `on_view` is told where somebody went by hand, and `on_say`,
- * where there is no live region, what is said. `lose(reason)` takes the box away; `remove` ends it.
+ * reads the text `again` if told so. `on_view(view, is_by_hand)` is told where somebody went by
+ * hand, and where one is in another text; `on_say`, where there is no live region, what is said.
+ * `lose(reason)` takes the box away; `remove` ends it.
  */
 export function mount(element, source, { text = "", on_view = () => {}, on_say, ...start } = {}) {
   let seen; // what was recorded of the text
@@ -33,14 +33,15 @@ export function mount(element, source, { text = "", on_view = () => {}, on_say, 
   let shown = {};
   const status = make_status(on_say);
   let written_from = Infinity; // bytes of the text before what the Falcon wrote
-  let latest = 0; // number of the last text: what comes of others is too late
+  let chosen = {}; // what somebody has chosen while a text is being read
 
   const hand = {
     choose(change) {
       glance = null;
       view = fit(seen, { ...view, key: null, ...change });
+      chosen = reading.is_busy() ? { ...chosen, ...change } : {};
       show();
-      on_view(view);
+      on_view(view, true);
     },
     peek(change) {
       if (!seen || status.is_pinned() || (!change && !glance)) return;
@@ -49,7 +50,8 @@ export function mount(element, source, { text = "", on_view = () => {}, on_say, 
     },
     walk(part, key) {
       const next = seen && walk(seen, view, part, key);
-      if (next) hand.choose(next);
+      const { layer, head } = next ?? {};
+      if (next) hand.choose(part === "heads" ? { layer, head } : next);
       return Boolean(next);
     },
     pin: status.pin,
@@ -65,6 +67,7 @@ export function mount(element, source, { text = "", on_view = () => {}, on_say, 
   const pictures = make("div", { class: "falcon-pictures" }, map, beside);
   const texts = [...(writer ? [writer.element] : []), writing, tokens.element, rare];
   const root = make("div", { class: "falcon-explorer" }, ...texts, status.element, pictures);
+  const reading = make_reading(root, status.say, writer?.refuse);
   pictures.hidden = tokens.element.hidden = true; // until there is something to see
   element.replaceChildren(root);
 
@@ -84,29 +87,25 @@ export function mount(element, source, { text = "", on_view = () => {}, on_say, 
     view = fit(seen, view);
     show();
   }
-  const say = ({ message }) => (status.say(message), writer?.refuse(true));
-  const wait = (reason) => (status.say(reason), root.setAttribute("aria-busy", true));
 
+  /** Read a text, and return a promise of whether it is shown with nothing chosen by hand. */
   async function read(now, from = Infinity) {
-    const number = ++latest;
     [text, written_from] = [now, from];
-    const slow = setTimeout(() => number === latest && wait("The text is being read …"), SLOW);
-    try {
-      const recorded = await source.record(now);
-      if (number !== latest) return;
-      view = { ...view, query: seen || start.query === undefined ? -1 : start.query, key: null };
+    let is_by_hand = false;
+    const is_last = await reading.read(source.record(now), (recorded) => {
       const is_first = !seen;
+      if (!("query" in chosen) || !is_still_there(seen, recorded, view.query)) {
+        view = { ...view, query: is_first ? (start.query ?? -1) : -1, key: null };
+      }
+      is_by_hand = Object.keys(chosen).length > 0;
       renew(recorded);
-      writer?.refuse(false);
-      if (!is_first) on_view(view);
-    } catch (problem) {
-      if (number === latest) say(problem);
-    }
-    clearTimeout(slow);
-    if (number === latest) (root.removeAttribute("aria-busy"), idle());
+      if (!is_first) on_view(view, is_by_hand);
+    });
+    if (is_last) done();
+    return is_last && !is_by_hand;
   }
   async function write(beginning) {
-    const number = ++latest;
+    const is_late = reading.begin();
     const busy = (is_busy) => {
       root.setAttribute("aria-busy", is_busy);
       [writing.hidden, tokens.element.hidden] = [!is_busy, is_busy];
@@ -116,26 +115,27 @@ export function mount(element, source, { text = "", on_view = () => {}, on_say, 
     written_from = byte_length(beginning);
     busy(true);
     status.say("The Falcon is writing.");
-    idle = () => (busy(false), (idle = () => {}));
+    idle = () => busy(false);
     try {
       const whole = await source.generate(beginning, (so_far) => {
-        if (number === latest) writing.textContent = text = so_far;
+        if (!is_late()) writing.textContent = text = so_far;
       });
-      if (number !== latest) return;
+      if (is_late()) return;
       await read(whole, written_from);
       status.say_before(`The Falcon wrote: ${whole.slice(beginning.length)} `);
     } catch (problem) {
-      if (number === latest) (say(problem), idle());
+      if (!is_late()) (reading.fail(problem), reading.end(), done());
     }
   }
   let idle = () => {};
+  const done = () => (idle(), ([chosen, idle] = [{}, () => {}]));
 
   const remove = on_theme(() => seen && renew(seen)); // it may change under our hands
   return {
     ready: read(text),
     element: root,
     async go({ text: now = text, again = false, ...there }) {
-      if (again || now !== text) await (writer?.write(now), read(now));
+      if ((again || now !== text) && !(writer?.write(now), await read(now))) return;
       if (!seen || ["layer", "head", "query"].every((name) => there[name] === view[name])) return;
       [glance, view] = [null, fit(seen, { ...view, key: null, ...there })];
       show();

@@ -43,6 +43,11 @@ export function fit(seen, { layer = 0, head = 0, query = -1, key = null, is_colu
   };
 }
 
+/** True if a token stands in another text, too, after the same tokens. */
+export function is_still_there({ tokens }, other, query) {
+  return tokens.slice(0, query + 1).every((token, i) => token === other.tokens[i]);
+}
+
 // What a key moves in each part, and by how much.
 const ALONG = { tokens: "query", map: "key", heads: "head" };
 const ACROSS = { tokens: "query", map: "query", heads: "layer" };

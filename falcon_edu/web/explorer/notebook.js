@@ -17,7 +17,12 @@ export function render({ model, el }) {
   place.addEventListener("focusin", ({ target }) =>
     target.setAttribute("data-lm-suppress-shortcuts", "true"),
   );
-  const is_live = () => has_kernel(model.widget_manager) && !el.closest(DISCONNECTED);
+  let is_anew = false; // a kernel that was started anew knows nothing of the model
+  const hear = (_, status) => (is_anew ||= status.endsWith("restarting"));
+  const changes = model.widget_manager?.kernel?.statusChanged;
+  changes?.connect(hear);
+  const is_live = () =>
+    !is_anew && has_kernel(model.widget_manager) && !el.closest(DISCONNECTED);
   const want = (wanted) => {
     model.set("wanted", wanted);
     model.save_changes();
@@ -33,7 +38,12 @@ export function render({ model, el }) {
     look();
   });
   coming.observe(place);
-  return () => (clearInterval(looking), coming.disconnect(), shown?.remove());
+  return () => {
+    clearInterval(looking);
+    changes?.disconnect(hear);
+    coming.disconnect();
+    shown?.remove();
+  };
 }
 
 /** Return false if a widget manager knows that its kernel has ended; not every one can tell. */

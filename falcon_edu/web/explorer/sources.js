@@ -6,25 +6,38 @@ import { next_tokens } from "./looks.js";
 /**
  * Return the source of a Falcon in a worker, given what its call `load` takes: {url} or
  * {header, weights}. Weights are fetched at once; `loaded` is a promise of them. `record` takes
- * heads to ablate, too, and `generate` what the worker's call does.
+ * heads to ablate, too, and `generate` what the worker's call does. `share` gives the source of
+ * another reader of the same Falcon: what one asks for ends nothing that the other waits for.
  */
 export function from_worker(worker, model, on_progress, sampler = { name: "top_p", p: 0.7 }) {
   const ask = connect(worker);
   const loaded = ask("load", model, on_progress);
-  return {
-    loaded,
-    async record(text, heads = []) {
-      const { vocabulary } = await loaded;
-      const { tokens, attention_weights, logits } = await ask("record", { text, heads });
-      const next = logits.map((row) => next_tokens(row, vocabulary));
-      return { tokens, attention_weights, next_tokens: next, logits };
-    },
-    async generate(text, on_text, own = {}) {
-      await loaded;
-      const options = { text, ...sampler, ...own };
-      return (await ask("generate", options, (progress) => on_text(progress.text))).text;
-    },
-  };
+  let readers = 0;
+
+  function share() {
+    const reader = ++readers;
+    return {
+      loaded,
+      share,
+      async record(text, heads = []) {
+        const { vocabulary } = await loaded;
+        const recorded = await ask("record", { reader, text, heads });
+        const { tokens, token_ids, attention_weights, logits } = recorded;
+        const next = logits.map((row) => next_tokens(row, vocabulary));
+        return { tokens, token_ids, attention_weights, next_tokens: next, logits };
+      },
+      async generate(text, on_text, own = {}) {
+        await loaded;
+        const options = { reader, text, ...sampler, ...own };
+        return (await ask("generate", options, (progress) => on_text(progress.text))).text;
+      },
+      async logit_lens(text, position) {
+        await loaded;
+        return ask("logit_lens", { reader, text, position });
+      },
+    };
+  }
+  return share();
 }
 
 /** Return the bytes that a text in base64 stands for. */

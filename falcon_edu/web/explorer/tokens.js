@@ -1,4 +1,4 @@
-// The text, token by token: it wraps, and each token has the color of its weight.
+// The text, token by token: it wraps, and each token has a color.
 
 import { ink_on, ramp } from "./colors.js";
 import { line } from "./looks.js";
@@ -8,12 +8,20 @@ import { byte_length, exactly, spoken, token_label } from "./words.js";
 const HOLD = 400; // milliseconds after which a press is one that holds
 const FAINT = 0.02; // fainter ones would do no more than shade the whole text
 
-/** Make the part; `hand` is {choose, peek, pin, walk}. */
-export function make_tokens(hand) {
+const ATTENTION = {
+  shows: "where it looks. Hold it to see who looks at it.",
+  strengths: line,
+  said: exactly,
+};
+
+/**
+ * Make the part; `hand` is {choose, peek, pin, walk}. What one sees of a chosen token is told in
+ * words; `strengths(seen, view)` gives numbers from 0 to 1, and `said(number, i, seen)` tells one.
+ */
+export function make_tokens(hand, { shows, strengths, said } = ATTENTION) {
   const list = make("div", { class: "falcon-tokens", role: "listbox", "aria-label": "Tokens" });
   const hint = make("div", { class: "falcon-hint" });
-  hint.textContent = "Point at a word, tap it or walk with the arrow keys to see where it looks.";
-  hint.append(" Hold it to see who looks at it.");
+  hint.textContent = `Point at a word, tap it or walk with the arrow keys to see ${shows}`;
   const element = make("div", {}, list, hint);
   let options = [];
   let holding;
@@ -62,14 +70,14 @@ export function make_tokens(hand) {
       list.replaceChildren(...options.flatMap((option, i) => [option, ...breaks(i)]));
     },
     show(seen, view, { theme, chosen }) {
-      const weights = line(seen, view);
+      const all = strengths(seen, view);
       options.forEach((option, i) => {
-        const rgb = ramp(weights[i], theme);
-        const is_faint = weights[i] < FAINT;
+        const rgb = ramp(all[i], theme);
+        const is_faint = all[i] < FAINT;
         option.style.background = is_faint ? "" : `rgb(${rgb})`;
         option.style.color = is_faint ? "" : ink_on(rgb);
         option.setAttribute("aria-selected", i === view.query);
-        const name = `${i}: ${spoken(seen.tokens[i], i === 0)}, ${exactly(weights[i])}`;
+        const name = `${i}: ${spoken(seen.tokens[i], i === 0)}, ${said(all[i], i, seen)}`;
         option.setAttribute("aria-label", name);
       });
       rove(options, chosen.query);

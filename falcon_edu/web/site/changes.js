@@ -1,5 +1,6 @@
 // What a Falcon without some of its heads does otherwise: its words, and what it thinks comes next.
 
+import { make_compared_row } from "../explorer/bars.js";
 import { make } from "../explorer/parts.js";
 import { percent, spoken, token_label } from "../explorer/words.js";
 
@@ -69,26 +70,14 @@ export function make_next(vocabulary) {
   const title = make("div", { class: "falcon-title" }, "Next comes");
   const list = make("ul", { class: "falcon-bars" });
   const hint = make("div", { class: "falcon-hint" });
-  const bar = (kind, probability) => {
-    const element = make("span", { class: kind });
-    element.style.width = `${100 * probability}%`;
-    return element;
-  };
   const element = make("div", { class: "falcon-next" }, title, list, hint);
   return {
     element,
     show(before, now, off) {
       element.hidden = false;
-      const rows = next_of_both(before.probabilities, now.probabilities).map((next) => {
-        const bars = [bar("falcon-now", next.now), bar("falcon-before", next.before)];
-        const shown = off.length ? bars : bars.slice(0, 1);
-        const numbers = [next.before, next.now].map(percent);
-        const said = off.length ? numbers.join(" → ") : numbers[1];
-        const lines = make("span", { class: "falcon-bar", "aria-hidden": "true" }, ...shown);
-        const name = make("span", {}, token_label(vocabulary[next.id]));
-        return make("li", {}, name, lines, make("span", {}, said));
-      });
-      list.replaceChildren(...rows);
+      const next = next_of_both(before.probabilities, now.probabilities);
+      const row = (each) => make_compared_row(token_label(vocabulary[each.id]), each, off.length);
+      list.replaceChildren(...next.map(row));
       hint.textContent = off.length ? `Thin: with all heads. Thick: ${without(off)}.` : "";
     },
   };

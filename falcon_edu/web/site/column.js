@@ -25,7 +25,7 @@ export function make_column({ title, about, model }, sizes, hand) {
   let source, explorer, vocabulary, next, wanted;
   let whole = {}; // what the Falcon with all heads does, and the text and sampler of that
   let query = -1; // the token that is chosen
-  let quiet = 0; // while it is not by hand that something is shown
+  let quiet = 0; // while it is not by hand that something is shown, and not a word is said
   let latest = 0;
 
   async function come() {
@@ -38,7 +38,7 @@ export function make_column({ title, about, model }, sizes, hand) {
     element.append(story.element, next.element, switches.element, place);
     const { text, layer, head } = wanted;
     const record = (now) => source.record(now, wanted.off);
-    const on_view = (view) => quiet || ((query = view.query), hand.look(view));
+    const on_view = (view, is_by_hand) => is_by_hand && ((query = view.query), hand.look(view));
     const on_say = (sentence) => quiet || hand.say(`${title}: ${sentence}`);
     quiet++;
     explorer = mount(place, { record }, { text, layer, head, on_view, on_say });
@@ -66,7 +66,8 @@ export function make_column({ title, about, model }, sizes, hand) {
     const is_old = () => number !== latest;
     element.setAttribute("aria-busy", true);
     const { text, layer, head } = now;
-    await go({ text, again: true, layer, head, query });
+    await go({ text, again: true, layer, head });
+    await go({ query }); // that of now: somebody may have chosen one meanwhile, here or elsewhere
     const said = is_old() ? "" : await compare(now, is_old);
     if (is_old()) return "";
     element.setAttribute("aria-busy", false);

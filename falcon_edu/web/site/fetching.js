@@ -17,7 +17,7 @@ export function near(element) {
 }
 
 /**
- * Return the source of a Falcon when it is there, or null if it can't come. Till then a bar in an
+ * Return a source of a Falcon when it is there, or null if it can't come. Till then a bar in an
  * element tells how far it is; why it can't come is said there, too.
  */
 export async function fetch_falcon(address, element) {
@@ -38,7 +38,7 @@ export async function fetch_falcon(address, element) {
   try {
     await falcon.source.loaded;
     fetching.remove();
-    return falcon.source;
+    return falcon.source.share();
   } catch (problem) {
     falcon.worker.terminate();
     if (falcons.get(url) === falcon) falcons.delete(url); // whoever asks later may have more luck

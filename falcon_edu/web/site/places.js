@@ -1,16 +1,22 @@
 // Places of the site where a Falcon takes that of a picture, once one comes near.
 
 import { mount } from "../explorer/explorer.js";
+import { mount_logit_lens } from "../explorer/logit_lens.js";
+import { mount_next_token } from "../explorer/next_token.js";
 import { make } from "../explorer/parts.js";
 import { fetch_falcon, near } from "./fetching.js";
 
-/** Show a Falcon in a place, whose data say which, and of what; its picture stays till then. */
+const KINDS = { attention: mount, next_token: mount_next_token, logit_lens: mount_logit_lens };
+const NUMBERS = ["layer", "head", "query"];
+
+/** Show an explorer in a place, whose data say which, and of what; its picture stays till then. */
 export async function fill(place) {
-  const { model, layer, head, text } = place.dataset;
+  const { model, text, kind = "attention", ...start } = place.dataset;
+  for (const name of NUMBERS) if (name in start) start[name] = Number(start[name]);
   await near(place.closest("figure") ?? place);
   const room = room_of(place);
   const source = await fetch_falcon(model, room);
-  if (source) mount(room, source, { text, layer: Number(layer), head: Number(head) });
+  if (source) KINDS[kind](room, source, { text, ...start });
 }
 
 /** Return the element that holds the picture: the place, or a new one if it is in a caption. */
