@@ -62,8 +62,8 @@ def test_a_guess_is_made_by_keyboard_and_laid_over_the_truth(lab, browser):
 
         boy, girl = (notebook.page.get_by_role("radio", name=name) for name in ("boy", "girl"))
         expect(boy).not_to_be_checked()
-        boy.focus()
-        boy.press("ArrowDown")
+        girl.focus()
+        girl.press("Space")
         expect(girl).to_be_checked()
         expect(cell(notebook, 2).get_by_role("status")).to_have_text("Kept: girl.")
         found = Axe().run(notebook.page, context=".falcon-guess", options=RULES)
