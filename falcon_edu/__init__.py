@@ -81,6 +81,7 @@ _HOMES = {
     "inside.probes": ["Probe", "probe"],
     "inside.steering": ["steer", "steering_vector"],
     "inside.interventions": ["ablate_heads", "logit_lens", "patch", "patching_map", "tail_model"],
+    "course.predictions": ["predict", "reveal", "surprises"],
     "web": ["explorer_to_html", "export_to_web"],
     "widgets": [
         "AttentionExplorer",

@@ -3,6 +3,7 @@
 from falcon_edu import corpora, evaluation, generation, plots, presets, widgets
 from falcon_edu.adapt import lora
 from falcon_edu.course import checks, classroom, doctor, notebooks
+from falcon_edu.course.predictions import predict, reveal, surprises
 from falcon_edu.fast import (
     allocator,
     causal_attention,
@@ -167,6 +168,7 @@ __all__ = [
     "patterns",
     "plots",
     "positions",
+    "predict",
     "preprocessing_layer",
     "preprocessor",
     "presets",
@@ -176,6 +178,7 @@ __all__ = [
     "quantization",
     "quantized",
     "record",
+    "reveal",
     "rotary_embedding",
     "samplers",
     "sampling",
@@ -183,6 +186,7 @@ __all__ = [
     "steer",
     "steering_vector",
     "strangers",
+    "surprises",
     "tail_model",
     "task",
     "token_positions",

@@ -1,4 +1,4 @@
-"""`python -m falcon_edu`: is this machine ready, where are the notebooks, how far am I?"""
+"""`python -m falcon_edu`: is this machine ready, where are the notebooks, what have we done?"""
 
 import argparse
 import sys
@@ -16,6 +16,9 @@ def main(arguments=None):
     mine = commands.add_parser("my-falcon", help="say which parts of my_falcon.py are yours")
     mine.add_argument("--start", action="store_true", help="make my_falcon.py, if it is not there")
     mine.add_argument("folder", nargs="?", default=".", help="where my_falcon.py is")
+    guessed = commands.add_parser("predictions", help="draw what a class predicted, as a page")
+    guessed.add_argument("folder", help="a folder with one for each student, with predictions.json")
+    guessed.add_argument("--page", default="predictions.html", help="where to; predictions.html")
     chosen = parser.parse_args(arguments)
     if chosen.command == "doctor":
         return doctor.main()
@@ -23,6 +26,10 @@ def main(arguments=None):
         from falcon_edu.course import your_falcon  # the doctor must not need Keras
 
         return your_falcon.main(chosen.folder, chosen.start)
+    if chosen.command == "predictions":
+        from falcon_edu.course.predictions import of_class
+
+        return of_class.main(chosen.folder, chosen.page)
     return notebooks.main(chosen.folder)
 
 

@@ -45,8 +45,8 @@ ORDER = """
     inside.weights inside.attribution inside.circuits inside.paths inside.probes inside.steering
     inside.milestones
     corpora evaluation plots web widgets
-    course.checks course.own_name course.your_falcon course.notebooks course.classroom
-    course.doctor __main__
+    course.checks course.own_name course.predictions course.your_falcon course.notebooks
+    course.classroom course.doctor __main__
 """.split()
 ROOMS = {name.partition(".")[0] for name in ORDER if "." in name}
 
@@ -65,8 +65,8 @@ MOST_LINES = 750
 # These are known only here.
 KNOWN_ONLY_TO = {
     "anywidget": {"widgets"},
-    "ipywidgets": {"widgets"},
-    "IPython": {"widgets", "course.classroom"},
+    "ipywidgets": {"widgets", "course.predictions"},
+    "IPython": {"widgets", "course.classroom", "course.predictions"},
     "matplotlib": {"plots", "widgets", "course.classroom"},
     "huggingface_hub": {"presets"},
     "kagglehub": {"presets"},

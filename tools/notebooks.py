@@ -120,9 +120,14 @@ def answers(notebook: NotebookNode) -> Iterator[tuple[str, NotebookNode]]:
         if cell.cell_type == "markdown":
             is_asked = "**Predict.**" in cell.source or (is_asked and not is_answered)
             is_answered = False
-        elif cell.cell_type == "code" and is_asked and shown(cell):
+        elif cell.cell_type == "code" and is_asked and shown(cell) and not asks(cell):
             is_answered = True
             yield f"cell {index} [{cell.execution_count or ' '}]", cell
+
+
+def asks(cell: NotebookNode) -> bool:
+    """True if a cell takes the reader's guess: what it shows is a question, and stays open."""
+    return re.search(r"^falcon_edu\.predict\(", cell.source, re.MULTILINE) is not None
 
 
 def shown(cell: NotebookNode) -> list[NotebookNode]:

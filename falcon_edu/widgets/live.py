@@ -24,11 +24,24 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 # In the outputs of one cell: a dead view goes, and so do words and picture after a live one. Of all
 # outputs views alone have no mime type in the page.
-OUTPUT, EITHER, LIVE = ".jp-OutputArea-child", ":has(.falcon-either)", ":has(.falcon-notebook)"
-STYLE = f"""<style>
-{OUTPUT}:not(:has([data-mime-type])):not({LIVE}):has(+ {OUTPUT} .falcon-either) {{ display: none }}
-{OUTPUT}{LIVE} + {OUTPUT}{EITHER}, {OUTPUT}{LIVE} + {OUTPUT}{EITHER} + {OUTPUT} {{ display: none }}
+OUTPUT = ".jp-OutputArea-child"
+
+
+def style(words: str, live: str) -> str:
+    """Return the style that hides a dead view, or what stands for it after a live one.
+
+    Args:
+        words: class of the words for places where no view lives.
+        live: class that a view has while it lives.
+    """
+    said, alive = f"{OUTPUT}:has(.{words})", f"{OUTPUT}:has(.{live})"
+    return f"""<style>
+{OUTPUT}:not(:has([data-mime-type])):not(:has(.{live})):has(+ {OUTPUT} .{words}) {{ display: none }}
+{alive} + {said}, {alive} + {said} + {OUTPUT} {{ display: none }}
 </style>"""
+
+
+STYLE = style("falcon-either", "falcon-notebook")
 
 
 class Component(anywidget.AnyWidget):
