@@ -1,5 +1,6 @@
 """A guess is kept before, laid over the truth after, and found in no saved output."""
 
+import ast
 import json
 import os
 import re
@@ -21,6 +22,7 @@ import pytest
 from nbformat import v4
 
 ROOT = Path(__file__).resolve().parents[1]
+LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 
 
 @pytest.fixture(autouse=True)
@@ -362,6 +364,27 @@ def test_a_cell_that_asks_stays_open_and_the_one_that_answers_is_folded():
     notebooks.strip(made)
     folded = [bool(cell.metadata.get("jupyter")) for cell in made.cells]
     assert folded == [False, False, True, True]
+
+
+def calls(path, name):
+    """The calls of `falcon_edu.predict` or `falcon_edu.reveal` in a notebook, as syntax."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code" and f"falcon_edu.{name}(" in cell.source:
+            last = ast.parse(cell.source).body[-1].value
+            assert ast.unparse(last.func) == f"falcon_edu.{name}"
+            yield last
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_each_lesson_takes_guesses_and_computes_the_truths(path):
+    asked = [call.args[0].value for call in calls(path, "predict")]
+    answers = [*calls(path, "reveal")]
+    assert len(asked) >= 2
+    assert asked == [call.args[0].value for call in answers]
+    assert len(set(asked)) == len(asked)
+    assert all(name.startswith(f"{path.stem[:2]} ") for name in asked)
+    for call in answers:
+        assert not isinstance(call.args[1], ast.Constant), ast.unparse(call)
 
 
 # === A class ===
