@@ -72,14 +72,14 @@ def feature_scores(features: Any, labels: Any, tested: Any, seed: int = 0) -> Fe
             never = np.flatnonzero(~labels[part].any(axis=0)).tolist()
             raise ValueError(f"Variables {never} are never true among the {name} examples.")
         shuffled[part] = rng.permutation(labels[part])
-    feature, threshold = _best(features[~tested], labels[~tested])
-    of_shuffled = _best(features[~tested], shuffled[~tested])
+    feature, threshold = _best(features, labels, ~tested)
+    of_shuffled = _best(features, shuffled, ~tested)
     return FeatureScores(
         feature=feature,
         threshold=threshold,
-        f1=_f1(features[tested][:, feature] >= threshold, labels[tested]),
+        f1=_f1(features[:, feature][tested] >= threshold, labels[tested]),
         always=_f1(np.ones_like(labels[tested]), labels[tested]),
-        shuffled=_f1(features[tested][:, of_shuffled[0]] >= of_shuffled[1], shuffled[tested]),
+        shuffled=_f1(features[:, of_shuffled[0]][tested] >= of_shuffled[1], shuffled[tested]),
     )
 
 
@@ -88,20 +88,20 @@ def _f1(said, labels):
     return 2 * (said & labels).sum(axis=0) / (said.sum(axis=0) + labels.sum(axis=0))
 
 
-def _best(features, labels):
+def _best(features, labels, chosen_on):
     """Return the feature and the threshold with the highest F1 score for each variable."""
-    count = len(features)
-    # How many examples have at least as much of a feature as this one: (examples, features).
-    counts = np.empty(features.shape, "int32")
-    for feature, column in enumerate(features.T):
-        counts[:, feature] = count - np.searchsorted(np.sort(column), column)
-    best, thresholds = [], []
-    for label in labels.T:
-        # The best threshold is what one of the examples with the label has.
-        said = np.sort(counts[label], axis=0)
-        right = np.arange(1, len(said) + 1)[:, None]
-        scores = 2 * right / (said + len(said))
-        row, feature = np.unravel_index(scores.argmax(), scores.shape)
-        best.append(feature)
-        thresholds.append(np.sort(features[:, feature])[count - said[row, feature]])
-    return np.array(best), np.array(thresholds)
+    labels = labels[chosen_on].T  # (variables, examples)
+    best, thresholds = np.zeros(len(labels), int), np.zeros(len(labels), features.dtype)
+    highest = np.zeros(len(labels))
+    for feature in range(features.shape[1]):  # one at a time: of all, the counts fill the memory
+        column = features[chosen_on, feature]
+        ordered = np.sort(column)
+        counts = len(column) - np.searchsorted(ordered, column)  # how many have at least as much
+        for variable, label in enumerate(labels):
+            # The best threshold is what one of the examples with the label has.
+            said = np.sort(counts[label])
+            scores = 2 * np.arange(1, len(said) + 1) / (said + len(said))
+            if (score := scores.max()) > highest[variable]:
+                highest[variable], best[variable] = score, feature
+                thresholds[variable] = ordered[len(column) - said[scores.argmax()]]
+    return best, thresholds
