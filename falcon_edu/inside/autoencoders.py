@@ -35,8 +35,11 @@ class SparseAutoencoder:
     def encode(self, states: Any) -> np.ndarray:
         """Return the features of states, `(..., m)` to `(..., features)`, all but `active` 0."""
         scores = (np.asarray(states, "float32") - self.mean) @ self.encoder + self.bias
-        lowest = np.partition(scores, -self.active, axis=-1)[..., -self.active, None]
-        scores[(scores < lowest) | (scores < 0)] = 0  # in place: there may be many
+        rows = scores.reshape(-1, scores.shape[-1])
+        for start in range(0, len(rows), 4096):  # in place and in parts: there may be many
+            part = rows[start : start + 4096]
+            lowest = np.partition(part, -self.active, axis=-1)[:, -self.active, None]
+            part[(part < lowest) | (part < 0)] = 0
         return scores
 
     def decode(self, features: Any) -> np.ndarray:
