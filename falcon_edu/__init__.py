@@ -80,6 +80,8 @@ _HOMES = {
     "inside.paths": ["path_patch"],
     "inside.probes": ["Probe", "probe"],
     "inside.steering": ["steer", "steering_vector"],
+    "inside.autoencoders": ["SparseAutoencoder", "train_sparse_autoencoder"],
+    "inside.features": ["FeatureScores", "feature_scores"],
     "inside.interventions": ["ablate_heads", "logit_lens", "patch", "patching_map", "tail_model"],
     "course.predictions": ["predict", "reveal", "surprises"],
     "web": ["explorer_to_html", "export_to_web"],

@@ -25,6 +25,7 @@ from falcon_edu.generation.samplers import (
 from falcon_edu.inside import activations, heads, interventions, patterns
 from falcon_edu.inside.activations import Activations, record
 from falcon_edu.inside.attribution import Attribution, direct_logit_attribution
+from falcon_edu.inside.autoencoders import SparseAutoencoder, train_sparse_autoencoder
 from falcon_edu.inside.circuits import (
     Circuit,
     composition_scores,
@@ -32,6 +33,7 @@ from falcon_edu.inside.circuits import (
     ov_circuit,
     qk_circuit,
 )
+from falcon_edu.inside.features import FeatureScores, feature_scores
 from falcon_edu.inside.heads import head_outputs, patch_heads
 from falcon_edu.inside.interventions import (
     ablate_heads,
@@ -99,6 +101,7 @@ __all__ = [
     "FalconConfig",
     "FalconTokenizer",
     "FalconTransformerDecoder",
+    "FeatureScores",
     "GreedySampler",
     "LoRAExplorer",
     "LogitLensExplorer",
@@ -108,6 +111,7 @@ __all__ = [
     "PositionExplorer",
     "Probe",
     "RandomSampler",
+    "SparseAutoencoder",
     "SteadyModel",
     "TopKSampler",
     "TopPSampler",
@@ -139,6 +143,7 @@ __all__ = [
     "explorer_to_html",
     "export_to_web",
     "exporting",
+    "feature_scores",
     "files",
     "fused_attention",
     "generation",
@@ -192,6 +197,7 @@ __all__ = [
     "token_positions",
     "tokenizer",
     "tokenizer_definition",
+    "train_sparse_autoencoder",
     "transformer_decoder",
     "widgets",
 ]

@@ -33,6 +33,36 @@ def without_by_least_squares(states, directions):
     return states - np.linalg.lstsq(directions.T, states.T, rcond=None)[0].T @ directions
 
 
+def sparse_by_loop(scores, active):
+    rows = []
+    for row in scores.tolist():
+        kept = sorted(range(len(row)), key=row.__getitem__)[-active:]
+        rows.append([max(x, 0.0) if i in kept else 0.0 for i, x in enumerate(row)])
+    return rows
+
+
+def best_f1_by_shares(feature, label):
+    best = 0.0
+    for threshold in feature:
+        said = feature >= threshold
+        if right := int(sum(label[said])):
+            precision, recall = right / int(sum(said)), right / int(sum(label))
+            best = max(best, 2 / (1 / precision + 1 / recall))
+    return best
+
+
+def clamped_by_difference(state, features, decoder, which, value):
+    changed = [value if i == which else x for i, x in enumerate(features)]
+    return jnp.asarray(state + (np.array(changed) - features) @ decoder)
+
+
+def dimensionality_by_angles(weights):
+    lengths = np.linalg.norm(weights, axis=1, keepdims=True)
+    units = np.divide(weights, lengths, out=np.zeros_like(weights), where=lengths > 0)
+    shared = np.square(units @ weights.T).sum(axis=1)
+    return [float(a[0] ** 2 / b) if a > 0 else 0.0 for a, b in zip(lengths, shared, strict=True)]
+
+
 def softmax(x):
     return np.asarray(jax.nn.softmax(jnp.asarray(x), axis=-1))
 
@@ -507,5 +537,11 @@ RIGHT = {
         },
         "selectivity": {"counted": selectivity_by_counts},
         "project_out": {"least squares": without_by_least_squares},
+    },
+    "features": {
+        "sparse": {"a loop": sparse_by_loop},
+        "best_f1": {"by its two shares": best_f1_by_shares},
+        "clamp": {"the difference of two": clamped_by_difference},
+        "dimensionality": {"by angles": dimensionality_by_angles},
     },
 }

@@ -43,7 +43,7 @@ ORDER = """
     text.preprocessing_layer text.tokenizer text.preprocessor
     inside.activations inside.heads inside.patterns inside.interventions
     inside.weights inside.attribution inside.circuits inside.paths inside.probes inside.steering
-    inside.milestones
+    inside.autoencoders inside.features inside.milestones
     corpora evaluation plots web widgets
     course.checks course.own_name course.predictions course.your_falcon course.notebooks
     course.classroom course.doctor __main__
