@@ -33,6 +33,16 @@ def without_by_least_squares(states, directions):
     return states - np.linalg.lstsq(directions.T, states.T, rcond=None)[0].T @ directions
 
 
+def answers_step_by_step(token_ids, assistant, end):
+    counts = []
+    for ids in token_ids:
+        counts.append([])
+        for place in range(1, len(ids)):
+            before = [i for i in ids[:place] if i in (assistant, end)]
+            counts[-1].append(before[-1:] == [assistant])
+    return counts
+
+
 def softmax(x):
     return np.asarray(jax.nn.softmax(jnp.asarray(x), axis=-1))
 
@@ -507,5 +517,24 @@ RIGHT = {
         },
         "selectivity": {"counted": selectivity_by_counts},
         "project_out": {"least squares": without_by_least_squares},
+    },
+    "from_base_to_assistant": {
+        "answer_weights": {"step by step": answers_step_by_step},
+        "pass_at_k": {
+            "one after the other": lambda tries, right, k: (
+                1 - np.prod([(tries - right - i) / (tries - i) for i in range(k)])
+            ),
+        },
+        "advantages": {
+            "stretched": lambda rewards: (
+                (rewards - rewards.mean(axis=1, keepdims=True))
+                * (len(rewards[0]) / (len(rewards[0]) - 1))
+            ),
+        },
+        "dpo_loss": {
+            "by the sigmoid of JAX": lambda c, r, cb, rb, beta: (
+                -jax.nn.log_sigmoid(beta * (c - r - cb + rb)).mean()
+            ),
+        },
     },
 }
