@@ -59,6 +59,7 @@ _HOMES = {
     "text.tokenizer": ["FalconTokenizer"],
     "text.preprocessor": ["FalconCausalLMPreprocessor"],
     "model.causal_lm": ["FalconCausalLM"],
+    "text.special_tokens": ["with_special_tokens"],
     "support.steady": ["SteadyModel"],
     "generation.samplers": [
         "BeamSampler",

@@ -70,6 +70,7 @@ from falcon_edu.text import (
     tokenizer_definition,
 )
 from falcon_edu.text.preprocessor import FalconCausalLMPreprocessor
+from falcon_edu.text.special_tokens import with_special_tokens
 from falcon_edu.text.tokenizer import FalconTokenizer
 from falcon_edu.web import explorer_to_html, export_to_web
 from falcon_edu.widgets import (
@@ -200,4 +201,5 @@ __all__ = [
     "train_sparse_autoencoder",
     "transformer_decoder",
     "widgets",
+    "with_special_tokens",
 ]

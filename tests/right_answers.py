@@ -61,6 +61,14 @@ def dimensionality_by_angles(weights):
     units = np.divide(weights, lengths, out=np.zeros_like(weights), where=lengths > 0)
     shared = np.square(units @ weights.T).sum(axis=1)
     return [float(a[0] ** 2 / b) if a > 0 else 0.0 for a, b in zip(lengths, shared, strict=True)]
+def answers_step_by_step(token_ids, assistant, end):
+    counts = []
+    for ids in token_ids:
+        counts.append([])
+        for place in range(1, len(ids)):
+            before = [i for i in ids[:place] if i in (assistant, end)]
+            counts[-1].append(before[-1:] == [assistant])
+    return counts
 
 
 def softmax(x):
@@ -543,5 +551,23 @@ RIGHT = {
         "best_f1": {"by its two shares": best_f1_by_shares},
         "clamp": {"the difference of two": clamped_by_difference},
         "dimensionality": {"by angles": dimensionality_by_angles},
+    "from_base_to_assistant": {
+        "answer_weights": {"step by step": answers_step_by_step},
+        "pass_at_k": {
+            "one after the other": lambda tries, right, k: (
+                1 - np.prod([(tries - right - i) / (tries - i) for i in range(k)])
+            ),
+        },
+        "advantages": {
+            "stretched": lambda rewards: (
+                (rewards - rewards.mean(axis=1, keepdims=True))
+                * (len(rewards[0]) / (len(rewards[0]) - 1))
+            ),
+        },
+        "dpo_loss": {
+            "by the sigmoid of JAX": lambda c, r, cb, rb, beta: (
+                -jax.nn.log_sigmoid(beta * (c - r - cb + rb)).mean()
+            ),
+        },
     },
 }

@@ -154,3 +154,12 @@ def test_the_calls_that_look_inside_are_those_of_the_package():
         name, arguments = re.match(r"falcon_edu\.(\w+)\((.*)\)", call).groups()
         assert callable(getattr(falcon_edu, name))
         assert len(arguments.split(", ")) == getattr(falcon_edu, name).__code__.co_argcount
+
+
+def test_the_calls_for_an_assistant_are_those_of_the_package():
+    wanted = calls("An assistant")
+    assert len(wanted) == 2
+    for call in wanted.values():
+        name, arguments = re.match(r"([\w.]+)\((.*)\)", call).groups()
+        function = eval(name, {"falcon_edu": falcon_edu})
+        assert len(arguments.split(", ")) == function.__code__.co_argcount

@@ -40,7 +40,7 @@ ORDER = """
     generation.sampling generation.samplers generation.decoding generation.streaming
     support.causal_lms
     model.attention model.decoder model.backbone model.causal_lm
-    text.preprocessing_layer text.tokenizer text.preprocessor
+    text.preprocessing_layer text.tokenizer text.preprocessor text.special_tokens
     inside.activations inside.heads inside.patterns inside.interventions
     inside.weights inside.attribution inside.circuits inside.paths inside.probes inside.steering
     inside.autoencoders inside.features inside.milestones

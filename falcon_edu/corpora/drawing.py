@@ -96,20 +96,24 @@ def tale_stream(seed=0, voice="plain", events=None, split="train", held_out_name
     check("split", split, SPLITS)
     if events is not None and not (isinstance(events, int) and events >= 0):
         raise ValueError(f"events must be None or an int from 0 on, but it is {events!r}.")
-    names = _HELD_OUT if held_out_names else None
+    names = HELD_OUT if held_out_names else None
     return _stream(random.Random(seed).random, voice, events, split, names)
 
 
-_HELD_OUT = Pool(HELD_OUT_NAMES)
+HELD_OUT = Pool(HELD_OUT_NAMES)
 
 
 def _stream(draw, voice, events, split, names):
     while True:
         telling = tellers.sample(draw, events, names)
-        share = zlib.crc32(telling.text.encode()) % 10
-        if split in (None, {0: "held_out", 1: "tuning"}.get(share, "train")):
+        if split in (None, split_of(telling.text)):
             text = telling.text if voice == "plain" else captain.to_captain(telling.text)
             yield Tale(text, telling.text, tuple(telling.facts), events, names)
+
+
+def split_of(text):
+    """Return the split that a plain text belongs to: a checksum decides."""
+    return {0: "held_out", 1: "tuning"}.get(zlib.crc32(text.encode()) % 10, "train")
 
 
 def tales(count, seed=0, voice="plain", events=None, split="train", held_out_names=False):
