@@ -97,9 +97,7 @@ class Handler(BaseHTTPRequestHandler):
                 content = {"url": f"{hub.address}/{hub.repository}"}
             case ["validate-yaml"]:
                 content = {"errors": [], "warnings": []}
-            case ["api", "models", owner, name, what, "main"] if (
-                f"{owner}/{name}" == hub.repository
-            ):
+            case ["models", "ours", ("preupload" | "commit") as what, "main"]:
                 if what == "commit":
                     for file in (line["value"] for line in lines if line["key"] == "file"):
                         hub.files[file["path"]] = base64.b64decode(file["content"])
