@@ -134,7 +134,7 @@ def _(answer, rng):
     groups = _groups(rng)
     got = _ask_split(answer, groups, 0.5, rng)
     expect(got.any() and not got.all(), "some should be kept for the test, and some not.")
-    torn = [int(number) for number in np.unique(groups) if np.ptp(got[groups == number])]
+    torn = [int(number) for number in np.unique(groups) if 0 < got[groups == number].mean() < 1]
     expect(not torn, f"of group {torn[:1]} some examples are tested, and others not.")
 
 
