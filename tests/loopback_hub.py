@@ -1,8 +1,10 @@
 """A hub on this machine that speaks the protocol of the Hugging Face Hub, for its real client.
 
-It serves repositories from memory, with commits, etags and ranges, and misbehaves as it is told.
+It serves repositories from memory, with commits, etags and ranges, takes what is uploaded to them,
+and misbehaves as it is told.
 """
 
+import base64
 import hashlib
 import json
 import ssl
@@ -81,6 +83,33 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.answer(has_body=True)
+
+    def do_POST(self):
+        """Take an upload: a repository is made, then files come in lines of JSON."""
+        hub = self.hub
+        path = unquote(urlsplit(self.path).path)
+        hub.requests.append((self.command, path, dict(self.headers)))
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        asked, *lines = [json.loads(line) for line in body.splitlines()]
+        content: dict
+        match path.removeprefix("/api/").replace(hub.repository, "ours").split("/"):
+            case ["repos", "create"]:
+                content = {"url": f"{hub.address}/{hub.repository}"}
+            case ["validate-yaml"]:
+                content = {"errors": [], "warnings": []}
+            case ["models", "ours", ("preupload" | "commit") as what, "main"]:
+                if what == "commit":
+                    for file in (line["value"] for line in lines if line["key"] == "file"):
+                        hub.files[file["path"]] = base64.b64decode(file["content"])
+                how = {"uploadMode": "regular", "shouldIgnore": False}
+                content = {
+                    "files": [{"path": file["path"], **how} for file in asked.get("files", ())],
+                    "commitUrl": f"{hub.address}/{hub.repository}/commit/{hub.commit}",
+                    "commitOid": hub.commit,
+                }
+            case _:
+                return self.send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+        return self.send(200, json.dumps(content).encode(), {"Content-Type": "application/json"})
 
     def answer(self, has_body):
         hub = self.hub

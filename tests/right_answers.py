@@ -29,6 +29,21 @@ def selectivity_by_counts(fit, states, labels, control, test):
     return (right["labels"] - right["control"]) / int(test.sum())
 
 
+def near_by_sorting(texts, size, share):
+    runs = [
+        frozenset(zip(*(text.split()[i:] for i in range(size)), strict=False)) for text in texts
+    ]
+    pairs = [[i, j] for i in range(len(texts)) for j in range(i + 1, len(texts))]
+    both = [(len(runs[i] & runs[j]), len(runs[i] | runs[j])) for i, j in pairs]
+    return [pair for pair, (n, of) in zip(pairs, both, strict=True) if of and n / of >= share]
+
+
+def mixing_share_on_a_grid(p, q):
+    shares = np.linspace(0, 1, 2001)
+    gains = [np.log(share * p + (1 - share) * q + 1e-30).sum() for share in shares]
+    return shares[np.argmax(gains)]
+
+
 def without_by_least_squares(states, directions):
     return states - np.linalg.lstsq(directions.T, states.T, rcond=None)[0].T @ directions
 
@@ -551,6 +566,7 @@ RIGHT = {
         "best_f1": {"by its two shares": best_f1_by_shares},
         "clamp": {"the difference of two": clamped_by_difference},
         "dimensionality": {"by angles": dimensionality_by_angles},
+    },
     "from_base_to_assistant": {
         "answer_weights": {"step by step": answers_step_by_step},
         "pass_at_k": {
@@ -569,5 +585,14 @@ RIGHT = {
                 -jax.nn.log_sigmoid(beta * (c - r - cb + rb)).mean()
             ),
         },
+    },
+    "your_own_text": {
+        "bits_per_byte": {
+            "by nats": lambda perplexity, tokens, text: (
+                math.log(perplexity) * tokens / math.log(2) / len(bytes(text, "utf-8"))
+            ),
+        },
+        "near_duplicates": {"lists, by first numbers": near_by_sorting},
+        "mixing_share": {"a grid": mixing_share_on_a_grid},
     },
 }

@@ -1,5 +1,7 @@
 """Presets from a hub: the real client, and a hub on this machine that can misbehave."""
 
+from pathlib import Path
+
 from falcon_edu import Backbone, FalconCausalLM
 from falcon_edu.presets import hugging_face
 from falcon_edu.text.preprocessor import FalconCausalLMPreprocessor
@@ -10,6 +12,7 @@ from tests.small_tokenizers import make
 
 import huggingface_hub
 import keras
+import nbformat
 import numpy as np
 import pytest
 from huggingface_hub import constants
@@ -17,6 +20,7 @@ from safetensors.numpy import load_file
 
 DEFAULT = constants.ENDPOINT
 HANDLE = f"hf://{Hub.repository}"
+LESSON = Path(__file__).resolve().parents[1] / "notebooks" / "20_your_own_text.ipynb"
 
 
 @pytest.fixture(scope="module")
@@ -256,3 +260,29 @@ def test_token_goes_to_its_own_hub(hub, monkeypatch):
     Backbone.from_preset(HANDLE)
     sent = [value for _, _, headers in hub.requests for value in headers.values()]
     assert "Bearer hf_secret" in sent
+
+
+# === The other way ===
+
+
+def test_what_notebook_20_uploads_loads_again(hub, backbone, tmp_path):
+    """Its own function `share`, with the real client; the card is there, and the token with it."""
+    cells = nbformat.read(LESSON, as_version=4).cells
+    source = next(cell.source for cell in cells if cell.source.startswith("def share("))
+    space = {"HfApi": huggingface_hub.HfApi}
+    exec(source, space)
+    tokenizer = make()
+    FalconCausalLM(backbone, FalconCausalLMPreprocessor(tokenizer)).save_to_preset(tmp_path / "own")
+    (tmp_path / "own" / "README.md").write_text("---\nlanguage: en\n---\n# A card\n")
+    hub.files.clear()
+
+    url = space["share"](tmp_path / "own", Hub.repository, endpoint=hub.address, token="hf_ada")
+
+    assert url == f"{hub.address}/{Hub.repository}/commit/{COMMIT}"
+    sent = {path.relative_to(tmp_path / "own") for path in (tmp_path / "own").rglob("*.*")}
+    assert set(hub.files) == {path.as_posix() for path in sent}
+    posted = [{**headers}.get("authorization") for how, _, headers in hub.requests if how == "POST"]
+    assert posted == ["Bearer hf_ada"] * 4
+    loaded = FalconCausalLM.from_preset(HANDLE)
+    assert same_weights(loaded.backbone, backbone)
+    assert loaded.preprocessor.tokenizer.vocabulary == tokenizer.vocabulary
