@@ -76,6 +76,8 @@ def dimensionality_by_angles(weights):
     units = np.divide(weights, lengths, out=np.zeros_like(weights), where=lengths > 0)
     shared = np.square(units @ weights.T).sum(axis=1)
     return [float(a[0] ** 2 / b) if a > 0 else 0.0 for a, b in zip(lengths, shared, strict=True)]
+
+
 def answers_step_by_step(token_ids, assistant, end):
     counts = []
     for ids in token_ids:
