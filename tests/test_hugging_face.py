@@ -282,7 +282,7 @@ def test_what_notebook_20_uploads_loads_again(hub, backbone, tmp_path):
     sent = {path.relative_to(tmp_path / "own") for path in (tmp_path / "own").rglob("*.*")}
     assert set(hub.files) == {path.as_posix() for path in sent}
     posted = [{**headers}.get("authorization") for how, _, headers in hub.requests if how == "POST"]
-    assert posted == ["Bearer hf_ada"] * 4
+    assert set(posted) == {"Bearer hf_ada"}
     loaded = FalconCausalLM.from_preset(HANDLE)
     assert same_weights(loaded.backbone, backbone)
     assert loaded.preprocessor.tokenizer.vocabulary == tokenizer.vocabulary
