@@ -81,6 +81,7 @@ def test_source_archive_holds_what_the_tests_need(sdist):
 def test_wheel_holds_models_and_course(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert "falcon_edu/presets/data/falcon_tales_rw_en/config.json" in names
+    assert "falcon_edu/course/texts/letters_from_little_gannet.txt" in names
     page = {f"falcon_edu/web/{path.name}" for path in (ROOT / "falcon_edu/web").glob("*.js*")}
     assert len(page) > 10
     assert page <= names

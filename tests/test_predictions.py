@@ -409,7 +409,7 @@ def test_a_class_is_drawn_question_by_question(capsys):
     hand_in("emil", entry(9, late=True))
     assert main(["predictions", "handed-in"]) == 0
     assert "2 questions, guessed by 5 students" in capsys.readouterr().out
-    page = Path("predictions.html").read_text()
+    page = Path("predictions.html").read_text(encoding="utf-8")
     assert "4 guesses, the middle one 12 rows. The truth: 9 rows; 1 had it exactly." in page
     assert "guesses in each tenth from 1 to 100: 1, 2, 0, 0, 0, 0, 0, 1, 0, 0" in page
     assert "4 guesses. The truth: boy; 0 had it exactly." in page
@@ -423,6 +423,7 @@ def test_a_stranger_s_file_does_no_harm_to_the_page(tmp_path, capsys):
     script = "<script>alert(1)</script>"
     hand_in("mallory", {**entry(9e9), script: {**entry(5)["rows"], "question": script}})
     hand_in("nil", entry(5, question=script, between=[0, 10]))
+    hand_in("half", {"half": {"question": "Half?", "choices": ["\ud800", "b"], "guess": "b"}})
     for name, content in STRANGE.items():
         path = Path("handed-in") / name / "predictions.json"
         path.parent.mkdir()
@@ -436,13 +437,23 @@ def test_a_stranger_s_file_does_no_harm_to_the_page(tmp_path, capsys):
         (Path("handed-in") / "pipe").mkdir()
         os.mkfifo(Path("handed-in") / "pipe" / "predictions.json")
     assert main(["predictions", "handed-in", "--page", "page.html"]) == 0
-    page = Path("page.html").read_text()
+    page = Path("page.html").read_text(encoding="utf-8")
     assert script not in page
     # Of ada, ben and nil: nil's question is not the one that most have, but the guess answers it.
     assert "3 guesses, the middle one 9 rows" in page
     left_out = capsys.readouterr().out
     for name in STRANGE:
         assert f"{name}/predictions.json" in left_out
+
+
+def test_no_student_crowds_out_what_all_were_asked(folder, monkeypatch):
+    monkeypatch.setattr(of_class, "MOST_QUESTIONS", 3)
+    hand_in("aaron", {str(number): entry(5)["rows"] for number in range(9)})
+    hand_in("ben", entry(12))
+    hand_in("cleo", entry(9))
+    guesses, _ = of_class.collect(folder / "handed-in")
+    assert len(guesses) == 3
+    assert set(guesses["rows"]) == {"ben", "cleo"}
 
 
 def test_what_has_no_guesses_is_no_class(capsys):

@@ -18,7 +18,7 @@ from falcon_edu.corpora.world import World
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question about the beginning of a tale, and its answer.
+    """Hold a question about the beginning of a tale, and its answer.
 
     Args:
         tale: what has been told so far.

@@ -10,6 +10,7 @@ import statistics
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ def main(folder: str, page: str = PAGE) -> int:
         return 1
     text = page_of(guesses)
     try:
-        replace_file(page, lambda draft: draft.write_text(text, encoding="utf-8"))
+        # Half a character, which JSON may hold, can't be written: "?" stands for it.
+        replace_file(page, lambda draft: draft.write_text(text, "utf-8", "replace"))
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -67,12 +69,13 @@ def collect(folder: Path) -> tuple[Guesses, list[str]]:
         try:
             entries = kept.read(path)
         except (OSError, ValueError) as error:
-            left_out.append(f"{path.relative_to(folder)} ({error})")
+            left_out.append(f"{path.relative_to(folder).as_posix()} ({error})")
             continue
-        for name, entry in entries.items():
-            if len(guesses) < MOST_QUESTIONS or name in guesses:
-                guesses[name].setdefault(student, entry)  # of two files the first one counts
-    return {name: of for name, of in guesses.items() if _agreed(name, of)}, left_out
+        for name, entry in islice(entries.items(), MOST_QUESTIONS):
+            guesses[name].setdefault(student, entry)  # of two files the first one counts
+    asked = [name for name, of in guesses.items() if _agreed(name, of)]
+    asked.sort(key=lambda name: -len(guesses[name]))  # no student crowds out what all were asked
+    return {name: guesses[name] for name in asked[:MOST_QUESTIONS]}, left_out
 
 
 def _files(folder) -> Iterator[Path]:

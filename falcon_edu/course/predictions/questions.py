@@ -145,12 +145,13 @@ class Question:
 def told(value: Any, unit: str = "") -> str:
     """Return a number with its unit, or a text as it is.
 
-    >>> told(1311625216), told(0.25, "nats"), told(98, "%"), told("yes")
-    ('1,311,625,216', '0.25 nats', '98%', 'yes')
+    >>> told(1311625216), told(0.25, "nats"), told(1, "heads"), told(98, "%"), told("yes")
+    ('1,311,625,216', '0.25 nats', '1 head', '98%', 'yes')
     """
     if isinstance(value, str):
         return value
     text = f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+    unit = unit.removesuffix("s") if value == 1 and len(unit) > 1 else unit
     return f"{text}{'' if unit in ('', '%') else ' '}{unit}"
 
 

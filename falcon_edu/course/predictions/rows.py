@@ -51,7 +51,7 @@ def panel(content: str) -> ipywidgets.Widget:
 
 
 class Row(Shown):
-    """A question with a place for the guess: a field for a number, or a button for each choice.
+    """Show a question with a place for the guess: a field, or a button for each choice.
 
     Args:
         question: what is asked.
