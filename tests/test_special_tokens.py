@@ -70,10 +70,16 @@ def test_the_old_model_stays_as_it_is():
         np.testing.assert_array_equal(weight, value)
 
 
-@pytest.mark.parametrize("tokens", [["<|endoftext|>"], ["<|user|>", "<|user|>"], []])
+@pytest.mark.parametrize("tokens", [["<|endoftext|>"], ["<|user|>", "<|user|>"], [], [""], [7]])
 def test_tokens_that_are_not_new_are_refused(tokens):
     with pytest.raises(ValueError, match="New tokens must be strings that differ"):
         falcon_edu.with_special_tokens(make(), tokens)
+
+
+def test_a_model_without_a_tokenizer_is_refused():
+    model = falcon_edu.FalconCausalLM(make().backbone)
+    with pytest.raises(ValueError, match="has no tokenizer to give new tokens to"):
+        falcon_edu.with_special_tokens(model, TOKENS)
 
 
 def test_eight_bits_and_lora_come_after_the_tokens():

@@ -31,10 +31,11 @@ def training(name, folder, start=None):
     """Return how a model was trained, and what it had read before if it began with weights."""
     with np.load(folder / f"{name}.npz") as file:
         _, _, tokens, seconds = file["progress"].tolist()
-    before: dict[str, Any] = {"minutes": 0, "stages": []}
+    before: dict[str, Any] = {"minutes": 0}
     if start:
         before = json.loads((start / name / "metadata.json").read_text())["training"]
-    stages = [*before.get("stages", [before.get("tokens")]), int(tokens)]
+    earlier = before.get("stages") or [before["tokens"]] if start else []
+    stages = [*earlier, int(tokens)]
     return {
         "corpus": "falcon_edu.corpora.tales",
         "recipe": "docs/training.md",

@@ -24,8 +24,8 @@ def with_special_tokens(causal_lm: FalconCausalLM, tokens: Iterable[str]) -> Fal
         A `FalconCausalLM`. The old one stays as it is.
 
     Raises:
-        ValueError: a token is in the vocabulary already, or comes twice; or the model has LoRA or
-            weights of eight bits.
+        ValueError: a token is in the vocabulary already, is empty or no string, or comes twice; or
+            the model has no preprocessor, or has LoRA or weights of eight bits.
 
     >>> falcon = FalconCausalLM.from_preset("falcon_tales_rw_en")
     >>> chatty = with_special_tokens(falcon, ["<|user|>"])
@@ -37,6 +37,8 @@ def with_special_tokens(causal_lm: FalconCausalLM, tokens: Iterable[str]) -> Fal
     Hewitt 2021, https://www.cs.columbia.edu/~johnhew/vocab-expansion.html.
     """
     backbone, preprocessor = causal_lm.backbone, causal_lm.preprocessor
+    if preprocessor is None:
+        raise ValueError("A model without a preprocessor has no tokenizer to give new tokens to.")
     if backbone.token_embedding.quantization_mode or adapted_layers(backbone):
         raise ValueError(
             "Rows can't be added to an embedding of eight bits, or to a model with LoRA: add the "
@@ -59,8 +61,8 @@ def with_special_tokens(causal_lm: FalconCausalLM, tokens: Iterable[str]) -> Fal
 
 def _with_tokens(tokenizer, tokens):
     """Return a tokenizer with more special tokens, which have the next ids."""
-    known = [token for token in tokens if token in tokenizer.vocabulary]
-    if known or len(set(tokens)) < len(tokens) or not tokens:
+    fit = [t for t in tokens if isinstance(t, str) and t and t not in tokenizer.vocabulary]
+    if not tokens or len(set(fit)) < len(tokens):
         raise ValueError(
             f"New tokens must be strings that differ, and that the vocabulary doesn't have. "
             f"Received: {tokens!r:.200}"

@@ -63,7 +63,7 @@ def predict(
 
 
 def _keep(asked, guess):
-    is_late = asked.name in _shown
+    is_late = asked.name in _shown or bool(kept.entries()[0].get(asked.name, {}).get("late"))
     problem = kept.write(asked.name, kept.entry_of(asked, guess, is_late))
     return problem or (LATE if is_late else f"Kept: {asked.told(guess)}.")
 
