@@ -199,7 +199,7 @@ def _(answer, rng):
 
 
 def _exam(rng, paired):
-    """Who was right where: two models that are alike, but at some questions, or have no part."""
+    """Draw who was right where: two models that are alike, but at some questions, or not at all."""
     second = rng.uniform(size=400) < 0.5
     if paired:
         return second | (rng.uniform(size=400) < 0.2), second

@@ -156,7 +156,7 @@ GRADES = "a dictionary with probe, majority and shuffled"
 
 
 def _uneven(rng, noise):
-    """States that tell their labels; few of the tested examples have the most frequent label."""
+    """Draw states that tell their labels; few of the tested examples have the most frequent label."""
     is_test = rng.permutation(240) < 40
     labels = (rng.uniform(size=240) < np.where(is_test, 0.8, 0.18)).astype(int)
     return rng.normal(size=(240, 3)) * noise + 3 * labels[:, None], labels, is_test
@@ -329,7 +329,7 @@ def _(answer, rng):
 
 
 def _labelled(rng, best):
-    """Features of which one tells a rare label; others are never on, always, or seldom."""
+    """Draw features of which one tells a rare label; others are never on, always, or seldom."""
     count = 600
     labels, is_test = rng.uniform(size=count) < 0.1, rng.permutation(count) < count // 2
     features = (rng.uniform(size=(count, 7)) < 0.3) * rng.uniform(0.5, 2, (count, 7))
