@@ -125,9 +125,9 @@ def test_shuffled_labels_are_told_no_better_than_by_saying_yes(graded):
 
 
 def test_what_is_tested_has_no_part_in_the_choice(graded):
-    features, labels, tested = graded
-    changed = features.copy()
-    changed[np.ix_(tested, [50])] = labels[tested][:, :1]  # it would be perfect there
+    features, labels, _ = graded
+    tested, changed = np.arange(400) % 5 > 0, features.copy()
+    changed[tested, 50] = 9 * labels[tested, 0]  # there it is perfect
     assert feature_scores(changed, labels, tested).feature.tolist() == [100, 3]
 
 

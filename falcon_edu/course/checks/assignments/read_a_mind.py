@@ -156,7 +156,7 @@ GRADES = "a dictionary with probe, majority and shuffled"
 
 
 def _uneven(rng, noise):
-    """Draw states that tell their labels; few of the tested examples have the most frequent label."""
+    """Draw states that tell their labels; few that are tested have the most frequent label."""
     is_test = rng.permutation(240) < 40
     labels = (rng.uniform(size=240) < np.where(is_test, 0.8, 0.18)).astype(int)
     return rng.normal(size=(240, 3)) * noise + 3 * labels[:, None], labels, is_test
