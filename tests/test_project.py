@@ -16,6 +16,7 @@ from tools import pin
 
 import numpy as np
 import pytest
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -237,6 +238,18 @@ def test_pins_are_within_the_bounds(file, extra):
     for requirement in pin.requirements(extra):
         version = pins[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version), requirement
+
+
+def test_pins_install_on_the_first_release_of_the_oldest_python():
+    """Debian 12 has Python 3.11.2, and a pin for 3.11.5 would stop `make lab` there."""
+    (oldest,) = [s.version for s in SpecifierSet(PROJECT["requires-python"]) if s.operator == ">="]
+    pinned = {n for block in pin.read_pins(ROOT / "constraints.txt").values() for n in block}
+    asked = {
+        name: importlib.metadata.metadata(name).get("Requires-Python") or ""
+        for name in {canonicalize_name(d.name) for d in importlib.metadata.distributions()} & pinned
+    }
+    assert len(asked) > 100
+    assert {n: s for n, s in asked.items() if not SpecifierSet(s).contains(f"{oldest}.0")} == {}
 
 
 # === Words and commands ===
