@@ -1,6 +1,7 @@
 """What a user gets: source archive, wheel, and the commands of an installed package."""
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -87,6 +88,19 @@ def test_wheel_holds_models_and_course(wheel):
     assert page <= names
     assert course_of(wheel) == tracked_course()
     assert {name.partition("/")[0] for name in names} == {"falcon_edu", dist_info(names)}
+
+
+def test_a_wheel_of_a_working_tree_leaves_what_is_ignored_there(tmp_path):
+    """As `pip install .` builds it: a reader's guesses and Falcon lie beside the notebooks."""
+    for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore"):
+        shutil.copy(ROOT / name, tmp_path)
+    kept = {"notebooks/00_welcome.ipynb", "notebooks/solutions/my_falcon.py", "falcon_edu/a.py"}
+    left = {"notebooks/predictions.json", "notebooks/my_falcon.py"}
+    for name in kept | left:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    wheel = build("wheel", tmp_path, tmp_path / "dist")
+    assert course_of(wheel) == {"00_welcome.ipynb", "solutions/my_falcon.py"}
 
 
 def course_of(wheel):

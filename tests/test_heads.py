@@ -53,6 +53,15 @@ def test_removed_heads_give_zeros_their_mean_or_what_they_give_at_some_place():
     assert len(np.unique(found.argmax(axis=-1))) > 3
 
 
+def test_a_mask_of_ones_and_zeros_says_the_same_as_one_of_true_and_false():
+    masks = (PLACES, PLACES.astype(int), PLACES.tolist())
+    drawn = [
+        ablation_outputs("resample", OUTPUTS, mask, np.random.default_rng(1)) for mask in masks
+    ]
+    np.testing.assert_array_equal(drawn[1], drawn[0])
+    np.testing.assert_array_equal(drawn[2], drawn[0])
+
+
 def test_the_lesson_derives_what_the_package_draws():
     (lesson,) = (path for path in address.lessons() if path.stem == "09_attention_maps")
     cells = (c.source for c in nbformat.read(lesson, as_version=4).cells if c.cell_type == "code")

@@ -1,6 +1,7 @@
 """A guess is kept before, laid over the truth after, and found in no saved output."""
 
 import ast
+import bisect
 import json
 import os
 import re
@@ -320,6 +321,66 @@ def test_an_odd_entry_is_passed_over_and_its_file_stays(entry):
     assert "other" in file()
 
 
+OTHER_KERNEL = """
+import sys
+from falcon_edu.course.predictions import kept
+for number in range(40):
+    kept.change(f"{sys.argv[1]} {number}", lambda entry: {"guess": number})
+"""
+
+
+@pytest.mark.slow
+def test_kernels_that_write_at_once_lose_nothing():
+    command = [sys.executable, "-c", OTHER_KERNEL]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    kernels = [subprocess.Popen([*command, name], env=environment) for name in ("a", "b")]
+    assert [kernel.wait() for kernel in kernels] == [0, 0]
+    assert len(file()) == 80
+
+
+def test_a_guess_that_was_answered_in_another_kernel_stays():
+    row = rows()
+    guess(row, "12")
+    entry = {**file()["rows"], "truth": 9}
+    Path("predictions.json").write_text(json.dumps({"rows": entry}))
+    guess(row, "9")
+    assert "That was your guess" in said(row)
+    assert file()["rows"] == entry
+
+
+def test_half_a_character_is_no_text_and_keeps_nothing_from_being_written():
+    with pytest.raises(ValueError, match="`question` must be a text"):
+        predict("rows", "\ud800", between=(1, 100))
+    half = {"choices": ["\ud800", "b"], "guess": "\ud800", "truth": "b"}
+    Path("predictions.json").write_text(json.dumps({"half": half}))
+    guess(rows(), "12")
+    assert file().keys() == {"half", "rows"}
+    reveal("rows", 9)
+    assert "1 guesses" in said(surprises())
+
+
+def nested(depth):
+    return f'{{"deep": {{"guess": {"[" * depth + "]" * depth}}}}}'
+
+
+def is_too_deep(depth):
+    try:
+        json.loads(nested(depth))
+    except RecursionError:
+        return True
+    return False
+
+
+def test_what_can_just_be_read_but_not_written_does_no_harm():
+    """From Python 3.12 on JSON may be read deeper than it is written."""
+    limit = bisect.bisect_left(range(100_000), True, key=is_too_deep)
+    for depth in range(limit - 60, limit, 2):
+        new_session()
+        Path("predictions.json").write_text(nested(depth))
+        guess(rows(), "12")
+        assert rows().control.value == "12"
+
+
 # === What a notebook shows and keeps ===
 
 CELLS = [
@@ -454,6 +515,16 @@ def test_no_student_crowds_out_what_all_were_asked(folder, monkeypatch):
     guesses, _ = of_class.collect(folder / "handed-in")
     assert len(guesses) == 3
     assert set(guesses["rows"]) == {"ben", "cleo"}
+
+
+def test_no_student_s_files_crowd_out_the_others(folder, monkeypatch):
+    monkeypatch.setattr(of_class, "MOST_FILES", 2)
+    for number in range(3):
+        hand_in(f"aaron/{number}", entry(9))
+    hand_in("ben", entry(12))
+    guesses, left_out = of_class.collect(folder / "handed-in")
+    assert set(guesses["rows"]) == {"aaron", "ben"}
+    assert left_out == ["aaron (all but 2 of the files)"]
 
 
 def test_what_has_no_guesses_is_no_class(capsys):

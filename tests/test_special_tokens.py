@@ -1,7 +1,7 @@
 """New special tokens: the tokenizer reads each as one, and the model has a row for it."""
 
 import falcon_edu
-from falcon_edu import FalconBackbone, FalconCausalLM, FalconCausalLMPreprocessor
+from falcon_edu import FalconBackbone, FalconCausalLM, FalconCausalLMPreprocessor, FalconTokenizer
 from tests import small_tokenizers
 from tests.layouts import LAYOUTS, SIZES
 
@@ -11,9 +11,9 @@ import pytest
 TOKENS = ["<|user|>", "<|assistant|>"]
 
 
-def make(layout="rw", style="plain", spare=0):
+def make(layout="rw", style="plain", spare=0, tokenizer=None):
     """A small causal LM with a tokenizer that fits it."""
-    tokenizer = small_tokenizers.make(style)
+    tokenizer = tokenizer or small_tokenizers.make(style)
     rows = max(tokenizer.vocabulary.values()) + 1 + spare
     backbone = FalconBackbone(**{**SIZES, **LAYOUTS[layout], "vocabulary_size": rows})
     return FalconCausalLM(backbone, FalconCausalLMPreprocessor(tokenizer, sequence_length=24))
@@ -59,6 +59,16 @@ def test_a_model_with_new_tokens_is_saved_and_loaded(tmp_path):
     found = [falcon_edu.record(model, text) for model in (new, again)]
     assert found[0].tokens == found[1].tokens
     np.testing.assert_allclose(found[1].logits, found[0].logits, atol=1e-5)
+
+
+@pytest.mark.timeout(60)
+def test_a_vocabulary_as_large_as_falcon_s_takes_no_minutes():
+    """Each id looked up among all, in a set that is made for it, would."""
+    small = small_tokenizers.make()
+    more = {f"~{number}": number for number in range(len(small.vocabulary), 65_024)}
+    tokenizer = FalconTokenizer({**small.vocabulary, **more}, small.merges)
+    new = falcon_edu.with_special_tokens(make(tokenizer=tokenizer), TOKENS)
+    assert new.preprocessor.tokenizer("<|user|>").tolist() == [65_024]
 
 
 def test_the_old_model_stays_as_it_is():

@@ -166,3 +166,10 @@ def test_shipped_model_is_as_good_as_its_metadata_says(name):
     assert results["facts_right"] > 0.9
     model.compile(sampler="greedy")
     assert len(model.generate("Once there was a", max_length=60).split()) > 20
+
+
+def test_a_start_without_presets_is_refused_before_anything_is_made(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        train_tales.main(["--start", str(tmp_path), "--folder", str(tmp_path / "new")])
+    assert "There is no falcon_tales_rw_en, falcon_tales_7b_en" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()

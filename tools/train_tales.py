@@ -379,26 +379,28 @@ class Log:
         self.losses, self.since, self.started = [], run.tokens, time.time()
 
 
-def main():
+def main(arguments=None):
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("presets", nargs="*", help=f"of {', '.join(PRESETS)}; all by default")
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "tales")
     parser.add_argument("--start", type=Path, help="a folder of presets to begin with")
     parser.add_argument("--tell", type=int, metavar="N", help="only write N shards of tales")
-    arguments = parser.parse_args()
-    names = arguments.presets or list(PRESETS)
+    arguments = parser.parse_args(arguments)
+    names, start = arguments.presets or list(PRESETS), arguments.start
     if unknown := [name for name in names if name not in PRESETS]:
         parser.error(f"unknown presets: {', '.join(unknown)}. There are: {', '.join(PRESETS)}")
+    if start and (missing := [name for name in names if not (start / name).is_dir()]):
+        parser.error(f"There is no {', '.join(missing)} in {start} to begin with.")
     arguments.folder.mkdir(parents=True, exist_ok=True)
     jax.config.update("jax_compilation_cache_dir", str(arguments.folder / "compiled"))
     if arguments.tell is not None:
-        tokenizer = train_tokenizer(arguments.folder, arguments.start)
+        tokenizer = train_tokenizer(arguments.folder, start)
         for number in range(arguments.tell):
             print(number, len(shard(number, tokenizer, arguments.folder)), flush=True)
         return
     for name in names:
-        train(name, arguments.folder, arguments.start)
+        train(name, arguments.folder, start)
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def ablation_outputs(
         kind: "zero", "mean" (of what a head gives at the places), or "resample" (what it gives at
             one of them, drawn anew for each token).
         outputs: `(layers, b, t, n, h)`, from `head_outputs`.
-        places: `(b, t)`, true where to draw from: tokens that are no padding, for instance.
+        places: `(b, t)`, true or 1 where to draw from: tokens that are no padding, for instance.
         rng: a generator of NumPy's.
 
     Returns:
@@ -121,6 +121,7 @@ def ablation_outputs(
     """
     if kind not in ("zero", "mean", "resample"):
         raise ValueError(f'`kind` must be "zero", "mean" or "resample". Received: {kind!r}')
+    places = np.asarray(places, bool)  # numbers would be indices
     drawn = outputs[:, places]  # (layers, places, n, h)
     if not drawn.shape[1]:
         raise ValueError("`places` must be true somewhere: there is nothing to draw from.")

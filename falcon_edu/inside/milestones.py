@@ -11,8 +11,9 @@ FILES = "milestones"  # a folder beside those of the presets
 def milestones(preset="falcon_tales_rw_en"):
     """Load the milestones of a shipped model, the youngest first, and the model itself at last.
 
-    They are of the same run. Their weights are rounded to eight bits, so that all of them together
-    are hardly larger than one model.
+    The milestones are from the first stage of training. The model went on where that ended, with
+    tales that had been changed (`docs/training.md`). The weights of milestones are rounded to eight
+    bits, so that all of them together are hardly larger than one model.
 
     Args:
         preset: id of a model that ships with its milestones.

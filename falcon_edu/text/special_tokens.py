@@ -45,8 +45,8 @@ def with_special_tokens(causal_lm: FalconCausalLM, tokens: Iterable[str]) -> Fal
             "tokens first."
         )
     tokenizer = _with_tokens(preprocessor.tokenizer, list(tokens))
-    old = preprocessor.tokenizer.vocabulary.values()
-    new = [i for i in tokenizer.vocabulary.values() if i not in set(old)]
+    old = set(preprocessor.tokenizer.vocabulary.values())
+    new = sorted(set(tokenizer.vocabulary.values()) - old)
     rows = max(backbone.vocabulary_size, *(i + 1 for i in new))
     wider = type(backbone).from_config({**backbone.get_config(), "vocabulary_size": rows})
     for weight, wide in zip(backbone.weights, wider.weights, strict=True):

@@ -198,6 +198,24 @@ def given(got):
     return got
 
 
+def several(got, count, message):
+    """Return what an answer returned, if it is so many things.
+
+    Args:
+        got: the learner's value.
+        count: how many things are asked for.
+        message: what to return, a sentence to the learner that begins in lower case.
+
+    Raises:
+        Wrong: it is `None`, no tuple or list, or of another length.
+
+    >>> several((3, 4), 2, "return two numbers.")
+    (3, 4)
+    """
+    expect(isinstance(given(got), (tuple, list)) and len(got) == count, message)
+    return got
+
+
 def expect_close(got, wanted, what, tolerance=1e-5):
     """Go on if numbers are as they should be, and else say how they are not.
 

@@ -1,6 +1,6 @@
 """Checks of notebook 07: samplers, streaming, and the key/value cache."""
 
-from falcon_edu.course.checks.exercise import exercise, expect, expect_close
+from falcon_edu.course.checks.exercise import exercise, expect, expect_close, several
 from falcon_edu.model.config import FalconConfig
 
 import numpy as np
@@ -175,9 +175,7 @@ def step(answer):
     def ask(query, key, value, cache):
         kept = [old.copy() for old in cache]
         got = answer(query.copy(), key.copy(), value.copy(), tuple(cache))
-        expect(got is not None, "nothing was returned.")
-        is_pair = isinstance(got, (tuple, list)) and len(got) == 2
-        expect(is_pair, "two things should be returned: the output, and the new cache.")
+        several(got, 2, "two things should be returned: the output, and the new cache.")
         is_pair = isinstance(got[1], (tuple, list, np.ndarray)) and len(got[1]) == 2
         expect(is_pair, "the new cache should be a pair: keys and values.")
         same = all(np.array_equal(a, b) for a, b in zip(kept, cache, strict=True))

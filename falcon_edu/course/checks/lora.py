@@ -1,18 +1,14 @@
 """Checks of notebook 12: low-rank updates."""
 
-from falcon_edu.course.checks.exercise import exercise, expect, expect_close
+from falcon_edu.course.checks.exercise import exercise, expect, expect_close, several
 
 import numpy as np
 
 
 def _pair(got):
     """Return the two factors that a function returned."""
-    expect(got is not None, "nothing was returned.")
-    expect(
-        isinstance(got, (tuple, list)) and len(got) == 2,
-        "two factors are wanted: `return a, b`.",
-    )
-    return [np.asarray(factor, dtype="float64") for factor in got]
+    factors = several(got, 2, "two factors are wanted: `return a, b`.")
+    return [np.asarray(factor, dtype="float64") for factor in factors]
 
 
 def _expect_shapes(a, b, inputs, rank, outputs):

@@ -1,6 +1,6 @@
 """Checks of notebook 16: whole numbers, groups with a scale each, what fits, what to give up."""
 
-from falcon_edu.course.checks.exercise import exercise, expect, expect_close, given
+from falcon_edu.course.checks.exercise import exercise, expect, expect_close, given, several
 from falcon_edu.scale.memory import FALCON_FAMILY
 
 import numpy as np
@@ -16,9 +16,7 @@ import numpy as np
 def to_whole(answer):
     """Exercise 16.1."""
     weights = np.array([0.3, -2.0, 0.77, 1.1])
-    got = given(answer(weights.copy(), 8))
-    is_pair = isinstance(got, (tuple, list)) and len(got) == 2
-    expect(is_pair, "two things are wanted: `return whole, scale`.")
+    got = several(answer(weights.copy(), 8), 2, "two things are wanted: `return whole, scale`.")
     whole, scale = np.asarray(given(got[0]), dtype="float64"), given(got[1])
     for wrong, message in (
         (2.0 / 127, "this is the length of a step; the scale is one divided by it."),

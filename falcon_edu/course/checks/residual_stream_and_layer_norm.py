@@ -2,7 +2,7 @@
 
 import re
 
-from falcon_edu.course.checks.exercise import exercise, expect, expect_close, given
+from falcon_edu.course.checks.exercise import exercise, expect, expect_close, given, several
 from falcon_edu.inside.activations import run
 from falcon_edu.model.backbone import FalconBackbone
 
@@ -94,11 +94,9 @@ def _check_fold(answer, m, f):
     rng = np.random.default_rng(0)
     gamma, beta, bias = rng.normal(size=m), rng.normal(size=m), rng.normal(size=f)
     kernel = rng.normal(size=(m, f))
-    got = given(answer(gamma.copy(), beta.copy(), kernel.copy(), bias.copy()))
-    expect(
-        isinstance(got, (tuple, list)) and len(got) == 2, "two arrays are wanted: kernel and bias."
-    )
-    new_kernel, new_bias = (np.asarray(part) for part in got)
+    got = answer(gamma.copy(), beta.copy(), kernel.copy(), bias.copy())
+    parts = several(got, 2, "two arrays are wanted: kernel and bias.")
+    new_kernel, new_bias = map(np.asarray, parts)
     expect(
         new_kernel.shape != (m, m) or not np.allclose(new_kernel, kernel * gamma[:f]),
         "gamma scales the columns of your kernel, but it belongs to the rows: one for each "

@@ -1,6 +1,6 @@
 """Checks of notebook 11: limits, an optimizer's step, patterned data, and a rule that copies."""
 
-from falcon_edu.course.checks.exercise import exercise, expect, expect_close, given
+from falcon_edu.course.checks.exercise import exercise, expect, expect_close, given, several
 
 import numpy as np
 
@@ -50,12 +50,9 @@ def adam_step(answer):
     """Exercise 11.2."""
     gradient = np.array([0.1, -2.0, 30.0])
     zero = np.zeros(3)
-    got = given(answer(np.ones(3), gradient.copy(), zero.copy(), zero.copy(), 1, 0.01))
-    expect(
-        isinstance(got, (tuple, list)) and len(got) == 3,
-        "three things are wanted: the new weight, the new mean and the new square.",
-    )
-    weight, mean, square = got
+    got = answer(np.ones(3), gradient.copy(), zero.copy(), zero.copy(), 1, 0.01)
+    asked = "three things are wanted: the new weight, the new mean and the new square."
+    weight, mean, square = several(got, 3, asked)
     expect_close(mean, 0.1 * gradient, "the mean after the first step")
     expect_close(square, 0.001 * gradient**2, "the square after the first step")
     moved = np.asarray(weight, dtype="float64") - 1
@@ -121,12 +118,8 @@ def _check_epsilon(answer):
 def mirrored(answer):
     """Exercise 11.3."""
     words = np.array([[1, 2, 3], [4, 5, 5]])
-    got = given(answer(words.copy()))
-    expect(
-        isinstance(got, (tuple, list)) and len(got) == 2,
-        "two things are wanted: the ids and the weights.",
-    )
-    ids, weights = got
+    got = answer(words.copy())
+    ids, weights = several(got, 2, "two things are wanted: the ids and the weights.")
     plain = np.array([[0, 1, 2, 3, 0, 3, 2, 1], [0, 4, 5, 5, 0, 5, 5, 4]])
     if np.shape(ids) == plain.shape:
         expect(

@@ -63,9 +63,17 @@ def predict(
 
 
 def _keep(asked, guess):
-    is_late = asked.name in _shown or bool(kept.entries()[0].get(asked.name, {}).get("late"))
-    problem = kept.write(asked.name, kept.entry_of(asked, guess, is_late))
-    return problem or (LATE if is_late else f"Kept: {asked.told(guess)}.")
+    """Keep a guess, but not in place of one that the truth stands over; return what to say."""
+
+    def changed(entry):
+        if "truth" in entry and kept.guess_in(asked, entry) is not None:  # in another kernel
+            return entry
+        return kept.entry_of(asked, guess, asked.name in _shown or bool(entry.get("late")))
+
+    entry, problem = kept.change(asked.name, changed)
+    if problem or "truth" in entry:
+        return problem or CLOSED
+    return LATE if entry.get("late") else f"Kept: {asked.told(guess)}."
 
 
 def reveal(name: str, truth: Any) -> Shown:
@@ -100,7 +108,7 @@ def reveal(name: str, truth: Any) -> Shown:
     if guess is None:
         return Shown(panel(pictures.told("You made no guess.", asked, None, truth)), said)
     if "truth" not in entry:  # the first one counts: to run the cell with other values is play
-        kept.write(name, {**entry, "truth": truth})
+        kept.change(name, lambda entry: {"truth": truth, **entry})
     if row:
         row.close()
     yours = f"You: {asked.told(guess)}, {asked.verdict(guess, truth)}."

@@ -7,6 +7,7 @@ never overwritten; where none can be written, guesses last as long as the sessio
 import itertools
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ FILE = "predictions.json"
 MOST = 1_000_000  # bytes; a reader of the whole course needs a fiftieth
 UNWRITABLE = f"No {FILE} can be written here, so your guesses last as long as this kernel."
 
-Entries = dict[str, dict[str, Any]]
+Entry = dict[str, Any]
+Entries = dict[str, Entry]
 _unwritten: Entries = {}
 
 
@@ -57,33 +59,38 @@ def entries() -> tuple[Entries, str]:
     return {**kept, **_unwritten}, problem
 
 
-def write(name: str, entry: dict[str, Any]) -> str:
-    """Keep the entry of one question.
+def change(name: str, changed: Callable[[Entry], Entry]) -> tuple[Entry, str]:
+    """Change the entry of one question; whoever changes the same file meanwhile waits.
 
     Args:
         name: of the question.
-        entry: what to keep.
+        changed: a function from the entry as it is, empty where there is none, to the new one.
 
     Returns:
-        What the reader should know: the file was set aside, or can't be written. As a rule nothing.
+        The new entry, and what the reader should know: the file was set aside, or can't be written.
+        As a rule nothing.
     """
-    path, said = Path(FILE).absolute(), ""
-    try:
+    path, said = Path(FILE).absolute(), []
+    kept: Entries = {}
+
+    def write(draft):
         try:
-            kept = read(path)
+            kept.update(read(path))
         except FileNotFoundError:
-            kept = {}
+            pass
         except ValueError as error:
-            said = f"{error} It is called {_set_aside(path)} now, and a new one begins."
-            kept = {}
-        kept |= {**_unwritten, name: entry}
-        text = json.dumps(kept, indent=1, ensure_ascii=False)
-        replace_file(path, lambda draft: draft.write_text(text + "\n", encoding="utf-8"))
-    except (OSError, ValueError):
-        _unwritten[name] = entry
-        return UNWRITABLE
+            said.append(f"{error} It is called {_set_aside(path)} now, and a new one begins.")
+        kept.update(_unwritten)
+        kept[name] = changed(kept.get(name, {}))
+        draft.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+
+    try:
+        replace_file(path, write)  # only one at a time is let into `write`
+    except (OSError, ValueError, RecursionError):  # Python reads JSON deeper than it writes any
+        _unwritten[name] = changed(entries()[0].get(name, {}))
+        return _unwritten[name], " ".join([*said, UNWRITABLE])
     _unwritten.clear()
-    return said
+    return kept[name], "".join(said)
 
 
 def _set_aside(path):
@@ -95,7 +102,7 @@ def _set_aside(path):
             return aside.name
 
 
-def question_of(name: str, entry: dict[str, Any]) -> Question | None:
+def question_of(name: str, entry: Entry) -> Question | None:
     """Return the question of an entry, if it holds one."""
     try:
         between = entry.get("between")
@@ -110,7 +117,7 @@ def question_of(name: str, entry: dict[str, Any]) -> Question | None:
         return None
 
 
-def entry_of(question: Question, guess: Any, is_late: bool) -> dict[str, Any]:
+def entry_of(question: Question, guess: Any, is_late: bool) -> Entry:
     """Return the entry of a guess; it is late if the answer had been shown."""
     asked = {"choices": question.choices} if question.choices else {"between": question.between}
     unit = {"unit": question.unit} if question.unit else {}
@@ -118,12 +125,12 @@ def entry_of(question: Question, guess: Any, is_late: bool) -> dict[str, Any]:
     return {"question": question.text, **asked, **unit, "guess": guess, **late}
 
 
-def guess_in(question: Question, entry: dict[str, Any]) -> Any:
+def guess_in(question: Question, entry: Entry) -> Any:
     """Return the guess of an entry, or `None` where there is none that answers the question."""
     return _valid(question.read, entry.get("guess"))
 
 
-def truth_in(question: Question, entry: dict[str, Any]) -> Any:
+def truth_in(question: Question, entry: Entry) -> Any:
     """Return the truth of an entry, or `None` where none was shown that answers the question."""
     return _valid(question.true, entry.get("truth"))
 

@@ -20,7 +20,8 @@ from falcon_edu.storage.files import replace_file
 from falcon_edu.storage.strangers import listed, plain
 
 PAGE = "predictions.html"
-MOST_FILES, MOST_QUESTIONS = 10_000, 1_000
+MOST_FILES = 100  # of a student
+MOST_QUESTIONS = 1_000
 
 Guesses = dict[str, dict[str, dict[str, Any]]]  # by question and student
 
@@ -43,8 +44,7 @@ def main(folder: str, page: str = PAGE) -> int:
         return 1
     text = page_of(guesses)
     try:
-        # Half a character, which JSON may hold, can't be written: "?" stands for it.
-        replace_file(page, lambda draft: draft.write_text(text, "utf-8", "replace"))
+        replace_file(page, lambda draft: draft.write_text(text, "utf-8"))
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -64,31 +64,32 @@ def collect(folder: Path) -> tuple[Guesses, list[str]]:
     """
     guesses: Guesses = defaultdict(dict)
     left_out = []
-    for path in _files(folder):
-        student = path.relative_to(folder).parts[0]
-        try:
-            entries = kept.read(path)
-        except (OSError, ValueError) as error:
-            left_out.append(f"{path.relative_to(folder).as_posix()} ({error})")
-            continue
-        for name, entry in islice(entries.items(), MOST_QUESTIONS):
-            guesses[name].setdefault(student, entry)  # of two files the first one counts
+    for student in sorted(folder.iterdir()):
+        files = list(islice(_files(student), MOST_FILES + 1))
+        if len(files) > MOST_FILES:
+            left_out.append(f"{student.name} (all but {MOST_FILES} of the files)")
+        for path in files[:MOST_FILES]:
+            try:
+                entries = kept.read(path)
+            except (OSError, ValueError) as error:
+                left_out.append(f"{path.relative_to(folder).as_posix()} ({error})")
+                continue
+            for name, entry in islice(entries.items(), MOST_QUESTIONS):
+                guesses[name].setdefault(student.name, entry)  # of two files the first one counts
     asked = [name for name, of in guesses.items() if _agreed(name, of)]
     asked.sort(key=lambda name: -len(guesses[name]))  # no student crowds out what all were asked
     return {name: guesses[name] for name in asked[:MOST_QUESTIONS]}, left_out
 
 
-def _files(folder) -> Iterator[Path]:
-    """Yield the files of predictions, in order. A link could lead anywhere, so none is followed."""
-    found = []
-    for place, folders, files in os.walk(folder):
+def _files(student: Path) -> Iterator[Path]:
+    """Yield a student's files, in order. A link could lead anywhere, so none is followed."""
+    if student.is_symlink():
+        return
+    for place, folders, files in os.walk(student):
         folders.sort()
         path = Path(place) / kept.FILE
-        if kept.FILE in files and not path.is_symlink() and path.parent != folder:
-            found.append(path)
-        if len(found) >= MOST_FILES:
-            break
-    yield from found
+        if kept.FILE in files and not path.is_symlink():
+            yield path
 
 
 def _agreed(name, of) -> Question | None:

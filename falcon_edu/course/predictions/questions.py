@@ -8,6 +8,7 @@ from typing import Any
 from falcon_edu.storage.strangers import shown
 
 LONGEST = 200  # characters of a text: it stands in one line
+TEXT = re.compile(rf"[^\ud800-\udfff]{{1,{LONGEST}}}", re.DOTALL)  # half a character can't be shown
 LARGEST = 1e300  # a number beyond it can't be drawn
 GROUPED = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
 ON_A_LOG_SCALE = 1000  # times the lower end, or more
@@ -43,7 +44,7 @@ class Question:
 
     def __post_init__(self) -> None:
         for what, value in {"name": self.name, "question": self.text, "unit": self.unit}.items():
-            if not isinstance(value, str) or len(value) > LONGEST or not (value or what == "unit"):
+            if not _is_text(value) and (what, value) != ("unit", ""):
                 raise ValueError(
                     f"`{what}` must be a text of at most {LONGEST} characters. "
                     f"Received: {shown(value)}"
@@ -53,7 +54,7 @@ class Question:
                 "A prediction is a choice or a number: give either `choices` or `between`."
             )
         if self.choices:
-            are_texts = all(isinstance(c, str) and 0 < len(c) <= LONGEST for c in self.choices)
+            are_texts = all(map(_is_text, self.choices))
             if not (are_texts and 2 <= len(set(self.choices)) == len(self.choices) <= 20):
                 raise ValueError(
                     "`choices` must be 2 to 20 texts, no two alike. "
@@ -170,6 +171,10 @@ def plain_number(value: Any) -> int | float:
     if not is_number or not abs(value) < LARGEST:
         raise ValueError(f"A number is asked. Received: {shown(value)}")
     return int(value) if value == int(value) else value
+
+
+def _is_text(value):
+    return isinstance(value, str) and TEXT.fullmatch(value) is not None
 
 
 def _parsed(text, unit):

@@ -1,6 +1,6 @@
 """Checks of assignment 1: softmax, masks, many heads, attention in pieces, a head that copies."""
 
-from falcon_edu.course.checks.exercise import expect, expect_close, given
+from falcon_edu.course.checks.exercise import expect, expect_close, given, several
 from falcon_edu.course.checks.graded import Graded
 from falcon_edu.model.attention import dot_product_attention, make_attention_mask
 
@@ -117,11 +117,8 @@ def _arrays(rng, key_heads=4):
 
 def _attend(answer, query, key, value, mask):
     """Return what the answer gives, and what it should: output and weights."""
-    got = given(answer(query.copy(), key.copy(), value.copy(), mask))
-    expect(
-        isinstance(got, (tuple, list)) and len(got) == 2,
-        "two arrays should be returned: the output and the weights.",
-    )
+    got = answer(query.copy(), key.copy(), value.copy(), mask)
+    several(got, 2, "two arrays should be returned: the output and the weights.")
     return got, dot_product_attention(query, key, value, mask=mask)
 
 
@@ -173,25 +170,22 @@ def _part(query, key, value):
 
 
 def _three(got):
-    expect(
-        isinstance(got, (tuple, list)) and len(got) == 3,
-        "three things should be returned: the mixture, the largest score and the total.",
-    )
-    return got
+    asked = "three things should be returned: the mixture, the largest score and the total."
+    return several(got, 3, asked)
 
 
 @part_of_attention.part(1, "the mixture, large scores included")
 def _(answer, rng):
     for scale in (1.0, 1e4):
         query, key, value = _piece(rng, 6, scale)
-        got = _three(given(answer(query, key, value)))
+        got = _three(answer(query, key, value))
         expect_close(got[0], _part(query, key, value)[0], "the mixture")
 
 
 @part_of_attention.part(1, "the largest score and the total")
 def _(answer, rng):
     query, key, value = _piece(rng, 6)
-    got, wanted = _three(given(answer(query, key, value))), _part(query, key, value)
+    got, wanted = _three(answer(query, key, value)), _part(query, key, value)
     expect_close(got[1], wanted[1], "the largest score")
     expect_close(got[2], wanted[2], "the total of exp(score - largest)")
 
@@ -201,7 +195,7 @@ def _(answer, rng):
     query, key, value = _piece(rng, 9)
     cut = int(rng.integers(2, 7))
     pieces = _part(query, key[:cut], value[:cut]), _part(query, key[cut:], value[cut:])
-    got = _three(given(answer(*pieces)))
+    got = _three(answer(*pieces))
     mean = (pieces[0][0] + pieces[1][0]) / 2
     expect(
         np.shape(got[0]) != mean.shape or not np.allclose(got[0], mean),
@@ -218,7 +212,7 @@ def _(answer, rng):
         pieces = [_part(query, key[cut], value[cut]) for cut in cuts]
         whole = pieces[0]
         for piece in pieces[1:]:
-            whole = _three(given(answer(whole, piece)))
+            whole = _three(answer(whole, piece))
         wanted = _part(query, key, value)
         expect_close(whole[1], wanted[1], "the largest score of all pieces")
         expect_close(whole[2], wanted[2], "the total of all pieces")

@@ -1,6 +1,6 @@
 """Checks of assignment 9: lessons, a strict judge, and what comes after imitation."""
 
-from falcon_edu.course.checks.exercise import expect, expect_close, given
+from falcon_edu.course.checks.exercise import expect, expect_close, given, several
 from falcon_edu.course.checks.graded import Graded
 
 import numpy as np
@@ -14,13 +14,6 @@ policy_gradient = Graded()
 preference = Graded()
 
 
-def _several(got, count, what):
-    """Return what was returned, if it is so many things."""
-    given(got)
-    expect(isinstance(got, (tuple, list)) and len(got) == count, f"return {what}.")
-    return got
-
-
 # === Lessons ===
 
 
@@ -31,7 +24,7 @@ def _turns(rng):
 
 
 def _ask_lesson(answer, prompt, reply, end, length):
-    return _several(answer(prompt, reply, end, length), 2, "ids, counts")
+    return several(answer(prompt, reply, end, length), 2, "return ids, counts.")
 
 
 @lesson.part(1, "the ids")
@@ -186,7 +179,7 @@ def _(answer, rng):
     for z in (1.96, 1.0, 2.58):
         n = int(rng.integers(20, 60))
         right = int(rng.integers(n // 4, n // 2))
-        got = _several(answer(right, n, z), 2, "the lower end, the upper end")
+        got = several(answer(right, n, z), 2, "return the lower end, the upper end.")
         expect_close(got, _wilson(right, n, z), f"the ends for {right} of {n} and z = {z}")
 
 
@@ -194,7 +187,7 @@ def _(answer, rng):
 def _(answer, rng):
     n = int(rng.integers(5, 30))
     for right in (0, n):
-        got = _several(answer(right, n), 2, "the lower end, the upper end")
+        got = several(answer(right, n), 2, "return the lower end, the upper end.")
         expect_close(got, _wilson(right, n), f"the ends for {right} of {n}")
 
 
@@ -208,9 +201,9 @@ def _exam(rng, paired):
 
 def _ask_better(answer, rng, paired):
     first, second = _exam(rng, paired)
-    what = "the difference, the lower end, the upper end"
+    what = "return the difference, the lower end, the upper end."
     gaps = first.astype(float) - second
-    return [float(x) for x in _several(answer(first, second, 3000, rng), 3, what)], gaps
+    return [float(x) for x in several(answer(first, second, 3000, rng), 3, what)], gaps
 
 
 def _expect_width(got, gaps, why):
@@ -288,7 +281,7 @@ def _(answer, rng):
 
 def _ask_pairs(answer, rng, size=1.0):
     logs, beta = -rng.uniform(1, 9, (4, 6)) * size, float(rng.uniform(0.2, 0.9))
-    got = _several(answer(*logs, beta), 2, "the losses, their gradients")
+    got = several(answer(*logs, beta), 2, "return the losses, their gradients.")
     margin = beta * (logs[0] - logs[2] - logs[1] + logs[3])
     return got, np.logaddexp(0, -margin), -beta * np.exp(-np.logaddexp(0, margin))
 

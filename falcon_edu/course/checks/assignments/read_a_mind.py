@@ -1,6 +1,6 @@
 """Checks of assignment 8: methods that read a model, and the grades that they deserve."""
 
-from falcon_edu.course.checks.exercise import expect, expect_close, given
+from falcon_edu.course.checks.exercise import expect, expect_close, given, several
 from falcon_edu.course.checks.graded import Graded
 
 import numpy as np
@@ -12,13 +12,6 @@ graded = Graded()
 turned = Graded()
 encode = Graded()
 best_feature = Graded()
-
-
-def _several(got, count, what):
-    """Return what was returned, if it is so many things."""
-    given(got)
-    expect(isinstance(got, (tuple, list)) and len(got) == count, f"return {what}.")
-    return got
 
 
 # === Who wrote it ===
@@ -82,7 +75,7 @@ def _examples(rng, count=60, m=4, classes=3):
 def _(answer, rng):
     labels = 2 * (np.arange(40) % 2)  # nobody has label 1
     states = rng.normal(size=(40, 3)) + 6 * (labels[:, None] - 1)
-    weights, bias = _several(answer(states, labels, 1.0), 2, "weights, bias")
+    weights, bias = several(answer(states, labels, 1.0), 2, "return weights, bias.")
     shapes = np.shape(weights), np.shape(bias)
     expect(
         shapes == ((3, 3), (3,)),
@@ -96,7 +89,7 @@ def _(answer, rng):
 @fit_probe.part(1, "the weights")
 def _(answer, rng):
     states, labels = _examples(rng)
-    weights, _ = _several(answer(states, labels, 7.0), 2, "weights, bias")
+    weights, _ = several(answer(states, labels, 7.0), 2, "return weights, bias.")
     if np.shape(weights) == (4, 3):
         none = _fit(states, labels, 0)[0]
         expect(not np.allclose(weights, none), "these weights know of no penalty.")
@@ -106,7 +99,7 @@ def _(answer, rng):
 @fit_probe.part(1, "the bias")
 def _(answer, rng):
     states, labels = _examples(rng)
-    weights, bias = _several(answer(states, labels, 3.0), 2, "weights, bias")
+    weights, bias = several(answer(states, labels, 3.0), 2, "return weights, bias.")
     expect_close(np.shape(weights), (4, 3), "the shape of the weights")
     wanted = np.bincount(labels) / len(labels) - states.mean(axis=0) @ np.asarray(weights)
     expect_close(bias, wanted, "the bias that goes with your weights")
@@ -237,10 +230,10 @@ class _Texts:
 
 def _ask_turned(answer, rng, draws=5):
     texts = _Texts(rng)
-    got = _several(
+    got = several(
         answer(texts, texts.vector.copy(), texts.wanted.copy(), draws, rng),
         2,
-        "the share with the vector, the share with random ones",
+        "return the share with the vector, the share with random ones.",
     )
     return texts, got
 
@@ -348,7 +341,7 @@ def _f1(said, labels):
 
 def _ask_best(answer, rng, best):
     features, labels, is_test = _labelled(rng, best)
-    number, score = _several(answer(features, labels, is_test), 2, "the number, the score")
+    number, score = several(answer(features, labels, is_test), 2, "return the number, the score.")
     whole = np.ndim(number) == 0 and number in range(7)
     expect(whole, f"the first thing returned is the number of a feature, not {number!r:.40}.")
     number = int(number)

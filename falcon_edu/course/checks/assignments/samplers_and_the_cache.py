@@ -1,6 +1,6 @@
 """Checks of assignment 4: drawing tokens, penalties, the cache, batches, and a faster drawer."""
 
-from falcon_edu.course.checks.exercise import expect, expect_close, given
+from falcon_edu.course.checks.exercise import expect, expect_close, given, several
 from falcon_edu.course.checks.graded import Graded, for_each, in_place
 
 import numpy as np
@@ -156,11 +156,8 @@ def _(answer, rng):
 
 
 def _padded(answer, prompts):
-    got = given(answer([list(prompt) for prompt in prompts], 0))
-    expect(
-        isinstance(got, (tuple, list)) and len(got) == 3,
-        "return three arrays: ids, mask, positions.",
-    )
+    got = answer([list(prompt) for prompt in prompts], 0)
+    several(got, 3, "return three arrays: ids, mask, positions.")
     return [np.asarray(given(array)).astype(int) for array in got]
 
 
@@ -188,9 +185,7 @@ def _token(rng, n, g, k, h=4):
 
 def _ask_step(answer, query, key, value, cache, slopes):
     got, after = in_place(answer, query, key, value, tuple(cache), np.array(slopes))
-    got = given(got)
-    is_pair = isinstance(got, (tuple, list)) and len(got) == 2
-    expect(is_pair, "return two things: the output, and the new cache.")
+    several(got, 2, "return two things: the output, and the new cache.")
     same = all(np.array_equal(a, b) for a, b in zip(after[3], cache, strict=True))
     expect(same, "the old cache was changed: make new arrays.")
     is_pair = isinstance(got[1], (tuple, list)) and len(got[1]) == 2
