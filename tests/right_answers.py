@@ -301,7 +301,12 @@ RIGHT = {
         "decode": {
             "a byte array": lambda pieces: bytearray().join(pieces).decode("utf8", "replace"),
         },
-        "learn_merges": {"regular expressions, lists as pairs": merges_by_regular_expression},
+        "learn_merges": {
+            "regular expressions, lists as pairs": merges_by_regular_expression,
+            "arrays as pairs": lambda words, count: [
+                np.array(pair) for pair in merges_by_regular_expression(words, count)
+            ],
+        },
         "head_gradient": {"automatic differentiation": gradient_by_jax},
     },
     "residual_stream_and_layer_norm": {
@@ -342,11 +347,13 @@ RIGHT = {
         "half_life": {
             "whole tokens": lambda slope, h: math.ceil(math.log(2) * math.sqrt(h) / slope),
             "rounded": lambda slope, h: round(math.log(2) * h**0.5 / slope),
+            "whole tokens, by JAX": lambda slope, h: jnp.ceil(jnp.log(2.0) * h**0.5 / slope),
             "a logarithm of a half": lambda slope, h: -np.log(0.5) / (slope / np.sqrt(h)),
         },
         "packed_positions": {"a loop": positions_by_loop},
         "rope_of_neighbours": {"complex numbers": turned_as_complex},
         "stretched_wavelength": {
+            "rounded": lambda w, h, factor: round(w * factor ** (h / (h - 2))),
             "by logarithms": lambda w, h, factor: math.exp(
                 math.log(w) + math.log(factor) * h / (h - 2)
             ),

@@ -271,6 +271,8 @@ def test_grading_remembers_nothing(capsys):
     [
         (lambda x: None, "nothing was returned"),
         (lambda x: "four", "is 'four'"),
+        (lambda x: ["2", "4"], "should be numbers"),
+        (lambda x: 2 * x + 1j, "should be numbers"),
         (lambda x: x[:1], r"shape \(2,\), but yours has \(1,\)"),
         (lambda x: 2 * x + np.nan, "yours is nan"),
         (lambda x: x.nothing, "raised AttributeError"),

@@ -14,7 +14,9 @@ def tokens_looked_at(weights):
 
 # 9.2: Queries run down and keys across, and each id is compared with each. A token is always the
 # same as itself, so the diagonal has to go, or every head that looks at itself would pass for one
-# of this kind. `k=-1` leaves what lies strictly before.
+# of this kind. `k=-1` leaves what lies strictly before. Falcon has no such head. For
+# `np.stack([same_token(row) for row in ids])`, `verdict` says NO: the best, layer 2, head 2, has 9%
+# of its weight there, and an even head 4%. In the repeated lists the best has 5%, an even head 2%.
 def same_token(token_ids):
     same = token_ids[:, None] == token_ids[None, :]  # (query, key)
     return same & np.tri(len(token_ids), k=-1, dtype=bool)

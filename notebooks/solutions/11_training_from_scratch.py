@@ -25,7 +25,10 @@ def adam_step(weight, gradient, mean, square, step, learning_rate, b1=0.9, b2=0.
 # 11.3: `words[:, ::-1]` turns each list round, while `words[::-1]` would only exchange the lists.
 # Bars weigh nothing, because only words count. Each step to the right in the second half is a
 # step to the left in the first, so the line to expect falls the other way: it is an antidiagonal.
-# Which word comes next can also be known by counting alone, for all lists are equally long.
+# No head has it. After 300 steps the second half costs about half a nat a word, and the best head
+# has about a sixth of its weight on the words to be said, where an even head has 6%. Which word
+# comes next can also be known by counting alone, for all lists are equally long: place 15 finds it
+# at place 6, whatever the words are.
 def mirrored(words):
     mark = np.zeros((len(words), 1), "int32")
     ids = np.concatenate([mark, words, mark, words[:, ::-1]], axis=1)
@@ -37,7 +40,10 @@ def mirrored(words):
 # 11.4: Every earlier place with the same id has one vote, for the id that came right after it, so
 # an id that came twice gets two shares. The place itself has none: what follows it is what is to
 # be predicted. Where nobody votes, all ids are equally likely, and in the end each row is divided
-# by its sum.
+# by its sum. With 0.001 more for each id, the second lists of `test_ids` cost 0.20 nats a word by
+# this rule: 0.98 after a word that comes twice, where the votes are divided, and 0.06 elsewhere,
+# which is what the thousandths take. The model pays about 0.14 and 0.01 (section 9), so it does not
+# only vote: it must look at more than the last word.
 def rule(ids, vocabulary_size):
     counts = np.zeros((len(ids), vocabulary_size))
     for q in range(len(ids)):

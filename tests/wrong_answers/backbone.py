@@ -1,9 +1,13 @@
 """Plausible wrong answers to the exercises of 06_backbone."""
 
+from pathlib import Path
+
 from falcon_edu.course.checks.backbone import _numpy_7b
 
 import keras
 import numpy as np
+
+SOLUTION = (Path(__file__).parents[2] / "notebooks/solutions/06_backbone.py").read_text()
 
 
 def _per_token(layers, g, h, size, sequences=1, kept=2):
@@ -20,6 +24,13 @@ def _count(v, layers, heads, m, f, *, head=1, norms=1, biases=0, final=1, shared
 
 def _with(mistake):
     return lambda w, ids, layers, heads: _numpy_7b(w, ids, layers, heads, mistake)
+
+
+def _epsilon(old, new):
+    """The solution, with another epsilon in its norms."""
+    names = {}
+    exec(SOLUTION.replace(old, new), names)
+    return names["falcon_7b"]
 
 
 def _model(backbone, x):
@@ -75,6 +86,12 @@ WRONG = {
         "no final norm": _with("no norm"),
         "values rotated": _with("values"),
         "GELU by tanh": _with("tanh"),
+        "no epsilon": _epsilon(" + 1e-5", ""),
+        "a smaller epsilon": _epsilon("1e-5", "1e-6"),
+        "epsilon outside the root": _epsilon(
+            "np.sqrt((x**2).mean(axis=-1, keepdims=True) + 1e-5)",
+            "(np.sqrt((x**2).mean(axis=-1, keepdims=True)) + 1e-5)",
+        ),
         "no causal mask": _with("no mask"),
         "only the last logits": lambda *a: np.asarray(_numpy_7b(*a, mistake=None))[-1],
         "the stream": lambda w, ids, layers, heads: w["token_embedding/embeddings"][ids],

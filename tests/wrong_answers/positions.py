@@ -43,6 +43,7 @@ WRONG = {
         "to 1/e": lambda slope, h: np.sqrt(h) / slope,
         "h instead of its root": lambda slope, h: np.log(2) * h / slope,
         "the inverse": lambda slope, h: slope / np.sqrt(h) / np.log(2),
+        "a text": lambda slope, h: str(np.log(2) * np.sqrt(h) / slope),
         "base-two logarithm": lambda slope, h: np.log2(2) * np.sqrt(h) / slope,
     },
     "packed_positions": {
@@ -52,6 +53,9 @@ WRONG = {
         "padding at -1": lambda ids: counted(ids) - 1,
         "padding counts as a text": lambda ids: (
             np.arange(ids.shape[1]) - (ids[:, :, None] == ids[:, None, :]).argmax(axis=-1)
+        ),
+        "no more than seven texts": lambda ids: sum(
+            (np.cumsum(ids == number, axis=1) - 1) * (ids == number) for number in range(1, 8)
         ),
         "only the first row": lambda ids: ((counted(ids) - 1) * (ids > 0))[:1],
     },

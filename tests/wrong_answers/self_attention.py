@@ -58,6 +58,7 @@ WRONG = {
     "window_mask": {
         "one too many": window(lambda w: w + 1),
         "one too few": window(lambda w: w - 1),
+        "never fewer than two": window(lambda w: max(w, 2)),
         "both sides": lambda n, w: abs(back(n)) < w,
         "transposed": lambda n, w: (-back(n) >= 0) & (-back(n) < w),
         "to be added": lambda n, w: np.where((back(n) >= 0) & (back(n) < w), 0.0, -np.inf),

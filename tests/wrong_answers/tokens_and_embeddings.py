@@ -48,6 +48,34 @@ def joins_across_pieces(words, count):
     return merges
 
 
+def places_from_the_right(pieces, pair):
+    """The places of a pair, where a run of it is cut from the end."""
+    places, i = [], len(pieces) - 2
+    while i >= 0:
+        if (pieces[i], pieces[i + 1]) == pair:
+            places.append(i)
+            i -= 1
+        i -= 1
+    return places
+
+
+def learn_by_places(words, count, places, counts=list):
+    """Merges where `places(pieces, pair)` says so; `counts` what it counts of a word's pairs."""
+    pieces, merges = {word: list(word) for word in words}, []
+    while len(merges) < count:
+        pairs = Counter()
+        for word, times in words.items():
+            for pair in counts(pairwise(pieces[word])):
+                pairs[pair] += times
+        if not pairs:
+            break
+        merges.append(min(pairs, key=lambda pair: (-pairs[pair], pair)))
+        for old in pieces.values():
+            for i in places(old, merges[-1]):
+                old[i : i + 2] = ["".join(merges[-1])]
+    return merges
+
+
 def softmax(logits):
     powers = np.exp(logits - logits.max())
     return powers / powers.sum()
@@ -60,6 +88,7 @@ WRONG = {
         "the number of tokens": lambda tokenizer, text: len(tokenizer(text)),
         "rounds": lambda tokenizer, text: round(len(text.encode()) / len(tokenizer(text)), 1),
         "rounds down": lambda tokenizer, text: len(text.encode()) // len(tokenizer(text)),
+        "a text": lambda tokenizer, text: f"{len(text.encode()) / len(tokenizer(text)):.6f}",
         "words instead of tokens": lambda tokenizer, text: len(text.encode()) / len(text.split()),
     },
     "decode": {
@@ -68,6 +97,7 @@ WRONG = {
         "fails on what is broken": lambda pieces: b"".join(pieces).decode(),
         "one character for each byte": lambda pieces: b"".join(pieces).decode("latin-1"),
         "puts spaces between tokens": lambda pieces: b" ".join(pieces).decode(errors="replace"),
+        "loses a space in front": lambda pieces: b"".join(pieces).decode(errors="replace").strip(),
         "returns bytes": lambda pieces: b"".join(pieces),
     },
     "learn_merges": {
@@ -82,6 +112,15 @@ WRONG = {
         "as lines of a file": lambda words, count: [" ".join(p) for p in learn(words, count)],
         "as joined texts": lambda words, count: ["".join(p) for p in learn(words, count)],
         "joins across pieces": joins_across_pieces,
+        "counts a pair once in a word": lambda words, count: learn_by_places(
+            words, count, places_from_the_right, counts=set
+        ),
+        "merges one place in a word": lambda words, count: learn_by_places(
+            words, count, lambda old, pair: places_from_the_right(old, pair)[-1:]
+        ),
+        "merges from the right": lambda words, count: learn_by_places(
+            words, count, places_from_the_right
+        ),
         "stops after one": lambda words, count: learn(words, 1),
     },
     "head_gradient": {

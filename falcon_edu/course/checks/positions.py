@@ -39,7 +39,8 @@ def _expect_half_life(got, wanted, what):
 
 def _is_close(got, number):
     """True if an answer is a number, and this one."""
-    return isinstance(got, (int, float, np.generic, np.ndarray)) and np.allclose(got, number)
+    is_number = np.ndim(got) == 0 and np.asarray(got).dtype.kind in "iuf"
+    return is_number and np.allclose(got, number)
 
 
 @exercise(
@@ -74,9 +75,9 @@ def packed_positions(answer):
             "it counts on from what stands before.",
         )
     expect_close(got, wanted, "the array of positions")
-    text_ids = np.array([[9, 4, 4, 4], [5, 5, 5, 5]])
-    wanted = np.array([[0, 0, 1, 2], [0, 1, 2, 3]])
-    expect_close(answer(text_ids), wanted, "the array of positions for 9 4 4 4 and 5 5 5 5")
+    text_ids = np.array([[9, 9, 4, 4], [5, 5, 5, 5]])
+    wanted = np.array([[0, 1, 0, 1], [0, 1, 2, 3]])
+    expect_close(answer(text_ids), wanted, "the array of positions for 9 9 4 4 and 5 5 5 5")
 
 
 @exercise(
@@ -149,4 +150,4 @@ def stretched_wavelength(answer):
             expect(not _is_close(got, wrong), message)
         wanted = wavelength * factor ** (half / (half - 1))
         what = f"{wavelength}, stretched for h = {h} and a factor of {factor},"
-        expect_close(got, wanted, what, 1e-6)
+        expect_close(got, wanted, what, 1e-4)  # a whole number will do

@@ -47,6 +47,10 @@ def window_mask(answer):
         np.array_equal(np.asarray(answer(4, 9)).astype(bool), np.tril(np.ones((4, 4), bool))),
         "a window wider than the text should be the causal mask.",
     )
+    expect(
+        np.array_equal(np.asarray(answer(3, 1)).astype(bool), np.eye(3, dtype=bool)),
+        "with a width of 1, each token looks at itself alone.",
+    )
 
 
 @exercise(
