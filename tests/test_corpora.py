@@ -364,6 +364,45 @@ def test_the_wrong_child_is_not_thanked():
     assert not all(judged(start + 'Søren," said Søren.'))
 
 
+def test_a_name_goes_on_behind_its_hyphen():
+    start = "It was Friday, and Eun-ji had forgotten her homework. "
+    assert judged(start + "Everybody liked Eun-ji.") == [False, True]
+    assert judged(start + "Everybody liked Eun.") == [False, False]
+
+
+def test_a_sentence_goes_on_behind_what_is_said_in_it():
+    assert judged('I saw Wolfgang. "Is that true?" asked Wolfgang. Nora ran.') == [
+        False,
+        True,
+        False,
+    ]
+    assert len(judged('"Stop!" shouted Ada. "Who?" Élise asked. "Why?"')) == 4
+    assert len(judged("Where was it? nobody knew.")) == 2
+
+
+@pytest.mark.parametrize(
+    ("sentence", "names"),
+    [
+        ("Good night.", []),
+        ("Thank you for the badge.", []),
+        ('"Take your bread, then," said the others.', []),
+        ("Three little pigs built a house.", []),
+        ("the dog barked at the moon The moon was red.", []),
+        ("Dear Diary, today Chihiro and I had a fight.", ["Chihiro"]),
+        ("Last summer Itziar and Oriol went to Spain.", ["Itziar", "Oriol"]),
+        ("Maj-Jane passed her one, so D'Stooke had four.", ["Maj-Jane", "D'Stooke"]),
+        ("Kőo had a cup, and Ludmiła liked it.", ["Kőo", "Ludmiła"]),
+        ("McKenzie is five years old.", ["McKenzie"]),
+        ("al Berg wrote it down.", ["al Berg"]),
+        ('"What is it, Eun-ji?" asked Een.', ["Eun-ji", "Een"]),
+        ('"It is three," Prongeem said.', ["Prongeem"]),
+        ("Σοφία met Đức.", ["Σοφία", "Đức"]),
+    ],
+)
+def test_what_is_written_as_a_name_is_one_and_what_begins_a_sentence_is_not(sentence, names):
+    assert corpora.names_in(sentence) == names
+
+
 @pytest.mark.parametrize("text", ["", " ", "?!", "\n", "word", "😀 Zoë…"])
 def test_any_text_can_be_judged(text):
     assert all(isinstance(is_told, bool) for is_told in judged(text))

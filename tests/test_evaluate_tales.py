@@ -52,6 +52,18 @@ def test_what_goes_on_within_the_readers_sentence_is_not_judged():
     assert (told, are_kept) == ([], True)
 
 
+def test_a_name_in_a_sentence_that_the_reader_has_finished_is_judged():
+    beginning = '"Stop!" shouted Zanele. "That is my sandwich!"'
+    assert evaluate_tales.judge(beginning, beginning + " cried Ada.") == ([], False)
+    assert evaluate_tales.judge(beginning, beginning + " cried Zanele.") == ([], True)
+
+
+def test_a_curve_goes_on_as_it_came():
+    tokens = np.array([1e6, 2e6, 4e6, 8e6, 16e6])
+    curve = evaluate_tales.fitted(tokens, 1.25 + 3e5 * tokens**-0.9)
+    assert curve([100e6, np.inf]) == pytest.approx([1.25 + 3e5 * 100e6**-0.9, 1.25], rel=1e-3)
+
+
 def test_new_words_stand_where_the_old_ones_were_forced():
     for tale in evaluate_tales.with_new_words(8):
         new = tale.text[slice(*tale.spans[0])].lower()

@@ -3,6 +3,7 @@
     python tools/evaluate_tales.py                      # the presets that ship
     python tools/evaluate_tales.py FOLDER [FOLDER ...]  # presets in folders
     python tools/evaluate_tales.py FOLDER --tell 20     # and shows continuations of beginnings
+    python tools/evaluate_tales.py --milestones         # the RW on its way, and where that leads
 
 The columns are models, the rows what they shall do, beside each what is aimed at.
 """
@@ -26,6 +27,7 @@ from falcon_edu.corpora import (
     words,
 )
 from falcon_edu.evaluation import evaluate_on_tales, read_tales, spans_right
+from falcon_edu.inside.milestones import milestones
 
 import numpy as np
 
@@ -204,7 +206,8 @@ def judge(beginning, text):
             told.append(sentence.is_told)
         if not sentence.is_told:
             new = set(names_in(words_of_it)) - set(names_in_all(text[: sentence.start]))
-            are_kept &= sentence.start < len(beginning) or not new
+            is_the_readers = sentence.start < len(beginning) and beginning[-1] not in '.!?"'
+            are_kept &= is_the_readers or not new
     return told, are_kept
 
 
@@ -293,6 +296,50 @@ def name_that_must_come(causal_lm, told, shape):
     return pattern
 
 
+# === What more training would buy ===
+
+BEYOND = (100e6, 200e6, np.inf)  # tokens
+LARGEST = 2.0  # a falling curve's exponent
+
+
+def fitted(tokens, values):
+    """Fit `bound + factor * tokens**-exponent` to values, by least squares of relative errors.
+
+    Args:
+        tokens: how many tokens were read, `(n,)`.
+        values: what was measured then, `(n,)`.
+
+    Returns:
+        A function from tokens to the value; at infinity it is the bound.
+    """
+    tokens, values = np.asarray(tokens, dtype=float), np.asarray(values, dtype=float)
+    bound, factor, exponent, least = np.nan, np.nan, np.nan, np.inf
+    for tried in np.arange(0.05, LARGEST, 0.01):
+        terms = np.stack([np.ones(len(tokens)), tokens**-tried], axis=1)
+        found = np.linalg.lstsq(terms / values[:, None], np.ones(len(values)), rcond=None)[0]
+        error = np.square(terms @ found / values - 1).sum()
+        if error < least:
+            (bound, factor), exponent, least = found, tried, error
+    return lambda read: bound + factor * np.asarray(read, dtype=float) ** -exponent
+
+
+def on_the_way(count):
+    """Measure the milestones of the RW, and say where they lead.
+
+    Returns:
+        `{column: what evaluate returned}`; the columns behind the last milestone have the ratio
+        that the curve through all of them reaches there, and nothing else.
+    """
+    reached = {tokens: evaluate(model, count) for tokens, model in milestones()}
+    row = next(iter(GOALS))
+    curve = fitted(list(reached), [values[row] for values in reached.values()])
+    nothing = dict.fromkeys(GOALS, float("nan"))
+    results = {f"{tokens / 1e6:.0f}M": values for tokens, values in reached.items()}
+    names = [f"(at {t / 1e6:.0f}M)" if np.isfinite(t) else "(at no end)" for t in BEYOND]
+    led_to = [{**nothing, row: value} for value in curve(BEYOND).tolist()]
+    return results | dict(zip(names, led_to, strict=True))
+
+
 # === Printing ===
 
 
@@ -306,7 +353,10 @@ def table(results):
     lines = [" " * width + "    goal" + "".join(f"{name[-14:]:>16}" for name in results)]
     for row, goal in GOALS.items():
         form = ".3f" if goal > 1 else ".1%"
-        values = "".join(f"{format(result[row], form):>16}" for result in results.values())
+        values = "".join(
+            f"{'' if np.isnan(result[row]) else format(result[row], form):>16}"
+            for result in results.values()
+        )
         lines.append(f"{row:{width}}{format(goal, form):>8}{values}")
     return "\n".join(lines)
 
@@ -317,9 +367,12 @@ def main():
     parser.add_argument("presets", nargs="*", default=SHIPPED, help="ids or folders")
     parser.add_argument("--count", type=int, default=300, help="of tales that are read")
     parser.add_argument("--tell", type=int, default=0, metavar="N", help="show N continuations")
+    parser.add_argument("--milestones", action="store_true", help="of the RW, in place of presets")
     parser.add_argument("--json", type=Path, help="a file to write the results into")
     arguments = parser.parse_args()
     results = {}
+    if arguments.milestones:
+        arguments.presets, results = (), on_the_way(arguments.count)
     for preset in arguments.presets:
         name = Path(preset).name
         causal_lm = FalconCausalLM.from_preset(preset)

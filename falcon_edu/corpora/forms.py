@@ -1,6 +1,7 @@
 """Write words in their forms: with an article, in the plural; pronouns and numbers."""
 
 import re
+from functools import cache
 
 from falcon_edu.corpora import words
 
@@ -12,6 +13,7 @@ PRONOUNS = {
 NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 
 
+@cache
 def article(noun):
     """Return a word with its indefinite article.
 

@@ -2,12 +2,18 @@
 
 import re
 from dataclasses import dataclass
+from itertools import chain
 
-from falcon_edu.corpora import grammar, tellers, words
+from falcon_edu.corpora import grammar, patterns, tellers, words
+from falcon_edu.corpora.names import NAMES
 from falcon_edu.corpora.pools import AnyName
 
-_SENTENCE = re.compile(r"[^.!?]*(?:[.!?]+[\"”')]*|$)\s*")
-_NAMED = re.compile(r"(?<![.!?\"“] )(?<!^)(?<![\"“])" + AnyName.FORM)
+# A sentence goes on behind what is said in it: "Who?" asked Ada.
+_SENTENCE = re.compile(
+    rf"(?:[^.!?]|[.!?]+[\"”] (?!{AnyName.CAPITAL})(?=[^\W\d_]))*(?:[.!?]+[\"”')]*|$)\s*"
+)
+_NAME = re.compile(r"(?<![\w'’-])" + AnyName.FORM)
+_BEGINS = re.compile(r"(?:^|[.!?][\"”')]* |[\"“(])$")
 _THINGS = frozenset(words.LISTS["thing"])
 
 
@@ -77,11 +83,21 @@ def names_in(sentence):
     >>> names_in("Then Wolfgang and I met Anne-Marie in May.")
     ['Wolfgang', 'Anne-Marie']
     """
-    named = [match[0] for match in _NAMED.finditer(sentence)]
-    first = re.match(AnyName.FORM, sentence.lstrip('"“ '))
-    if first and first[0].lower() not in _COMMON and first[0].lower() not in words.CONTENT_WORDS:
-        named.insert(0, first[0])
-    return [name for name in dict.fromkeys(named) if name not in _NO_NAMES]
+    named = []
+    for match in _NAME.finditer(sentence.lstrip()):
+        name = match[0]
+        if _BEGINS.search(match.string, 0, match.start()):
+            is_name = not begins_sentences(name)
+        else:
+            is_name = name.lower() not in _COMMON or name in NAMES
+        if is_name and name not in NO_NAMES:
+            named.append(name)
+    return list(dict.fromkeys(named))
+
+
+def begins_sentences(word):
+    """True if a sentence may begin with this word though it is no name."""
+    return word.lower() in _COMMON or word.lower() in words.CONTENT_WORDS
 
 
 def _take_up(world, sentence):
@@ -95,13 +111,18 @@ def _take_up(world, sentence):
     return world
 
 
-_NO_NAMES = {*words.LISTS["month"], *words.LISTS["weekday"], *words.LISTS["land"], "I"}
+NO_NAMES = {*words.LISTS["month"], *words.LISTS["weekday"], *words.LISTS["land"], "I"}
 
-# Words that begin sentences, and are no names.
+# Words that are no names where a sentence begins with them: the patterns' own, and a few more.
 _COMMON = frozenset(
+    word.lower()
+    for line in chain(*patterns.STAGES.values())
+    for word in re.findall(r"[^\W\d_]+", re.sub(r"\{[^}]*\}", " ", line))
+) | frozenset(
     "a an the this that these those my your his her its our their i you he she it we they "
-    "there here once one two in on at by for from with when while if then and but so or as "
-    "after before until what who where why how is was are were do does did has have had can "
-    "could will would may must all every some no not yes oh hello hi dear mr mrs deep long "
-    "far today yesterday tomorrow now later soon next suddenly because let please".split()
+    "there here once one two three four five six seven eight nine ten in on at by for from with "
+    "when while if then and but so or as after before until what who where why how is was are "
+    "were do does did has have had can could will would may must all every some no not yes oh "
+    "hello hi dear mr mrs deep long far today yesterday tomorrow now later soon next last first "
+    "suddenly because let please".split()
 )

@@ -88,7 +88,8 @@ class AnyName(Pool):
     A pool for judging texts. It has no size, so it draws nothing and a name in it costs nothing.
     """
 
-    FORM = r"(?:(?:van|de|von|al) )?[A-ZÀ-ÖØ-ÞĀ-Ž][^\W\d_]*(?:['’-][A-ZÀ-ÖØ-Þ][^\W\d_]*)*"
+    CAPITAL = "[" + "".join(char for char in map(chr, range(0x2000)) if char.isupper()) + "]"
+    FORM = rf"(?:(?:van|de|von|al) )?{CAPITAL}[^\W\d_]*(?:-[^\W\d_]+|['’]{CAPITAL}[^\W\d_]*)*"
     _NAME = re.compile(FORM)
 
     def __init__(self):

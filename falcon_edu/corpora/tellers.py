@@ -280,8 +280,13 @@ class Reading:
             options = [(of.weight(option) / total, option) for option in found]
         else:
             options = weighed(of)
+        at = position + len(step.space)
+        char = self.text[at : at + 1] if self.text.startswith(step.space, position) else ""
         for chance, option in options:
             words = step.show(option)
+            if words and char and words[0] != char:
+                self.forks.add(at)  # as `said` would, but most options end here, so quickly
+                continue
             log_option = log_prob + math.log(chance)
             end = self.said(step.space + words if words else "", position, log_option)
             if end is not None:
@@ -296,8 +301,7 @@ class Reading:
         if self.text.startswith(words, position):
             self.furthest = max(self.furthest, end)
             return end
-        rest = self.text[position:]
-        is_beginning = len(rest) < len(words) and words.startswith(rest)
+        is_beginning = end > len(self.text) and words.startswith(rest := self.text[position:])
         if is_beginning and not (words[len(rest)].isalpha() and rest[-1:].isalpha()):
             self.beyond.append(Beyond(log_prob, words[len(rest) :].lstrip(" ")))
         self.forks.add(position + _shared(words, self.text, position))
