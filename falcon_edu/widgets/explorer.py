@@ -187,13 +187,9 @@ class TextExplorer(Explorer):
         self.model, self.text, self.tokens = model, text, self.activations.tokens[0]
         self.texts_read = [self.tokens]
 
-    def adapt(self):
-        """Fit the controls to another text, where they depend on it."""
-
     def _read_other(self, change):
         with self.quiet(), self.saying():
             self.read(self.model, change.new)
-            self.adapt()
 
 
 def buttons(label, options, value):
