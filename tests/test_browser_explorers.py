@@ -201,7 +201,7 @@ def test_the_lens_has_what_the_kernel_tells(ran):
 
 ODD = {
     "": "the start",
-    "Mia": "“Mia”",
+    "Mia": "“ia”",
     "kite " * 199: "a space",
     "👩\u200d🚀 a\u200b\u00ad\ufeff": "“",
     "你好\n": "a new line",
