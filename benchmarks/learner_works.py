@@ -38,9 +38,10 @@ class LearnerWorks:
     def redraw(self, explorer):
         """Measure the seconds of one redraw of an explorer, after a first one.
 
-        The page of an `AttentionExplorer` draws; what its kernel does is to read another text.
+        Of some the page draws; what the kernel does is to read another text.
         """
         import falcon_edu
+        from falcon_edu.widgets.page import PageExplorer
 
         texts = [
             f"Mia and Tom were old friends. {one} picked the kite up and gave it to"
@@ -56,7 +57,7 @@ class LearnerWorks:
             "MemoryExplorer": tuple,
         }[explorer]()
         shown = getattr(falcon_edu, explorer)(*arguments)
-        if explorer == "AttentionExplorer":
+        if isinstance(shown, PageExplorer):
             place, name = shown.component, "wanted"
             values = [{**place.wanted, "text": text} for text in (TEXT, TEXT.replace("Tom", "Ben"))]
         else:

@@ -1,4 +1,4 @@
-"""Does what the page does with an explorer that has controls, without a page."""
+"""Does what the page does with an explorer, without a page."""
 
 
 def shown(explorer):
@@ -13,3 +13,8 @@ def ask(explorer, **values):
     component = explorer.component
     component.wanted = {**values, "number": component.wanted.get("number", 0) + 1}
     return shown(explorer)
+
+
+def go(explorer, **change):
+    """Do what the page does, where that draws, when somebody goes elsewhere or types."""
+    explorer.component.wanted = {**explorer.component.wanted, **change}

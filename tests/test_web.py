@@ -295,6 +295,13 @@ def test_a_sampler_draws_from_the_distribution_of_the_package(options, tmp_path)
         assert draws != others
 
 
+def test_top_p_of_1_leaves_all_tokens_whatever_the_rounding(tmp_path):
+    export_to_web(small("rw", num_layers=1), tmp_path)
+    request = {"name": "top_p", "p": 1, "logits": [20, 5, 0, -5]}
+    (distribution,) = ask(tmp_path, {"call": "distribution", **request})
+    assert min(distribution) > 0
+
+
 @pytest.mark.parametrize("wrong", [{"name": "best"}, {"temperature": 0}, {"k": 0}, {"p": 1.5}])
 def test_a_sampler_that_can_not_be_is_refused_by_name(wrong, tmp_path):
     export_to_web(small("rw", num_layers=1), tmp_path)

@@ -5,29 +5,55 @@ import html
 import json
 
 import falcon_edu
-from falcon_edu import AttentionExplorer, NextTokenExplorer, widgets
+from falcon_edu import (
+    AttentionExplorer,
+    LogitLensExplorer,
+    LoRAExplorer,
+    NextTokenExplorer,
+    PositionExplorer,
+    widgets,
+)
 from falcon_edu.plots.style import spoken
 from falcon_edu.text.byte_level import byte_alphabet
 from falcon_edu.web.recording import NEXT_TOKENS
 from falcon_edu.widgets import explorer as explorer_module
 from falcon_edu.widgets import live
-from falcon_edu.widgets.next_token import ending
+from falcon_edu.widgets.next_token import NAMES, ending
 
+import node
 import numpy as np
 import pytest
-from explorer_pages import ask, shown
+from explorer_pages import ask, go, shown
 
 TEXT = "Mia ran."
+CHANCES = live.EXPLORER / "chances.js"
+PLAIN = {"temperature": 1, "top_k": 260, "top_p": 1}
+DRAWN_IN_THE_PAGE = pytest.mark.parametrize(
+    "kind", [AttentionExplorer, NextTokenExplorer, LogitLensExplorer]
+)
 
 
-@pytest.fixture(scope="module")
-def falcon():
+def reader_of_bytes():
     """A Falcon with random weights that reads bytes: 2 layers with 3 heads each."""
     letters = ["<|endoftext|>", *byte_alphabet().values()]
     tokenizer = falcon_edu.FalconTokenizer({t: i for i, t in enumerate(letters)}, merges=[])
     # A model may have more rows than the tokenizer has tokens.
     backbone = falcon_edu.FalconBackbone(260, 2, 3, 24, 48)
     return falcon_edu.FalconCausalLM(backbone, falcon_edu.FalconCausalLMPreprocessor(tokenizer))
+
+
+@pytest.fixture(scope="module")
+def falcon():
+    """A model to look into."""
+    return reader_of_bytes()
+
+
+@pytest.fixture(scope="module")
+def panel_of():
+    """Makes an explorer whose picture the kernel draws, of a text."""
+    model = reader_of_bytes()
+    model.backbone.enable_lora(rank=2)
+    return lambda text: LoRAExplorer(model, text)
 
 
 @pytest.fixture
@@ -43,17 +69,10 @@ def runs(monkeypatch):
     return texts
 
 
-def move(explorer, name, value):
-    """Moves a control; what is shown before and after."""
-    before = shown(explorer)
-    explorer.controls[name].value = value
-    return before, shown(explorer)
-
-
 # === The pattern ===
 
 
-@pytest.mark.parametrize("kind", [AttentionExplorer, NextTokenExplorer])
+@DRAWN_IN_THE_PAGE
 def test_shown_as_view_and_picture_and_text(falcon, kind):
     explorer = kind(falcon, TEXT)
     data, metadata = explorer._repr_mimebundle_()
@@ -64,13 +83,13 @@ def test_shown_as_view_and_picture_and_text(falcon, kind):
     assert metadata["image/png"]["alt"] == explorer.figure.alt_text
 
 
-def test_live_picture_is_the_figure_with_its_alt_text(falcon):
-    explorer = NextTokenExplorer(falcon, 'Mia "<b>" & Tom')
+def test_live_picture_is_the_figure_with_its_alt_text(panel_of):
+    explorer = panel_of('Mia "<b>" & Tom')
     assert shown(explorer)["alt"] == explorer.figure.alt_text
     assert shown(explorer)["picture"] == explorer.figure.to_png()
 
 
-@pytest.mark.parametrize("kind", [AttentionExplorer, NextTokenExplorer])
+@DRAWN_IN_THE_PAGE
 def test_text_is_the_same_whatever_the_weights(falcon, kind):
     other = falcon_edu.FalconCausalLM(
         falcon_edu.FalconBackbone.from_config(falcon.backbone.get_config()), falcon.preprocessor
@@ -78,34 +97,36 @@ def test_text_is_the_same_whatever_the_weights(falcon, kind):
     assert repr(kind(falcon, TEXT)) == repr(kind(other, TEXT))
 
 
-def test_controls_have_labels_and_their_values_have_names(falcon):
-    explorer = NextTokenExplorer(falcon, TEXT)
+def test_controls_have_labels_and_their_values_have_names(panel_of):
+    explorer = PositionExplorer()
     controls = shown(explorer)["controls"]
-    assert [controls[name]["label"] for name in controls] == "text temperature top-k top-p".split()
-    top_k = ask(explorer, top_k=1)["controls"]["top_k"]
-    assert (top_k["options"][top_k["value"]], explorer.values["top_k"]) == ("2", 2)
-    assert controls["temperature"]["kind"] == "range"
-    assert [controls["temperature"][part] for part in ("min", "max", "step")] == [0.1, 2, 0.1]
+    labels = ["view", "heads", "head width", "distance", "wavelength"]
+    assert [controls[name]["label"] for name in controls] == labels
+    length = ask(explorer, length=9)["controls"]["length"]
+    assert (length["options"][length["value"]], explorer.values["length"]) == ("8,192", 8192)
+    strength = shown(panel_of(TEXT))["controls"]["strength"]
+    assert strength["kind"] == "range"
+    assert [strength[part] for part in ("min", "max", "step")] == [0, 2, 0.1]
 
 
-def test_several_changes_draw_once(falcon, monkeypatch):
-    explorer = NextTokenExplorer(falcon, TEXT)
+def test_several_changes_draw_once(monkeypatch):
+    explorer = PositionExplorer()
     drawn = []
     draw = explorer.draw
     monkeypatch.setattr(explorer, "draw", lambda **values: drawn.append(values) or draw(**values))
     with explorer.quiet():
-        explorer.controls["temperature"].value = 0.5
-        explorer.controls["top_p"].value = 0.4
+        explorer.controls["num_heads"].value = 5
+        explorer.controls["head_dim"].value = 32
         assert drawn == []
-    assert [(values["temperature"], values["top_p"]) for values in drawn] == [(0.5, 0.4)]
-    ask(explorer, temperature=2, top_p=0.1, text="Tom")
+    assert [(values["num_heads"], values["head_dim"]) for values in drawn] == [(5, 32)]
+    ask(explorer, view=1, num_heads=6, length=2)
     assert len(drawn) == 2
 
 
-def test_what_was_asked_is_answered_also_where_nothing_changes(falcon):
-    explorer = NextTokenExplorer(falcon, TEXT)
+def test_what_was_asked_is_answered_also_where_nothing_changes(panel_of):
+    explorer = panel_of(TEXT)
     for _ in range(2):
-        assert ask(explorer, temperature=1)["answers"] == explorer.component.wanted
+        assert ask(explorer, strength=1)["answers"] == explorer.component.wanted
 
 
 # === Outputs of a cell ===
@@ -119,7 +140,7 @@ def outputs(monkeypatch):
     return found
 
 
-@pytest.mark.parametrize("kind", [AttentionExplorer, NextTokenExplorer])
+@DRAWN_IN_THE_PAGE
 def test_a_cell_has_a_view_words_and_a_picture(falcon, kind, outputs):
     explorer = kind(falcon, TEXT)
     explorer._ipython_display_()
@@ -144,16 +165,21 @@ def test_a_cell_has_one_output_on_a_page_of_another_make(falcon, outputs, monkey
 # === The text ===
 
 
-@pytest.mark.parametrize("kind", [AttentionExplorer, NextTokenExplorer])
-def test_model_runs_once_for_each_text(falcon, kind, runs):
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        (AttentionExplorer, {"layer": 1, "head": 2, "query": 3}),
+        (NextTokenExplorer, {"temperature": 2, "top_p": 0.5}),
+        (LogitLensExplorer, {"query": 3, "show": "probability"}),
+    ],
+)
+def test_model_runs_once_for_each_text(falcon, kind, change, runs):
     explorer = kind(falcon, TEXT)
     before = explorer.figure.alt_text
-    if kind is AttentionExplorer:
-        go(explorer, layer=1, head=2, query=3)
-    else:
-        ask(explorer, temperature=2, top_p=0.5)
+    go(explorer, **change)
+    assert explorer.figure.alt_text != before
     assert len(runs) == 1
-    (go if kind is AttentionExplorer else ask)(explorer, text="Tom ran off.")
+    go(explorer, text="Tom ran off.")
     assert len(runs) == 2
     assert explorer.figure.alt_text != before
     assert "Tom" in repr(explorer).replace(" ", "")
@@ -162,8 +188,8 @@ def test_model_runs_once_for_each_text(falcon, kind, runs):
 @pytest.mark.parametrize(
     ("text", "message"), [("a\ud800", "surrogate"), ("a" * 256, "has 257 tokens")]
 )
-def test_bad_text_in_the_box_is_said_and_changes_nothing(falcon, text, message):
-    explorer = NextTokenExplorer(falcon, TEXT)
+def test_bad_text_in_the_box_is_said_and_changes_nothing(panel_of, text, message):
+    explorer = panel_of(TEXT)
     before = shown(explorer)["picture"], explorer.values
     assert message in ask(explorer, text=text)["problem"]
     assert (shown(explorer)["picture"], explorer.values) == before
@@ -171,8 +197,8 @@ def test_bad_text_in_the_box_is_said_and_changes_nothing(falcon, text, message):
     assert shown(explorer)["picture"] != before[0]
 
 
-def test_the_page_of_a_panel_has_the_tokens_of_the_text(falcon):
-    explorer = NextTokenExplorer(falcon, TEXT)
+def test_the_page_of_a_panel_has_the_tokens_of_the_text(panel_of):
+    explorer = panel_of(TEXT)
     assert explorer.component.given["tokens"] == ["<|endoftext|>", *TEXT]
     ask(explorer, text="Tom.")
     assert explorer.component.given["tokens"] == ["<|endoftext|>", *"Tom."]
@@ -180,7 +206,7 @@ def test_the_page_of_a_panel_has_the_tokens_of_the_text(falcon):
     assert explorer.component.given["tokens"] == ["<|endoftext|>", *"Tom."]
 
 
-@pytest.mark.parametrize("kind", [AttentionExplorer, NextTokenExplorer])
+@DRAWN_IN_THE_PAGE
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -205,12 +231,21 @@ def test_shortest_and_longest_text(falcon):
     assert "256 tokens" in repr(AttentionExplorer(falcon, "a" * 255))
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["", "M", "Mia ran. " * 22, "👩\u200d🚀 ran", "你好 ran", "a\u200b\u00ad\ufeffb", "\n\n"],
+)
+def test_a_text_of_any_kind_has_a_picture_and_words(falcon, panel_of, text):
+    """Without a warning, such as one of a letter that no font has."""
+    kinds = [AttentionExplorer, NextTokenExplorer, LogitLensExplorer]
+    for explorer in [*(kind(falcon, text) for kind in kinds), panel_of(text)]:
+        assert explorer.figure.to_png().startswith(b"\x89PNG")
+        assert explorer.figure.page_width < 1300
+        for words in (repr(explorer), explorer.figure.alt_text):
+            assert not set(words) & set("\n\u200b\u00ad\ufeff")
+
+
 # === AttentionExplorer ===
-
-
-def go(explorer, **change):
-    """Does what the page does when somebody goes elsewhere, or types."""
-    explorer.component.wanted = {**explorer.component.wanted, **change}
 
 
 def test_the_page_has_the_weights_of_all_heads_as_bytes(falcon):
@@ -266,18 +301,17 @@ def test_another_text_begins_at_its_last_token(falcon):
     assert explorer.values["token"] == 7
 
 
+@DRAWN_IN_THE_PAGE
 @pytest.mark.parametrize(
     ("text", "message"), [("a\ud800", "surrogate"), ("a" * 256, "has 257 tokens")]
 )
-def test_bad_text_from_the_page_is_said_and_changes_nothing(falcon, text, message):
-    explorer = AttentionExplorer(falcon, TEXT)
+def test_bad_text_from_the_page_is_said_and_changes_nothing(falcon, kind, text, message):
+    explorer = kind(falcon, TEXT)
     before = repr(explorer), explorer.component.numbers
     go(explorer, text=text)
     refused = explorer.component.given["refused"]
     assert (refused["text"], message in refused["problem"]) == (text, True)
     assert (repr(explorer), explorer.component.numbers) == before
-    go(explorer, head=2)
-    assert explorer.values["head"] == 2
     go(explorer, text="Good.")
     assert explorer.text == explorer.component.given["text"] == "Good."
 
@@ -331,30 +365,26 @@ def test_bars_are_the_models_distribution(falcon):
 def test_temperature_sharpens(falcon):
     explorer = NextTokenExplorer(falcon, TEXT)
     _, flat = bars(explorer)
-    before, after = move(explorer, "temperature", 0.2)
+    go(explorer, temperature=0.2)
     grey, sharp = bars(explorer)
     assert sharp[0] > flat[0]
     np.testing.assert_allclose(grey, flat, rtol=1e-4)
-    assert before["alt"] != after["alt"]
 
 
 def test_top_k_leaves_k(falcon):
     explorer = NextTokenExplorer(falcon, TEXT)
-    before, after = move(explorer, "top_k", 3)
+    go(explorer, top_k=3)
     _, blue = bars(explorer)
     # Tokens as probable as each other, to six decimals, stand in the order of their ids.
     assert (blue[:-1] > 0).sum() == 3
     assert blue[-1] == 0
     assert blue.sum() == pytest.approx(1)
-    assert before["alt"] != after["alt"]
 
 
 def test_top_p_leaves_the_smallest_set_that_exceeds_p(falcon):
     explorer = NextTokenExplorer(falcon, TEXT)
     grey, _ = bars(explorer)
-    # The first of these random tokens has less than a percent.
-    explorer.controls["top_p"].min = 0.01
-    move(explorer, "top_p", 0.02)
+    go(explorer, top_p=0.02)  # the first of these random tokens has less than a percent
     _, blue = bars(explorer)
     kept = int((blue > 0).sum())
     assert 1 < kept < 10
@@ -364,10 +394,7 @@ def test_top_p_leaves_the_smallest_set_that_exceeds_p(falcon):
 @pytest.mark.parametrize(("temperature", "top_k", "top_p"), [(0.5, 10, 0.3), (2, 50, 0.2)])
 def test_what_is_drawn_from_is_what_the_sampler_has(falcon, temperature, top_k, top_p):
     explorer = NextTokenExplorer(falcon, TEXT)
-    with explorer.quiet():
-        explorer.controls["temperature"].value = temperature
-        explorer.controls["top_k"].value = top_k
-        explorer.controls["top_p"].value = top_p
+    go(explorer, temperature=temperature, top_k=top_k, top_p=top_p)
     sampler = falcon_edu.TopPSampler(p=top_p, k=top_k, temperature=temperature)
     expected = sampler.distribution(falcon_edu.record(falcon, TEXT).logits[:, -1])[0]
     _, blue = bars(explorer)
@@ -378,12 +405,21 @@ def test_what_is_drawn_from_is_what_the_sampler_has(falcon, temperature, top_k, 
 def test_settings_are_said(falcon):
     explorer = NextTokenExplorer(falcon, TEXT)
     assert "drawn from (Falcon)" in explorer.figure.alt_text
-    explorer.controls["temperature"].value = 0.5
-    explorer.controls["top_k"].value = 10
+    go(explorer, temperature=0.5, top_k=10)
     assert "temperature 0.5, top-k 10 (Falcon)" in explorer.figure.alt_text
-    explorer.controls["temperature"].value = 1
-    explorer.controls["top_p"].value = 0.9
+    go(explorer, temperature=1, top_p=0.9)
     assert ", top-k 10, top-p 0.9 (Falcon)" in explorer.figure.alt_text
+
+
+def test_the_page_has_the_logits_as_bytes_and_names_of_what_it_shows(falcon):
+    explorer = NextTokenExplorer(falcon, TEXT)
+    logits = np.frombuffer(explorer.component.numbers, "<f4")
+    np.testing.assert_array_equal(logits, falcon_edu.record(falcon, TEXT).logits[0, -1])
+    names = explorer.component.given["vocabulary"]
+    assert all(explorer.vocabulary[int(id)] == name for id, name in names.items())
+    assert len(names) == NAMES
+    rows = node.run("web_calls.mjs", CHANCES.as_uri(), [["rows_of", logits.tolist(), PLAIN]])[0]
+    assert {str(row["id"]) for row in rows[:-1]} < set(names)
 
 
 def test_every_row_of_the_model_has_a_name(falcon):
@@ -399,6 +435,7 @@ def test_every_row_of_the_model_has_a_name(falcon):
         ("Mia\nran.", '"Mia ran."'),
         ("x" * 50 + " and then they went home", '"... and then they went home"'),
         ("x" * 50, '"...' + "x" * 40 + '"'),
+        ("a\u200bb", '"aU+200Bb"'),
     ],
 )
 def test_ending(text, quoted):

@@ -1,5 +1,7 @@
 """LogitLensExplorer: guesses, ranks and probabilities of every layer, from one run."""
 
+import json
+
 import falcon_edu
 from falcon_edu import LogitLensExplorer
 from falcon_edu.text.byte_level import byte_alphabet
@@ -8,17 +10,17 @@ from falcon_edu.widgets import logit_lens as module
 
 import numpy as np
 import pytest
-from explorer_pages import shown
+from explorer_pages import go
 
 TEXT = "Mia ran to the hill."
 
 
 @pytest.fixture(scope="module")
 def falcon():
-    """A Falcon with random weights that reads bytes: 2 layers with 3 heads each."""
+    """A Falcon with random weights that reads bytes, with more rows than it has tokens."""
     letters = ["<|endoftext|>", *byte_alphabet().values()]
     tokenizer = falcon_edu.FalconTokenizer({t: i for i, t in enumerate(letters)}, merges=[])
-    backbone = falcon_edu.FalconBackbone(257, 2, 3, 24, 48)
+    backbone = falcon_edu.FalconBackbone(300, 2, 3, 24, 48)
     return falcon_edu.FalconCausalLM(backbone, falcon_edu.FalconCausalLMPreprocessor(tokenizer))
 
 
@@ -30,7 +32,16 @@ def test_shown_as_view_and_picture_and_text(falcon):
         "LogitLensExplorer: guesses at the embedding and after 2 layers, 21 tokens: [start] M i a"
     )
     assert metadata["image/png"]["alt"] == explorer.figure.alt_text
-    assert list(shown(explorer)["controls"]) == ["text", "show", "token"]
+
+
+def test_the_page_has_what_the_lens_tells_as_bytes(falcon):
+    explorer = LogitLensExplorer(falcon, TEXT)
+    given = explorer.component.given
+    assert given["tokens"] == ["<|endoftext|>", *TEXT]
+    assert given["guesses"] == explorer.guesses.tolist()
+    rank, probability = np.frombuffer(explorer.component.numbers, "<f4").reshape(2, 3, 21)
+    np.testing.assert_array_equal(rank, explorer.told["rank"])
+    np.testing.assert_allclose(probability, explorer.told["probability"], rtol=1e-6)
 
 
 def test_what_it_tells_is_what_the_lens_has(falcon):
@@ -47,28 +58,23 @@ def test_what_it_tells_is_what_the_lens_has(falcon):
     np.testing.assert_allclose(explorer.told["probability"][:, :-1], chances, rtol=1e-4)
     assert np.isnan(explorer.told["rank"][:, -1]).all()
     tokenizer = falcon.preprocessor.tokenizer
-    best = tokenizer.token_strings(logits[-1].argmax(axis=-1).tolist())
+    ids = [min(id, 257) % 257 for id in logits[-1].argmax(axis=-1).tolist()]
+    best = tokenizer.token_strings(ids)  # where there is no token, the end
     assert explorer.guesses[-1].tolist() == best
 
 
-def test_controls_redraw_without_a_run(falcon, monkeypatch):
+def test_the_picture_is_of_where_one_has_gone_without_a_run(falcon, monkeypatch):
     explorer = LogitLensExplorer(falcon, TEXT)
     monkeypatch.setattr(module, "run_tail", None)  # a run would raise
     seen = {explorer.figure.alt_text}
     for token in (0, 5, 12, 19):
-        explorer.controls["token"].value = token
+        go(explorer, query=token)
         assert f"at token {token}," in explorer.figure.alt_text
         seen.add(explorer.figure.alt_text)
-    explorer.controls["show"].value = "probability"
+    go(explorer, show="probability")
+    assert explorer.values == {"show": "probability", "token": 19}
     seen.add(explorer.figure.alt_text)
     assert len(seen) == 6
-
-
-def test_of_one_token_there_is_none_to_choose(falcon):
-    explorer = LogitLensExplorer(falcon, "a")
-    assert not shown(explorer)["controls"]["token"]["is_hidden"]
-    explorer.text_box.value = ""
-    assert shown(explorer)["controls"]["token"]["is_hidden"]
 
 
 @pytest.mark.parametrize("token", [0, 8, 13, 20])
@@ -79,17 +85,23 @@ def test_selected_token_is_in_the_window(falcon, token):
     assert f"after {looks} it says" in explorer.figure.alt_text
 
 
-def test_another_text_in_the_box_is_read_or_refused(falcon):
+def test_another_text_from_the_page_is_read_or_refused(falcon):
     explorer = LogitLensExplorer(falcon, TEXT)
-    explorer.text_box.value = "Tom."
+    go(explorer, text="Tom.")
     assert "5 tokens" in repr(explorer)
     assert explorer.values["token"] == 4
     before = explorer.figure.alt_text
-    explorer.text_box.value = "a" * 300
-    assert "has 301 tokens" in shown(explorer)["problem"]
+    go(explorer, text="a" * 300)
+    assert "has 301 tokens" in explorer.component.given["refused"]["problem"]
     assert explorer.figure.alt_text == before
-    explorer.text_box.value = ""  # the start alone: nothing comes next
+    go(explorer, text="")  # the start alone: nothing comes next
     assert "over 1 token" in explorer.figure.alt_text
+    assert np.isnan(np.frombuffer(explorer.component.numbers, "<f4")).all()
+
+
+def test_a_number_of_numpy_may_say_where_to_begin(falcon):
+    explorer = LogitLensExplorer(falcon, TEXT, token=np.int64(-1))
+    assert json.loads(json.dumps(explorer.component.wanted))["query"] == 20
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def build(rank=3):
     """A Falcon with random weights and a random update: it reads bytes, 2 layers with 3 heads."""
     letters = ["<|endoftext|>", *byte_alphabet().values()]
     tokenizer = falcon_edu.FalconTokenizer({t: i for i, t in enumerate(letters)}, merges=[])
-    backbone = falcon_edu.FalconBackbone(257, 2, 3, 24, 48)
+    backbone = falcon_edu.FalconBackbone(300, 2, 3, 24, 48)
     if rank:
         backbone.enable_lora(rank, TARGETS)
         random = np.random.default_rng(1)
@@ -86,7 +86,7 @@ def test_bars_show_what_either_would_say(falcon):
     explorer = LoRAExplorer(falcon, TEXT)
     trained = softmax(falcon)
     assert {int(explorer.base.argmax()), int(trained.argmax())} <= set(explorer.shown.tolist())
-    assert explorer.words[-1] == f"{257 - len(explorer.shown)} others"
+    assert explorer.words[-1] == f"{300 - len(explorer.shown)} others"
     shown = explorer.shown.tolist()
     explorer.controls["strength"].value = 2
     assert explorer.shown.tolist() == shown

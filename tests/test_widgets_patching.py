@@ -18,7 +18,7 @@ def falcon():
     """A Falcon that reads bytes, whose layers write so much that a letter changes the answer."""
     letters = ["<|endoftext|>", *byte_alphabet().values()]
     tokenizer = falcon_edu.FalconTokenizer({t: i for i, t in enumerate(letters)}, merges=[])
-    backbone = falcon_edu.FalconBackbone(257, 2, 3, 24, 48)
+    backbone = falcon_edu.FalconBackbone(300, 2, 3, 24, 48)
     rng = np.random.default_rng(0)
     for variable in backbone.variables:
         if "layernorm" not in variable.path:
@@ -110,6 +110,30 @@ def test_other_texts_in_the_boxes_are_read_or_refused(explorer):
 def test_texts_that_do_not_fit_are_refused(falcon, clean, corrupted, message):
     with pytest.raises(ValueError, match=message):
         PatchingExplorer(falcon, clean, corrupted)
+
+
+def test_it_is_said_where_the_texts_differ(falcon, explorer):
+    assert shown(explorer)["remark"] == 'The texts differ in token 3 ("a" or "o").'
+    explorer.text_boxes["corrupted"].value = "Nop qan to"
+    assert shown(explorer)["remark"] == (
+        'The texts differ in token 1 ("M" or "N"), token 2 ("i" or "o"), token 3 ("a" or "p"), '
+        "1 other."
+    )
+
+
+@pytest.mark.parametrize("position", [4, 100, 203])
+def test_the_map_of_a_long_text_fits_a_page_and_has_the_chosen_token(falcon, position):
+    rest = "".join(chr(97 + i % 26) for i in range(199))
+    explorer = PatchingExplorer(falcon, f"Mia{rest}x", f"Mio{rest}y", position=position)
+    ax = explorer.draw(**explorer.values)
+    labels = [label.get_text() for label in ax.get_xticklabels()]
+    assert len(labels) == module.COLUMNS
+    (frame,) = ax.patches
+    chosen = round(frame.get_x() + frame.get_width() / 2)
+    label = explorer._columns()[position - 3]
+    assert labels[chosen] == label
+    assert f"({label})" in ax.alt_text
+    assert explorer.figure.page_width < 760
 
 
 def test_same_answer_is_refused(falcon):

@@ -206,6 +206,20 @@ def tokenizer_of(model):
     return getattr(getattr(model, "preprocessor", None), "tokenizer", None)
 
 
+def row_strings(model, ids):
+    """Return what rows of a model's logits stand for, as strings.
+
+    A model may have more rows than its tokenizer has tokens; these stand for the end of a text.
+
+    Args:
+        model: a `FalconCausalLM` with a preprocessor.
+        ids: whole numbers.
+    """
+    tokenizer = tokenizer_of(model)
+    known = set(tokenizer.vocabulary.values())
+    return tokenizer.token_strings([id if id in known else tokenizer.end_token_id for id in ids])
+
+
 def check_labels(labels, vocabulary_size):
     """Refuse labels that are no token ids: their loss would be NaN, and so all weights after it.
 

@@ -1,6 +1,6 @@
 """What was recorded of a text, as an explorer in a page has it."""
 
-from falcon_edu.support.inputs import tokenizer_of
+from falcon_edu.support.inputs import row_strings
 
 import numpy as np
 
@@ -35,10 +35,9 @@ def next_tokens(causal_lm, activations):
     probabilities = np.exp(logits - logits.max(-1, keepdims=True))
     probabilities /= probabilities.sum(-1, keepdims=True)
     best = np.argsort(-probabilities, axis=-1, kind="stable")[:, :NEXT_TOKENS]
-    tokenizer = tokenizer_of(causal_lm)
-    known = set(tokenizer.vocabulary.values())  # a model may have more rows than that
-    names = [[id if id in known else tokenizer.end_token_id for id in ids] for ids in best.tolist()]
+    names = np.array(row_strings(causal_lm, best.ravel().tolist()), dtype=object)
+    values = np.take_along_axis(probabilities, best, axis=-1)
     return [
-        list(zip(tokenizer.token_strings(row_names), row[ids].tolist(), strict=True))
-        for row_names, ids, row in zip(names, best, probabilities, strict=True)
+        list(zip(row_names, row, strict=True))
+        for row_names, row in zip(names.reshape(best.shape).tolist(), values.tolist(), strict=True)
     ]

@@ -9,7 +9,7 @@ const RESTRICT = {
   top_k: (ranked, { k = 5 }) => ranked.slice(0, k),
   top_p: (ranked, { p = 0.1, k }) => {
     // A token stays if those before it don't exceed p yet, so the one that does so stays too.
-    let sum = 0;
+    let sum = p === 1 ? -Infinity : 0; // with 1 all stay, though the sum may exceed it by rounding
     return ranked.slice(0, k).filter(([, probability]) => (sum += probability) - probability <= p);
   },
 };

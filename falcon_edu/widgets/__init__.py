@@ -4,7 +4,8 @@ An explorer is a plain class. It runs the model once; then `draw` makes a pictur
 its controls. A notebook shows, by what the place can do, the live view (JupyterLab, Colab, Binder),
 a PNG (GitHub, print), or one line of text, which is the same on every machine. `live.py` says how.
 
-The `AttentionExplorer` needs no pictures to be live: the page has the numbers, and draws them.
+Those of attention, of the next token and of the logit lens need no pictures to be live: the page
+has the numbers, and draws them (`page.py`).
 """
 
 from falcon_edu.widgets.attention import AttentionExplorer

@@ -2,13 +2,12 @@
 
 from falcon_edu import plots
 from falcon_edu.web.recording import next_tokens, rows_of_layers
-from falcon_edu.widgets.explorer import read_text
-from falcon_edu.widgets.live import Component, Live
+from falcon_edu.widgets.page import PageExplorer
 
 import numpy as np
 
 
-class AttentionExplorer(Live):
+class AttentionExplorer(PageExplorer):
     """Shows which earlier tokens each token of a text looks at, in every head of a model.
 
     The kernel records the text, and the page draws it: the text, the map of one head, all heads,
@@ -36,7 +35,7 @@ class AttentionExplorer(Live):
     def __init__(
         self, model, text: str, layer: int = 0, head: int = 0, token: int = -1, view: str = "map"
     ) -> None:
-        self.model, self.text, self.activations = model, text, read_text(model, text)
+        self.read(model, text)
         layers, heads = self.weights.shape[:2]
         limits = {
             "layer": range(layers),
@@ -52,23 +51,14 @@ class AttentionExplorer(Live):
             raise ValueError(f"`view` must be one of {known}. Received: {view!r}")
         # Whole numbers of Python's, for NumPy's are none that JSON knows.
         layer, head, token = int(layer), int(head), int(token) % len(self.tokens)
-        self.values = {"view": view, "layer": layer, "head": head, "token": token}
-        wanted = {"text": text, "layer": layer, "head": head, "query": token}
-        self.component = Component(kind="attention", wanted=wanted, **self._seen())
-        self.component.observe(self._answer, "wanted")
+        super().__init__("attention", view=view, layer=layer, head=head, token=token)
 
     @property
     def weights(self):
         """The attention weights `(layers, n, q, k)`."""
         return np.concatenate(self.activations.attention_weights)
 
-    @property
-    def tokens(self):
-        """The tokens of the text, a list of strings."""
-        return self.activations.tokens[0]
-
-    def _seen(self):
-        """Return what the component shows of the text."""
+    def sent(self):
         layers = rows_of_layers(self.activations)
         given = {
             "text": self.text,
@@ -78,25 +68,6 @@ class AttentionExplorer(Live):
         }
         return {"given": given, "numbers": b"".join(layers)}
 
-    def _answer(self, change):
-        """Do what somebody asks for in the page: note where one has gone, read another text."""
-        wanted = change.new
-        token = min(wanted["query"], len(self.tokens) - 1)
-        self.values |= {"layer": wanted["layer"], "head": wanted["head"], "token": token}
-        if wanted["text"] in (change.old["text"], self.text):
-            return
-        try:
-            self.activations = read_text(self.model, wanted["text"])
-        except Exception as error:  # nobody would see it here, and the page waits
-            refused = {"text": wanted["text"], "problem": str(error)}
-            self.component.given = {**self.component.given, "refused": refused}
-            return
-        self.text = wanted["text"]
-        self.values["token"] = len(self.tokens) - 1
-        with self.component.hold_sync():
-            for name, value in self._seen().items():
-                self.component.set_trait(name, value)
-
     def draw(self, view, layer, head, token):
         """Draw a picture of these values, as Axes of `plots`."""
         if view == "all heads":
@@ -104,11 +75,6 @@ class AttentionExplorer(Live):
         draw = plots.attention_map if view == "map" else plots.attention_text
         title = f"Layer {layer}, head {head}"
         return draw(self.weights[layer, head], self.tokens, query=token, title=title)
-
-    @property
-    def figure(self):
-        """The picture of where one is, for places that run no component."""
-        return self.draw(**self.values).figure
 
     def __repr__(self):
         layers, heads = self.weights.shape[:2]

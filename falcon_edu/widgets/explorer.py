@@ -45,6 +45,7 @@ class Explorer(Live):
 
     figure: Any = None
     problem = ""  # what is wrong with what somebody asked for
+    remark = ""  # what one may not see in the texts
     texts_read: Sequence[Sequence[str]] = ()  # tokens of each, of which the page names the rare
 
     def __init__(self, controls, boxes=None):
@@ -90,6 +91,7 @@ class Explorer(Live):
             "alt": self.figure.alt_text,
             "width": self.figure.page_width,
             "problem": self.problem,
+            "remark": self.remark,
             "answers": self.component.wanted,
         }
         with self.component.hold_sync():
@@ -185,13 +187,9 @@ class TextExplorer(Explorer):
         self.model, self.text, self.tokens = model, text, self.activations.tokens[0]
         self.texts_read = [self.tokens]
 
-    def adapt(self):
-        """Fit the controls to another text, where they depend on it."""
-
     def _read_other(self, change):
         with self.quiet(), self.saying():
             self.read(self.model, change.new)
-            self.adapt()
 
 
 def buttons(label, options, value):

@@ -2,17 +2,18 @@
 
 from falcon_edu import plots
 from falcon_edu.inside.interventions import run_tail
-from falcon_edu.support.inputs import backbone_of, tokenizer_of
-from falcon_edu.widgets.explorer import TextExplorer, buttons, slider
+from falcon_edu.support.inputs import backbone_of, row_strings
+from falcon_edu.widgets.page import PageExplorer
 
-import ipywidgets
 import numpy as np
 
 COLUMNS = 12  # tokens that are shown at once
 
 
-class LogitLensExplorer(TextExplorer):
+class LogitLensExplorer(PageExplorer):
     """Shows, after every layer and token, the best guess and how well the true next token does.
+
+    The kernel computes them once for each text, and the page draws them.
 
     Args:
         model: a `FalconCausalLM` with a preprocessor.
@@ -44,13 +45,8 @@ class LogitLensExplorer(TextExplorer):
         if show not in self.SHOWN:
             known = ", ".join(self.SHOWN)
             raise ValueError(f"`show` must be one of {known}. Received: {show!r}")
-        options = {"options": self._token_options(), "value": token % len(self.tokens)}
-        super().__init__(
-            {
-                "show": buttons("show", self.SHOWN, show),
-                "token": slider(ipywidgets.SelectionSlider, "token", **options),
-            }
-        )
+        # A whole number of Python's, for NumPy's are none that JSON knows.
+        super().__init__("logit_lens", show=show, token=int(token) % len(self.tokens))
 
     def read(self, model, text):
         super().read(model, text)
@@ -61,7 +57,7 @@ class LogitLensExplorer(TextExplorer):
             for states in self.activations.hidden_states
         ]
         best, rank, probability = (np.stack(parts) for parts in zip(*layers, strict=True))
-        words = tokenizer_of(model).token_strings(best.ravel().tolist())
+        words = row_strings(model, best.ravel().tolist())
         self.guesses = np.array(words, dtype=object).reshape(best.shape)  # (layers, t)
         self.told = {"rank": rank, "probability": probability}
 
@@ -75,13 +71,10 @@ class LogitLensExplorer(TextExplorer):
         unknown = [np.nan]  # nothing follows the last token
         return logits.argmax(axis=-1), np.append(rank, unknown), np.append(probability, unknown)
 
-    def adapt(self):
-        self.controls["token"].options = self._token_options()
-        self.controls["token"].value = len(self.tokens) - 1
-
-    def _token_options(self):
-        labels = plots.token_labels(self.tokens)
-        return [(f"{index} {label}", index) for index, label in enumerate(labels)]
+    def sent(self):
+        given = {"text": self.text, "tokens": self.tokens, "guesses": self.guesses.tolist()}
+        told = np.stack([self.told[name] for name in self.SHOWN])  # (2, layers, t)
+        return {"given": given, "numbers": told.astype("<f4").tobytes()}
 
     def draw(self, show, token):
         start = int(np.clip(token - COLUMNS * 2 // 3, 0, max(0, len(self.tokens) - COLUMNS)))
@@ -95,13 +88,10 @@ class LogitLensExplorer(TextExplorer):
             selected=token - start,
         )
 
-    def idle(self, **values):
-        return ("token",) if len(self.tokens) == 1 else ()
-
-    def describe(self, **values):
+    def __repr__(self):
         tokens = " ".join(plots.token_labels(self.tokens))
         layers = len(self.guesses) - 1
         return (
-            f"guesses at the embedding and after {layers} layers, {len(self.tokens)} tokens: "
-            f"{tokens}"
+            f"LogitLensExplorer: guesses at the embedding and after {layers} layers, "
+            f"{len(self.tokens)} tokens: {tokens}"
         )

@@ -3,7 +3,7 @@
 from falcon_edu import plots
 from falcon_edu.adapt import lora
 from falcon_edu.inside.activations import run
-from falcon_edu.support.inputs import backbone_of, tokenizer_of
+from falcon_edu.support.inputs import backbone_of, row_strings
 from falcon_edu.widgets.explorer import TextExplorer, slider
 
 import ipywidgets
@@ -58,7 +58,7 @@ class LoRAExplorer(TextExplorer):
         first = np.concatenate([np.argsort(-p, kind="stable")[:BARS] for p in (self.base, trained)])
         order = np.argsort(-np.maximum(self.base, trained), kind="stable")
         self.shown = order[np.isin(order, first)]
-        self.words = tokenizer_of(model).token_strings(self.shown.tolist())
+        self.words = row_strings(model, self.shown.tolist())
         self.words.append(f"{len(self.base) - len(self.shown)} others")
 
     def distribution(self, strength):

@@ -2,15 +2,21 @@
 
 from falcon_edu import plots
 from falcon_edu.generation import samplers
-from falcon_edu.support.inputs import tokenizer_of
-from falcon_edu.widgets.explorer import TextExplorer, slider
+from falcon_edu.plots.style import visible
+from falcon_edu.support.inputs import row_strings
+from falcon_edu.widgets.page import PageExplorer
 
-import ipywidgets
 import numpy as np
 
+# That go to the page, which shows ten bars: by rounding it may put others first.
+NAMES = 30
 
-class NextTokenExplorer(TextExplorer):
+
+class NextTokenExplorer(PageExplorer):
     """Shows which tokens may come next, and what temperature, top-k and top-p leave of them.
+
+    The kernel runs the model, and the page draws what its own samplers leave: they are equal to the
+    package's, which the picture has.
 
     Args:
         model: a `FalconCausalLM` with a preprocessor.
@@ -27,24 +33,20 @@ class NextTokenExplorer(TextExplorer):
     NextTokenExplorer: what may follow "Mia and Tom", of ... tokens
     """
 
-    TOP_K = (1, 2, 3, 5, 10, 20, 50)
-
     def __init__(self, model, text: str) -> None:
         self.read(model, text)
-        tokenizer = tokenizer_of(model)
-        known = set(tokenizer.vocabulary.values())
         size = self.activations.logits.shape[-1]
-        ids = (id if id in known else tokenizer.end_token_id for id in range(size))
-        self.vocabulary = tokenizer.token_strings(list(ids))
-        top_k = [(str(k), k) for k in self.TOP_K] + [("all", size)]
-        # Steps of 0.1, for ipywidgets tells a screen reader no more than one decimal.
-        limits = {"temperature": (0.1, 2, 0.1), "top-p": (0.1, 1, 0.1)}
-        temperature, top_p = (
-            slider(ipywidgets.FloatSlider, name, min=low, max=high, step=step, value=1)
-            for name, (low, high, step) in limits.items()
-        )
-        chosen = slider(ipywidgets.SelectionSlider, "top-k", options=top_k, value=size)
-        super().__init__({"temperature": temperature, "top_k": chosen, "top_p": top_p})
+        self.vocabulary = row_strings(model, range(size))
+        super().__init__("next_token", temperature=1, top_k=size, top_p=1)
+
+    def sent(self):
+        logits = self.activations.logits[0, -1]
+        probabilities = np.asarray(samplers.Sampler().distribution(logits[None]))[0]
+        # In the order of the picture, where a tie is the same tie on every machine.
+        order = np.argsort(-np.round(probabilities, 6), kind="stable")[:NAMES]
+        names = {str(id): self.vocabulary[id] for id in order.tolist()}
+        given = {"text": self.text, "tokens": self.tokens, "vocabulary": names}
+        return {"given": given, "numbers": logits.astype("<f4").tobytes()}
 
     def draw(self, temperature, top_k, top_p):
         logits = self.activations.logits[:, -1]  # (1, v)
@@ -65,8 +67,9 @@ class NextTokenExplorer(TextExplorer):
         words = [f"{name.replace('_', '-')} {value:g}" for name, value in changed.items()]
         return ", ".join(words) or "drawn from"
 
-    def describe(self, **values):
-        return f"what may follow {ending(self.text)}, of {len(self.vocabulary)} tokens"
+    def __repr__(self):
+        size = len(self.vocabulary)
+        return f"NextTokenExplorer: what may follow {ending(self.text)}, of {size} tokens"
 
 
 def ending(text, length=40):
@@ -75,7 +78,7 @@ def ending(text, length=40):
     >>> ending("There was a lamp behind the old wall, and Mia")
     '"... was a lamp behind the old wall, and Mia"'
     """
-    text = text.replace("\n", " ")
+    text = visible(text.replace("\n", " "))
     if len(text) <= length:
         return f'"{text}"'
     _, space, words = text[-length:].partition(" ")

@@ -3,11 +3,15 @@
 from falcon_edu import plots
 from falcon_edu.inside.activations import record
 from falcon_edu.inside.interventions import patching_map
-from falcon_edu.support.inputs import encode, tokenizer_of
+from falcon_edu.plots.style import count, spoken
+from falcon_edu.support.inputs import encode, row_strings, tokenizer_of
 from falcon_edu.widgets.explorer import MAX_TOKENS, Explorer, buttons, slider
 
 import ipywidgets
 import numpy as np
+
+COLUMNS = 35  # tokens that the map shows at once
+NAMED = 3  # tokens in which the texts differ
 
 
 class PatchingExplorer(Explorer):
@@ -110,7 +114,7 @@ class PatchingExplorer(Explorer):
         target = record(self.model, corrupted).logits[0, -1]
         answers = logits[-1, -1].argmax(), target.argmax()
         tokenizer = tokenizer_of(self.model)
-        words = tokenizer.token_strings([int(answer) for answer in answers])
+        words = row_strings(self.model, map(int, answers))
         if answers[0] == answers[1]:
             raise ValueError(f"After both texts the model expects {words[0]!r}.")
         gaps = logits[..., answers[0]] - logits[..., answers[1]]  # (layers, positions)
@@ -120,6 +124,7 @@ class PatchingExplorer(Explorer):
         self.tokens = tokenizer.token_strings(ids[0].tolist())
         self.others = tokenizer.token_strings(ids[1].tolist())
         self.texts_read = [self.tokens, self.others]
+        self.remark = self._differences(differ.tolist())
 
     def _positions(self):
         labels = plots.token_labels(self.tokens)
@@ -138,21 +143,23 @@ class PatchingExplorer(Explorer):
         if view == "map":
             columns = self._columns()
             restored = self.restored[layer, column]
+            first = max(0, min(column - COLUMNS * 2 // 3, len(columns) - COLUMNS))
+            window = slice(first, first + COLUMNS)
             return plots.heatmap(
-                self.restored,
+                self.restored[:, window],
                 self._rows(),
-                columns,
+                columns[window],
                 title=f'How much of "{clean}" a patch restores',
                 limits=(-1, 1),
                 is_diverging=True,
-                selected=[(layer, column)],
+                selected=[(layer, column - first)],
                 column_label="the patched token",
                 alt=f'How much of "{clean}" a patch restores, against "{corrupted}": '
                 f"{restored:.2f} by the patch of {place} ({columns[column]}); "
                 f"the map has {len(self.restored)} rows and {len(columns)} tokens.",
             )
         before, after = (_softmax(x) for x in (self.target, self.logits[layer, column]))
-        vocabulary = self._vocabulary(len(after))
+        vocabulary = row_strings(self.model, range(len(after)))
         names = ("corrupted run", "patched")
         return plots.next_token_bars(
             after, vocabulary, before=before, title=f"A patch of {place}", names=names
@@ -161,18 +168,21 @@ class PatchingExplorer(Explorer):
     def _rows(self):
         return ["embedding", *(f"after layer {k}" for k in range(len(self.restored) - 1))]
 
+    def _differences(self, places):
+        """Say in which tokens the texts differ: in their boxes they look alike."""
+        said = [
+            f"token {place} ({spoken(self.tokens[place])} or {spoken(self.others[place])})"
+            for place in places[:NAMED]
+        ]
+        if (others := len(places) - NAMED) > 0:
+            said.append(count(others, "other"))
+        return f"The texts differ in {', '.join(said)}."
+
     def _columns(self):
         """Return the tokens, as clean/corrupted where they differ."""
         pairs = zip(plots.token_labels(self.tokens), plots.token_labels(self.others), strict=True)
         labels = [here if here == there else f"{here}/{there}" for here, there in pairs]
         return labels[self.start :]
-
-    def _vocabulary(self, size):
-        tokenizer = tokenizer_of(self.model)
-        known = set(tokenizer.vocabulary.values())
-        return tokenizer.token_strings(
-            [id if id in known else tokenizer.end_token_id for id in range(size)]
-        )
 
     def idle(self, **values):
         return ("position",) if len(self.tokens) - self.start == 1 else ()

@@ -3,7 +3,7 @@
 import { make_control } from "./controls.js";
 import { lens_sentence, number, strength, told } from "./lens.js";
 import { fit, is_still_there, walk } from "./looks.js";
-import { make } from "./parts.js";
+import { make, unique } from "./parts.js";
 import { make_rare } from "./rare.js";
 import { make_reading } from "./reading.js";
 import { make_stages } from "./stages.js";
@@ -13,7 +13,6 @@ import { make_tokens } from "./tokens.js";
 import { make_writer } from "./writer.js";
 
 const SHOWN = ["rank", "probability"];
-let explorers = 0; // so that no two labels of a page mean the same control
 
 /** Return `read(text)`: a promise of what a Falcon's source records, with `columns` (`lens.js`). */
 function columns_of(source) {
@@ -33,17 +32,30 @@ function columns_of(source) {
   };
 }
 
-/** Show the explorer of a text in an element, and return {ready}; the source is a Falcon's. */
-export function mount_logit_lens(element, source, { text = "", query = -1, show = "rank" } = {}) {
+/**
+ * Show the explorer of a text in an element, and return {ready, go, lose, remove}.
+ *
+ * The source is a Falcon's, or answers `record(text)` with a promise of {tokens, columns} as
+ * `lens.js` has them. `on_view({query, show})` is told where somebody went by hand, and where one
+ * is in another text. The others are as in `explorer.js`.
+ */
+export function mount_logit_lens(
+  element,
+  source,
+  { text = "", query = -1, show = "rank", on_view } = {},
+) {
   let seen; // what was recorded of the text
   let view = { query }; // the token that was chosen
   let glance = null; // what the hand is over: {query, stage}
+  let width; // that was seen last: while a theme comes, there may be another for a moment
   let chosen = false; // whether a token was chosen while a text is read
-  const record = columns_of(source);
+  const record = source.logit_lens ? columns_of(source) : source.record;
+  const tell = () => on_view?.({ ...view, show });
   const hand = {
     choose({ query }) {
       [view, glance, chosen] = [fit(seen, { query }), null, reading.is_busy()];
       draw();
+      tell();
     },
     peek(change) {
       if (!seen || status.is_pinned() || (!change && !glance)) return;
@@ -65,9 +77,10 @@ export function mount_logit_lens(element, source, { text = "", query = -1, show 
   const writer = make_writer(text, { read });
   const [rare, status] = [make_rare(), make_status()];
   const given = { kind: "buttons", label: "What is told of the token that comes", options: SHOWN };
-  const control = make_control(given, `falcon-lens-${++explorers}`, (i) => {
+  const control = make_control(given, unique("falcon-lens"), (i) => {
     show = SHOWN[i];
     draw();
+    tell();
   });
   const stages = make_stages(hand);
   const parts = [writer, rare, tokens, control, status, stages].map((part) => part.element);
@@ -83,30 +96,50 @@ export function mount_logit_lens(element, source, { text = "", query = -1, show 
     tokens.show(seen, now, { theme, chosen: view });
     // Where the hand is in the table, that must not move.
     const near = "stage" in now ? view.query : now.query;
-    stages.show(seen, now, near, show, theme);
+    width ??= root.clientWidth;
+    stages.show(seen, now, near, { show, theme, width });
     control.show({ value: SHOWN.indexOf(show) });
     status.say(lens_sentence(seen, now, show));
   }
   function read(now) {
+    text = now;
     if (!reading.is_busy()) chosen = false;
     return reading.read(record(now), (recorded) => {
+      const is_first = !seen;
       const is_kept = chosen && is_still_there(seen, recorded, view.query);
-      if (!is_kept) view = { query: seen ? -1 : query };
+      if (!is_kept) view = { query: is_first ? query : -1 };
       [seen, glance, chosen] = [recorded, null, false];
       view = fit(seen, view);
       hide(false);
       tokens.read(seen, Infinity);
       rare.read(seen);
       draw();
+      if (!is_first) tell();
     });
   }
-  let width; // for which was drawn
   const fit_width = () => {
     if (!seen || width === root.clientWidth) return;
     width = root.clientWidth;
     draw();
   };
-  new ResizeObserver(fit_width).observe(root);
-  on_theme(() => seen && draw());
-  return { ready: read(text) };
+  const resized = new ResizeObserver(fit_width);
+  resized.observe(root);
+  const forget_theme = on_theme(() => seen && draw());
+  return {
+    ready: read(text),
+    async go({ text: now = text, ...there }) {
+      if (now !== text && !(writer.write(now), await read(now))) return;
+      if (!seen || (there.query === view.query && there.show === show)) return;
+      [glance, view, show] = [null, fit(seen, there), there.show];
+      draw();
+    },
+    lose(reason) {
+      writer.lose(reason); // for the eyes
+      status.say(reason); // for the ears
+    },
+    remove() {
+      resized.disconnect();
+      forget_theme();
+    },
+  };
 }

@@ -2,13 +2,14 @@
 //
 // `seen` is what a source records: tokens, t strings; attention_weights[layer][query], (n, k) with
 // k = query + 1; next_tokens[position], pairs [token, probability], the most probable first.
+// Where no attention is seen there is one place for it, layer 0 and head 0.
 // `view` is {layer, head, query, key, is_column}: `key` is null where no cell is chosen, and
 // `is_column` is true where one sees who looks at the token instead of where the token looks.
 
 import { exactly, spoken } from "./words.js";
 
 /** Return how many layers and heads there are. */
-export function sizes({ attention_weights }) {
+export function sizes({ attention_weights = [[[1]]] }) {
   return { layers: attention_weights.length, heads: attention_weights[0][0].length };
 }
 

@@ -3,16 +3,20 @@
 import { make_compared_row } from "./bars.js";
 import { LIMITS, TOP_K, neutral, rows_of, sentence, setting_in_words } from "./chances.js";
 import { make_control } from "./controls.js";
-import { make } from "./parts.js";
+import { make, unique } from "./parts.js";
 import { make_rare } from "./rare.js";
 import { make_reading } from "./reading.js";
 import { token_label } from "./words.js";
 import { make_writer } from "./writer.js";
 
-let explorers = 0; // so that no two labels of a page mean the same control
-
-/** Show the explorer of a text in an element, and return {ready}; the source is a Falcon's. */
-export function mount_next_token(element, source, { text = "" } = {}) {
+/**
+ * Show the explorer of a text in an element, and return {ready, go, lose, remove}.
+ *
+ * A source answers `record(text)` with a promise of {tokens, logits, vocabulary}; that of a Falcon
+ * has the vocabulary once it is `loaded`. A setting may come with the text, and `on_view(setting)`
+ * is told of others. The rest is as in `explorer.js`.
+ */
+export function mount_next_token(element, source, { text = "", on_view, ...start } = {}) {
   const writer = make_writer(text, { read });
   const rare = make_rare();
   const says = make("p", { class: "falcon-says", role: "status" });
@@ -29,10 +33,11 @@ export function mount_next_token(element, source, { text = "" } = {}) {
   next.hidden = box.hidden = true; // until there is something to see
   element.replaceChildren(root);
 
-  const prefix = `falcon-next-${++explorers}`;
+  const prefix = unique("falcon-next");
   const change = (name) => (value) => {
     setting[name] = name === "top_k" ? (TOP_K[value] ?? logits.length) : value;
     show();
+    on_view?.(setting);
   };
   const options = [...TOP_K, "all"].map(String);
   const kinds = { temperature: "range", top_k: "choice", top_p: "range" };
@@ -57,16 +62,32 @@ export function mount_next_token(element, source, { text = "" } = {}) {
     const [recorded, loaded] = await Promise.all([source.record(now), source.loaded]);
     return { ...recorded, ...loaded };
   }
+  function set(values) {
+    const names = Object.keys(setting).filter((name) => name in values);
+    if (names.every((name) => values[name] === setting[name])) return;
+    for (const name of names) setting[name] = values[name];
+    for (const control of controls) control.show();
+    show();
+  }
   function read(now) {
+    text = now;
     return reading.read(record(now), (recorded) => {
       ({ vocabulary } = recorded);
       logits = recorded.logits.at(-1);
-      setting ??= neutral(logits);
+      setting ??= { ...neutral(logits), ...start };
       next.hidden = box.hidden = false;
       rare.read(recorded);
       for (const control of controls) control.show();
       show();
     });
   }
-  return { ready: read(text) };
+  return {
+    ready: read(text),
+    async go({ text: now = text, ...there }) {
+      if (now !== text && !(writer.write(now), await read(now))) return;
+      if (logits) set(there);
+    },
+    lose: (reason) => writer.lose((says.textContent = reason)),
+    remove() {},
+  };
 }

@@ -1,13 +1,22 @@
 // An explorer in a notebook: anywidget calls `render` with the model that the kernel speaks with.
 
 import { mount } from "./explorer.js";
+import { mount_logit_lens } from "./logit_lens.js";
+import { mount_next_token } from "./next_token.js";
 import { mount_panel } from "./panel.js";
 import { make } from "./parts.js";
-import { from_kernel } from "./sources.js";
+import { from_kernel, unpack_attention, unpack_lens, unpack_logits } from "./sources.js";
 
 const LOOKS = 1000; // milliseconds between looks at the kernel
 const DISCONNECTED = ".jupyter-widgets-disconnected";
 const GONE = "The kernel is gone: all that is here stays, and what is new needs the kernel.";
+
+// The explorers that the page draws, and how they have what the kernel sends.
+const KINDS = {
+  attention: { mount, unpack: unpack_attention },
+  next_token: { mount: mount_next_token, unpack: unpack_logits },
+  logit_lens: { mount: mount_logit_lens, unpack: unpack_lens },
+};
 
 /** Show a model in an element, and return a function that ends it. */
 export function render({ model, el }) {
@@ -27,14 +36,15 @@ export function render({ model, el }) {
     model.set("wanted", wanted);
     model.save_changes();
   };
-  const kinds = { attention: show_attention, panel: show_panel };
   let shown;
   const look = () => is_live() || (clearInterval(looking), shown?.lose(GONE));
   const looking = setInterval(look, LOOKS); // nobody tells of a kernel that was shut down
   // Only in the page has an element a theme, and it comes there later.
   const coming = new ResizeObserver(() => {
     coming.disconnect();
-    shown = kinds[model.get("kind")](place, model, want, is_live);
+    const kind = model.get("kind");
+    const show = kind === "panel" ? show_panel : show_text;
+    shown = show(place, model, want, { ...KINDS[kind], is_live });
     look();
   });
   coming.observe(place);
@@ -52,11 +62,13 @@ function has_kernel(manager) {
   return kernel === undefined || Boolean(kernel && !kernel.isDisposed && kernel.status !== "dead");
 }
 
-function show_attention(place, model, want, is_live) {
+function show_text(place, model, want, { mount, unpack, is_live }) {
   const want_too = (change) => want({ ...model.get("wanted"), ...change });
-  const on_view = ({ layer, head, query }) => want_too({ layer, head, query });
-  const source = from_kernel(model, want_too, is_live);
-  const explorer = mount(place, source, { ...model.get("wanted"), on_view });
+  const start = model.get("wanted");
+  const own = ([name]) => name in start; // of a view, what the kernel wants to know
+  const on_view = (view) => want_too(Object.fromEntries(Object.entries(view).filter(own)));
+  const source = from_kernel(model, want_too, is_live, unpack);
+  const explorer = mount(place, source, { ...start, on_view });
   model.on("change:wanted", () => explorer.go(model.get("wanted")));
   return explorer;
 }

@@ -8,6 +8,9 @@ export function make(name, attributes = {}, ...children) {
   return element;
 }
 
+/** Return an id that no other explorer has: in a notebook each comes with these modules anew. */
+export const unique = (name) => `${name}-${Math.random().toString(36).slice(2)}`;
+
 /** Give arrow keys to a part, and to nobody around it: a notebook would move its selection. */
 export function on_keys(element, walk) {
   element.addEventListener("keydown", (event) => {

@@ -46,7 +46,7 @@ export function bytes_of(base64) {
 }
 
 /** Return attention weights as `looks.js` has them, of one layer's rows (n, k) after each other. */
-function unpack(all, count) {
+function rows_of(all, count) {
   const heads = all.length / ((count * (count + 1)) / 2);
   const start = (query) => (heads * query * (query + 1)) / 2;
   return Array.from({ length: count }, (_, query) => all.subarray(start(query), start(query + 1)));
@@ -55,27 +55,25 @@ function unpack(all, count) {
 /** Return the source of one text that was recorded before: its weights are layers in base64. */
 export function from_record({ tokens, attention_weights, next_tokens }) {
   const unpacked = attention_weights.map((packed) =>
-    unpack(new Float32Array(bytes_of(packed).buffer), tokens.length),
+    rows_of(new Float32Array(bytes_of(packed).buffer), tokens.length),
   );
   return { record: async () => ({ tokens, attention_weights: unpacked, next_tokens }) };
 }
 
 /**
  * Return the source of a kernel, which a widget's model speaks with: `want({text})` asks, `given`
- * and `numbers` are the answer. `is_live()` tells whether there is a kernel.
+ * and `numbers` are the answer, of which `unpack(seen, numbers)` makes what is recorded.
+ * `is_live()` tells whether there is a kernel.
  */
-export function from_kernel(model, want, is_live) {
+export function from_kernel(model, want, is_live, unpack) {
   let waiting = null; // for one text: what was typed before it is wanted no more
 
   function answer(text) {
-    const { refused, layers, ...seen } = model.get("given");
+    const { refused, ...seen } = model.get("given");
     if (refused?.text === text) throw new Error(refused.problem);
     if (seen.text !== text) return null;
     const { buffer, byteOffset, byteLength } = model.get("numbers");
-    const all = new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength));
-    const size = all.length / layers;
-    const layer = (_, i) => unpack(all.subarray(i * size, (i + 1) * size), seen.tokens.length);
-    return { ...seen, attention_weights: Array.from({ length: layers }, layer) };
+    return unpack(seen, new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength)));
   }
   model.on("change:given", () => {
     if (!waiting) return;
@@ -98,4 +96,27 @@ export function from_kernel(model, want, is_live) {
       return promise;
     },
   };
+}
+
+/** Unpack attention weights, of all layers after each other. */
+export function unpack_attention({ layers, ...seen }, numbers) {
+  const size = numbers.length / layers;
+  const layer = (_, i) => rows_of(numbers.subarray(i * size, (i + 1) * size), seen.tokens.length);
+  return { ...seen, attention_weights: Array.from({ length: layers }, layer) };
+}
+
+/** Unpack the logits (v,) of the last token; names in `vocabulary` are those that are shown. */
+export const unpack_logits = (seen, logits) => ({ ...seen, logits: [logits] });
+
+/** Unpack what `lens.js` tells: ranks and then probabilities, (stages, t), beside `guesses`. */
+export function unpack_lens({ guesses, ...seen }, numbers) {
+  const [stages, count] = [guesses.length, seen.tokens.length];
+  const told = (stage, query) => {
+    const [rank, probability] = [stage, stages + stage].map((row) => numbers[row * count + query]);
+    // Nothing comes after the last token.
+    return Number.isNaN(rank) ? { rank: null, probability: null } : { rank, probability };
+  };
+  const column = (_, query) =>
+    guesses.map((row, stage) => ({ guess: row[query], ...told(stage, query) }));
+  return { ...seen, columns: seen.tokens.map(column) };
 }

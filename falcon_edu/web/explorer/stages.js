@@ -51,10 +51,10 @@ export function make_stages(hand) {
   }
   return {
     element,
-    /** Show what is seen around the token `near`, and mark a token, or one stage of it. */
-    show(seen, { query, stage }, near, show, theme) {
+    /** Show what is seen around the token `near` in a width, and mark a token, or one stage. */
+    show(seen, { query, stage }, near, { show, theme, width }) {
       const now = drawn.seen === seen ? drawn.first : null;
-      const [first, end] = columns_shown(element.clientWidth, seen.tokens.length, near, now);
+      const [first, end] = columns_shown(width, seen.tokens.length, near, now);
       const wanted = { seen, first, end, show, theme };
       // What the hand is over stays as it is, or a click would get lost.
       if (Object.keys(wanted).some((name) => wanted[name] !== drawn[name])) draw(wanted);
