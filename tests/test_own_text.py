@@ -5,8 +5,10 @@ from pathlib import Path
 import falcon_edu
 from falcon_edu.course import own_text
 
+import nbformat
 import pytest
 
+LESSON = Path(__file__).resolve().parents[1] / "notebooks" / "20_your_own_text.ipynb"
 LETTERS = Path(falcon_edu.__file__).parent / "course" / "texts" / "letters_from_little_gannet.txt"
 CAFE = "Ça va?\nUn café à Élancourt, s'il vous plaît.\n"
 GREEK, CHINESE = "Η βάρκα ήρθε σήμερα. ", "今天船来了，带来了一封信。"
@@ -94,3 +96,21 @@ def test_of_a_large_text_whole_parts_are_taken_up_to_a_limit():
     parts = own_text.documents(text)
     assert 198_000 < sum(map(len, parts)) <= own_text.MOST_BYTES
     assert text.startswith("\n\n".join(parts))
+
+
+def test_the_lesson_splits_another_text_than_ours(tmp_path):
+    """Its cells from the text to the split, with a Greek one from Windows in the place of ours."""
+    path = tmp_path / "mine.txt"
+    text = "\r\n\r\n".join(f"{i}. {GREEK * 30}" for i in range(60))
+    path.write_bytes(text.encode("cp1253"))
+    cells = [c.source for c in nbformat.read(LESSON, as_version=4).cells if c.cell_type == "code"]
+    space = {"falcon_edu": falcon_edu}
+    exec(cells[0].partition("\n\n")[2].partition("# Has JAX")[0], space)
+    for source in cells[1:]:
+        exec(source, space)
+        if "raw" not in space:  # the cell that names the text
+            space.update(data=path.read_bytes(), ENCODING="cp1253")
+        if "parts" in space:
+            break
+    assert space["parts"]["exam"][0].startswith("3. Η βάρκα")
+    assert min(map(len, space["parts"].values())) >= 2
