@@ -46,8 +46,8 @@ ORDER = """
     inside.weights inside.attribution inside.circuits inside.paths inside.probes inside.steering
     inside.autoencoders inside.features inside.milestones
     corpora evaluation plots web widgets
-    course.checks course.own_name course.predictions course.source course.your_falcon
-    course.notebooks course.classroom course.doctor __main__
+    course.checks course.own_name course.own_text course.predictions course.source
+    course.your_falcon course.notebooks course.classroom course.doctor __main__
 """.split()
 ROOMS = {name.partition(".")[0] for name in ORDER if "." in name}
 
