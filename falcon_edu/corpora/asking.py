@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 
-from falcon_edu.corpora import grammar, tellers, words
+from falcon_edu.corpora import grammar, slots, tellers, words
 from falcon_edu.corpora.drawing import HELD_OUT, SPLITS, check, split_of
 from falcon_edu.corpora.pools import Pool
 from falcon_edu.corpora.world import World
@@ -149,6 +149,15 @@ def questions(
     return list(islice(_stream(draw, kinds, split, names, longest), count))
 
 
+class _OfOnePool(tellers.Telling):
+    """Tell of people who all have names of the pool: nobody has a familiar one."""
+
+    def slot(self, step, world):
+        if step.options is slots.familiar_person:
+            step = step._replace(options=slots.new_person)
+        return super().slot(step, world)
+
+
 def _stream(
     draw: Callable[[], float],
     kinds: Sequence[str],
@@ -179,7 +188,7 @@ def _tell(
     is_last: bool,
 ) -> tuple[str, Told]:
     """Tell a tale up to where the grammar would ask; nothing is told if it doesn't fit."""
-    telling = tellers.Telling(draw, names)
+    telling = _OfOnePool(draw, names) if names else tellers.Telling(draw)
     world, place = grammar.first_world(), grammar.Place("list" if kind == "list" else "talk")
     # Things seldom change hands. Where that is asked about they do, or half the time; then nothing
     # else happens, and who is said last, giver or receiver, is as it should be.

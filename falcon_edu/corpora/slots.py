@@ -13,11 +13,13 @@ def _same(option):
     return option
 
 
-def _new_person(world):
+def new_person(world):
+    """Return the names that somebody new may have, of those that are not familiar."""
     return Options(NAMES, (*world.here, *world.pronouns, world.away))
 
 
-def _familiar(world):
+def familiar_person(world):
+    """Return the familiar names that somebody new may have."""
     return Options([name for name in FAMILIAR_NAMES if name not in world.here])
 
 
@@ -192,8 +194,8 @@ def person(slot, space, kind, pronoun):
     def take(world, name):
         return world.with_person(name, pronoun or None).bind(**{slot: name, slot.lower(): name})
 
-    familiar = [Slot(space, None, _familiar, _same, take)]
-    other = [Slot(space, None, _new_person, _same, take)]
+    familiar = [Slot(space, None, familiar_person, _same, take)]
+    other = [Slot(space, None, new_person, _same, take)]
     known = [Slot(space, kind, lambda world: Options([world.bound[slot]]), _same, _keep)]
 
     def branches(world):
