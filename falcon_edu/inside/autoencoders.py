@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import keras
 import numpy as np
 
 
@@ -34,9 +35,10 @@ class SparseAutoencoder:
 
     def encode(self, states: Any) -> np.ndarray:
         """Return the features of states, `(..., m)` to `(..., features)`, all but `active` 0."""
-        scores = (np.asarray(states, "float32") - self.mean) @ self.encoder + self.bias
+        scores = (np.asarray(states, "float32") - self.mean) @ self.encoder
+        scores += self.bias  # in place, as all that follows, and in parts: there may be many
         rows = scores.reshape(-1, scores.shape[-1])
-        for start in range(0, len(rows), 4096):  # in place and in parts: there may be many
+        for start in range(0, len(rows), 4096):
             part = rows[start : start + 4096]
             lowest = np.partition(part, -self.active, axis=-1)[:, -self.active, None]
             part[(part < lowest) | (part < 0)] = 0
@@ -106,50 +108,46 @@ def train_sparse_autoencoder(
     scale = np.sqrt(np.square(states - mean).mean())
     rng = np.random.default_rng(seed)
     x = (states - mean) / scale
-    decoder = x[rng.choice(len(x), features, replace=False)] + np.float32(1e-6)
+    decoder = x[rng.choice(len(x), features, replace=False)]
+    # States may be equal, and equal directions would stay equal: a little noise parts them.
+    decoder += rng.normal(scale=0.01, size=decoder.shape).astype("float32")
     decoder /= np.linalg.norm(decoder, axis=1, keepdims=True)
-    weights = {"encoder": decoder.T, "bias": np.zeros(features, "float32"), "decoder": decoder}
-    batches = rng.integers(0, len(x), (steps, batch_size), dtype="int32")
-    trained = jax.tree.map(
-        np.asarray, _train(weights, x, batches, _rates(steps, learning_rate), active)
+    model = _model(decoder, active)
+    rate = keras.optimizers.schedules.PolynomialDecay(learning_rate, max(steps, 1), 0)
+    model.compile(keras.optimizers.Adam(rate), loss="mse")
+    for batch in rng.integers(0, len(x), (steps, batch_size)):
+        model.train_on_batch(x[batch], x[batch])
+    encoder, bias, decoder = model.get_weights()
+    # Features are in the units of the states.
+    return SparseAutoencoder(mean, encoder, bias * scale, decoder, active)
+
+
+def _model(decoder, active):
+    """Return the model to train, whose encoder begins as the decoder turned."""
+    features, m = decoder.shape
+    encode = keras.layers.Dense(
+        features,
+        activation=partial(_largest, active=active),
+        kernel_initializer=keras.initializers.Constant(decoder.T),
+        dtype="float32",
     )
-    return SparseAutoencoder(
-        mean=mean,
-        encoder=trained["encoder"],
-        bias=trained["bias"] * scale,  # so that features are in the units of the states
-        decoder=trained["decoder"],
-        active=active,
+    decode = keras.layers.Dense(
+        m,
+        use_bias=False,
+        kernel_initializer=keras.initializers.Constant(decoder),
+        kernel_constraint=keras.constraints.UnitNorm(axis=1),
+        dtype="float32",
     )
+    return keras.Sequential([keras.Input((m,), dtype="float32"), encode, decode])
 
 
-@partial(jax.jit, static_argnames="active")
-def _train(weights, states, batches, rates, active):
-    """Return the weights after a step for each of the batches, rows of `states`."""
+def _largest(scores, active):
+    """Keep the largest scores of each row, as far as they are above 0."""
 
-    def loss(weights, x):
-        scores = x @ weights["encoder"] + weights["bias"]
-        lowest = jax.lax.top_k(jax.lax.stop_gradient(scores), active)[0][:, -1:]
-        found = jnp.where(scores >= lowest, jax.nn.relu(scores), 0)
-        return jnp.square(x - found @ weights["decoder"]).sum(axis=-1).mean()
+    def next_lower(_, lowest):
+        return jnp.where(fixed < lowest, fixed, -jnp.inf).max(axis=-1, keepdims=True)
 
-    def step(state, given):
-        weights, first, second = state
-        batch, rate = given
-        slopes = jax.grad(loss)(weights, states[batch])
-        first = jax.tree.map(lambda a, slope: 0.9 * a + 0.1 * slope, first, slopes)
-        second = jax.tree.map(lambda a, slope: 0.999 * a + 0.001 * slope**2, second, slopes)
-        weights = jax.tree.map(
-            lambda w, a, b: w - rate * a / (jnp.sqrt(b) + 1e-8), weights, first, second
-        )
-        lengths = jnp.linalg.norm(weights["decoder"], axis=1, keepdims=True)
-        return ({**weights, "decoder": weights["decoder"] / lengths}, first, second), None
-
-    nothing = jax.tree.map(jnp.zeros_like, weights)
-    return jax.lax.scan(step, (weights, nothing, nothing), (batches, rates))[0][0]
-
-
-def _rates(steps, learning_rate):
-    """Return the length of each step, with the corrections that Adam's averages need at first."""
-    done = np.arange(steps)
-    corrections = np.sqrt(1 - 0.999 ** (done + 1)) / (1 - 0.9 ** (done + 1))
-    return (learning_rate * (1 - done / steps) * corrections).astype("float32")
+    # XLA's `top_k` sorts on a CPU, which takes many times as long as the rest of a step.
+    fixed = jax.lax.stop_gradient(scores)
+    lowest = jax.lax.fori_loop(0, active, next_lower, jnp.full_like(scores[:, :1], jnp.inf))
+    return jnp.where(scores >= lowest, jax.nn.relu(scores), 0)
