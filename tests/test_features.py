@@ -43,6 +43,13 @@ def test_a_state_has_no_more_features_than_are_allowed(world, autoencoder):
     np.testing.assert_allclose(one, features[7], rtol=1e-4, atol=1e-4)
 
 
+def test_equal_states_give_different_directions(world):
+    states = np.tile(world[2][:10], (6, 1))  # each comes six times
+    untrained = train_sparse_autoencoder(states, features=48, active=3, steps=0)
+    alike = np.abs(untrained.decoder[:, None] - untrained.decoder).max(axis=-1) < 1e-5
+    np.testing.assert_array_equal(alike, np.eye(48, dtype=bool))
+
+
 def test_training_explains_more_than_its_beginning(world, autoencoder):
     states = world[2]
     untrained = train_sparse_autoencoder(states, features=48, active=3, steps=0)
