@@ -5,7 +5,7 @@ import numpy as np
 
 # 18.1: Sorted, the score at `-active` is the smallest of each row that is kept; as a column it is
 # compared with each score of its own row. `np.maximum` then turns off what is below 0: a feature
-# can't be there less than not at all. Of the scores of all examples together the largest would
+# can't be there less than not at all. Taking the largest scores of all examples together would
 # leave some examples with many features and others with none.
 def sparse(scores, active):
     lowest = np.sort(scores, axis=1)[:, -active, None]  # (examples, 1)
@@ -14,7 +14,7 @@ def sparse(scores, active):
 
 # 18.2: Between two neighbouring numbers of the feature nothing changes, so only these numbers are
 # worth a try, each once. Twice the hits, over what is said plus what is true, is the harmonic mean
-# of the two shares. Who sorts the examples and cuts after each of them parts some that are equal,
+# of the two shares. Sorting the examples and cutting after each of them parts some that are equal,
 # and finds scores that no threshold reaches.
 def best_f1(feature, label):
     scores = []
