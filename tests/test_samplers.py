@@ -328,3 +328,9 @@ def test_beam_search_draws_nothing():
     with pytest.raises(NotImplementedError, match="continuations"):
         BeamSampler().get_next_token(np.ones((1, 3)))
     assert keras.random.SeedGenerator(0).state.shape == BeamSampler().variables[0].shape
+
+
+def test_top_p_of_one_leaves_the_rarest_tokens():
+    logits = np.random.default_rng(0).normal(size=(8, 1_000), scale=6).astype("float32")
+    left = np.asarray(TopPSampler(p=1).distribution(logits))
+    assert np.count_nonzero(left) == left.size

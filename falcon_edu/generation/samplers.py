@@ -5,6 +5,7 @@ from what is left is the same for all of them. Beam search alone is different: i
 continuations and draws nothing.
 """
 
+import math
 from typing import Any, Self
 
 from falcon_edu.generation.sampling import append_by_beams, append_tokens
@@ -236,7 +237,8 @@ class TopPSampler(Sampler):
         ranked = ops.take_along_axis(probabilities, order, axis=-1)
         # A token stays if those before it don't exceed p yet, so the one that does so stays too.
         before = ops.cumsum(ranked, axis=-1) - ranked
-        ranked = ops.where(before <= self.p, ranked, 0.0)
+        limit = self.p if self.p < 1 else math.inf  # all stay: by rounding a sum may exceed 1
+        ranked = ops.where(before <= limit, ranked, 0.0)
         back = ops.argsort(order, axis=-1)
         return _normalize(ops.take_along_axis(ranked, back, axis=-1))
 

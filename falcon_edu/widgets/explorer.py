@@ -142,25 +142,40 @@ def _described(control):
     return {"kind": kind, "label": label, "options": options, "value": control.index}
 
 
-def read_text(model, text):
-    """Run a model on a text, and return its `Activations`.
+class TextReader:
+    """A part of explorers of one text: what a model does with it."""
 
-    Args:
-        model: a `FalconCausalLM` with a preprocessor.
-        text: a text of at most 256 tokens.
+    model: Any
+    text: str
+    activations: Any
 
-    Raises:
-        ValueError: the model reads no text, or the text is none, or too long.
-    """
-    if not isinstance(text, str):
-        raise ValueError(f"`text` must be one text. Received: {type(text).__name__}")
-    inputs = encode(model, text)
-    if (length := inputs["token_ids"].shape[1]) > MAX_TOKENS:
-        raise ValueError(f"The text has {length} tokens, and the picture room for {MAX_TOKENS}.")
-    return record(model, inputs)
+    def read(self, model, text):
+        """Run the model on a text, once.
+
+        Args:
+            model: a `FalconCausalLM` with a preprocessor.
+            text: a text of at most 256 tokens.
+
+        Raises:
+            ValueError: the model reads no text, or the text is none, or too long.
+        """
+        if not isinstance(text, str):
+            raise ValueError(f"`text` must be one text. Received: {type(text).__name__}")
+        inputs = encode(model, text)
+        if (length := inputs["token_ids"].shape[1]) > MAX_TOKENS:
+            raise ValueError(
+                f"The text has {length} tokens, and the picture room for {MAX_TOKENS}."
+            )
+        self.activations = record(model, inputs)
+        self.model, self.text = model, text
+
+    @property
+    def tokens(self):
+        """The tokens of the text, a list of strings."""
+        return self.activations.tokens[0]
 
 
-class TextExplorer(Explorer):
+class TextExplorer(TextReader, Explorer):
     """An explorer of what a model does with a text, with a box for another text.
 
     A subclass calls `read` first: it may need what comes of it for its controls.
@@ -175,16 +190,7 @@ class TextExplorer(Explorer):
         self.text_box.observe(self._read_other, "value")
 
     def read(self, model, text):
-        """Run the model on a text, once.
-
-        Args:
-            model, text: as `read_text` takes them.
-
-        Raises:
-            ValueError: the model reads no text, or the text is none, or too long.
-        """
-        self.activations = read_text(model, text)
-        self.model, self.text, self.tokens = model, text, self.activations.tokens[0]
+        super().read(model, text)
         self.texts_read = [self.tokens]
 
     def _read_other(self, change):

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from falcon_edu.widgets.explorer import read_text
+from falcon_edu.widgets.explorer import TextReader
 from falcon_edu.widgets.live import Component, Live
 
 
-class PageExplorer(Live):
+class PageExplorer(TextReader, Live):
     """An explorer of a text, which the kernel reads and the page draws.
 
     A subclass says what the page is sent, and draws the picture for places without a page. Its
@@ -17,32 +17,11 @@ class PageExplorer(Live):
         values: where to begin, by the names that `draw` takes.
     """
 
-    model: Any
-    text: str
-    activations: Any
-
     def __init__(self, kind, **values):
         self.values = values
         wanted = {"query" if name == "token" else name: value for name, value in values.items()}
         self.component = Component(kind=kind, wanted={"text": self.text, **wanted}, **self.sent())
         self.component.observe(self._answer, "wanted")
-
-    def read(self, model, text):
-        """Run the model on a text, once.
-
-        Args:
-            model, text: as `read_text` takes them.
-
-        Raises:
-            ValueError: the model reads no text, or the text is none, or too long.
-        """
-        self.activations = read_text(model, text)
-        self.model, self.text = model, text
-
-    @property
-    def tokens(self):
-        """The tokens of the text, a list of strings."""
-        return self.activations.tokens[0]
 
     def sent(self):
         """Return what the page has of the text: `given` and `numbers` of the component."""
